@@ -1,0 +1,166 @@
+"""From a camera message's bytes to the encoder's input.
+
+Two steps: `to_rgb` or `decode_compressed` undo the transport's encoding, `Preprocessor` cuts and
+resizes to the policy's geometry. Training, replay and driving all go through this module, so a
+policy sees the same pixels everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from liquid_control.runtime.contract import ImageSpec
+from liquid_control.runtime.errors import ImageError
+
+Pixels = NDArray[np.uint8]
+Buffer = bytes | bytearray | memoryview | Pixels
+
+# Aspect ratios closer than this count as the same camera geometry.
+ASPECT_TOLERANCE = 0.01
+
+
+def _convert(code: int) -> Callable[[Pixels], Pixels]:
+    def convert(image: Pixels) -> Pixels:
+        return np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
+
+    return convert
+
+
+# Encoding -> bytes per pixel, conversion to RGB. Names as in sensor_msgs/image_encodings; OpenCV
+# names a Bayer pattern by its second row's second and third pixel, ROS by the first row.
+_PACKED: dict[str, tuple[int, Callable[[Pixels], Pixels]]] = {
+    'rgb8': (3, lambda image: image),
+    'bgr8': (3, _convert(cv2.COLOR_BGR2RGB)),
+    'rgba8': (4, _convert(cv2.COLOR_RGBA2RGB)),
+    'bgra8': (4, _convert(cv2.COLOR_BGRA2RGB)),
+    'mono8': (1, _convert(cv2.COLOR_GRAY2RGB)),
+    '8UC1': (1, _convert(cv2.COLOR_GRAY2RGB)),
+    '8UC3': (3, _convert(cv2.COLOR_BGR2RGB)),
+    'yuv422': (2, _convert(cv2.COLOR_YUV2RGB_UYVY)),
+    'uyvy': (2, _convert(cv2.COLOR_YUV2RGB_UYVY)),
+    'yuv422_yuy2': (2, _convert(cv2.COLOR_YUV2RGB_YUY2)),
+    'yuyv': (2, _convert(cv2.COLOR_YUV2RGB_YUY2)),
+    'bayer_rggb8': (1, _convert(cv2.COLOR_BayerBG2RGB)),
+    'bayer_bggr8': (1, _convert(cv2.COLOR_BayerRG2RGB)),
+    'bayer_gbrg8': (1, _convert(cv2.COLOR_BayerGR2RGB)),
+    'bayer_grbg8': (1, _convert(cv2.COLOR_BayerGB2RGB)),
+}
+ENCODINGS = (*_PACKED, 'nv12')
+
+
+def to_rgb(encoding: str, width: int, height: int, step: int, data: Buffer) -> Pixels:
+    """Decode the fields of a sensor_msgs/Image.
+
+    Args:
+        encoding: one of `ENCODINGS`.
+        width, height: picture size, pixels.
+        step: bytes from one row to the next; may be longer than the pixels need.
+        data: at least `step * height` bytes (3/2 of that for nv12).
+
+    Returns:
+        uint8 [height, width, 3], RGB; a view of `data` where that is possible.
+
+    Raises:
+        ImageError: unknown encoding, or sizes that do not fit each other.
+    """
+    if encoding == 'nv12':
+        luma = _rows(encoding, width, height * 3 // 2, step, data, 1)
+        if width % 2 or height % 2:
+            raise ImageError(f'nv12 needs an even picture size, found {width}x{height}')
+        return _convert(cv2.COLOR_YUV2RGB_NV12)(np.ascontiguousarray(luma[:, :width]))
+    if encoding not in _PACKED:
+        raise ImageError(
+            f'image encoding {encoding!r} is not supported, expected one of '
+            f'{", ".join(ENCODINGS)}; convert it in the camera driver'
+        )
+    depth, convert = _PACKED[encoding]
+    if depth == 2 and width % 2:
+        raise ImageError(f'{encoding} needs an even width, found {width}')
+    if encoding.startswith('bayer') and min(width, height) < 2:
+        raise ImageError(f'{encoding} needs at least 2x2 pixels, found {width}x{height}')
+    rows = _rows(encoding, width, height, step, data, depth)
+    pixels = rows[:, : width * depth].reshape(height, width, depth)
+    return convert(pixels if depth > 1 else pixels[:, :, 0])
+
+
+def _rows(encoding: str, width: int, height: int, step: int, data: Buffer, depth: int) -> Pixels:
+    """The picture's bytes, row by row, padding included."""
+    if width < 1 or height < 1:
+        raise ImageError(f'image size must be positive, found {width}x{height}')
+    if step < width * depth:
+        raise ImageError(
+            f'{encoding} {width}x{height} needs a step of at least {width * depth} bytes, '
+            f'found {step}'
+        )
+    array = np.frombuffer(data, np.uint8)
+    # The last row may come without its padding.
+    if array.size < step * (height - 1) + width * depth:
+        raise ImageError(
+            f'{encoding} {width}x{height} with step {step} needs {step * height} bytes, '
+            f'found {array.size}'
+        )
+    if array.size < step * height:
+        array = np.concatenate([array, np.zeros(step * height - array.size, np.uint8)])
+    return array[: step * height].reshape(height, step)
+
+
+def decode_compressed(data: Buffer) -> Pixels:
+    """Decode the JPEG or PNG of a sensor_msgs/CompressedImage to RGB uint8 [height, width, 3].
+
+    Raises:
+        ImageError: the bytes are not a complete JPEG or PNG.
+    """
+    array = np.frombuffer(data, np.uint8)
+    if array.size == 0:
+        raise ImageError('compressed image is empty')
+    try:
+        image = cv2.imdecode(array, cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ImageError(f'compressed image cannot be decoded: {error}') from error
+    if image is None:
+        raise ImageError(
+            f'compressed image of {array.size} bytes is not a JPEG or PNG; '
+            'check the format of the image transport'
+        )
+    return _convert(cv2.COLOR_BGR2RGB)(np.asarray(image, np.uint8))
+
+
+class Preprocessor:
+    """Cuts and resizes an RGB picture to a policy's input, uint8 [height, width, 3].
+
+    Area resampling: every source pixel counts, so a camera of higher resolution gives nearly the
+    same input as the one trained on.
+    """
+
+    def __init__(self, spec: ImageSpec) -> None:
+        self._spec = spec
+
+    def __call__(self, rgb: Pixels) -> Pixels:
+        """Raises ImageError when the picture does not fit the policy's camera geometry."""
+        spec = self._spec
+        height, width = rgb.shape[:2]
+        x, y, crop_width, crop_height = spec.crop
+        if width < crop_width or height < crop_height:
+            raise ImageError(
+                f'image of {width}x{height} is smaller than the crop {crop_width}x{crop_height}; '
+                f'the policy was trained on {spec.source_width}x{spec.source_height}'
+            )
+        aspect = width * spec.source_height / (height * spec.source_width)
+        if abs(aspect - 1) > ASPECT_TOLERANCE:
+            raise ImageError(
+                f'image of {width}x{height} has another aspect ratio than the '
+                f'{spec.source_width}x{spec.source_height} the policy was trained on; '
+                'set the camera to that shape'
+            )
+        scale_x, scale_y = width / spec.source_width, height / spec.source_height
+        left, top = round(x * scale_x), round(y * scale_y)
+        right, bottom = round((x + crop_width) * scale_x), round((y + crop_height) * scale_y)
+        patch = rgb[top:bottom, left:right]
+        if patch.shape[:2] == (spec.height, spec.width):
+            return np.ascontiguousarray(patch)
+        resized = cv2.resize(patch, (spec.width, spec.height), interpolation=cv2.INTER_AREA)
+        return np.asarray(resized, np.uint8)
