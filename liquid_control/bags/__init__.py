@@ -1,0 +1,1 @@
+"""Reading and writing rosbag2 recordings, with and without ROS installed."""

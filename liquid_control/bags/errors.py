@@ -1,0 +1,15 @@
+"""What can be wrong with a bag, in words a user can act on."""
+
+from liquid_control.runtime.errors import LiquidControlError
+
+
+class BagError(LiquidControlError):
+    """A bag is missing, damaged, empty or lacks what was asked of it."""
+
+
+class DefinitionError(BagError):
+    """No definition of a message type can be found on this machine."""
+
+
+class TopicError(BagError):
+    """A bag has not the topic needed, or has several and none was named."""
