@@ -20,10 +20,7 @@ from liquid_control.bags.errors import DefinitionError
 # Types used by a message are appended to its definition, each after this line and a MSG: line.
 _SEPARATOR = '=' * 80
 
-_BUILTIN = frozenset(
-    'bool byte char float32 float64 int8 uint8 int16 uint16 int32 uint32 int64 uint64 '
-    'string wstring'.split()
-)
+_BUILTIN = re.compile(r'(?:bool|byte|char|w?string|float(?:32|64)|u?int(?:8|16|32|64))')
 _FIELD_TYPE = re.compile(r'^\s*([A-Za-z][\w/]*)(?:<=\d+)?(?:\[(?:<=)?\d*\])?\s+[A-Za-z]')
 
 
@@ -128,7 +125,7 @@ def _uses(text: str, package: str) -> Iterator[str]:
     """Yield the full names of the message types that the fields of a definition have."""
     for line in text.splitlines():
         field = _FIELD_TYPE.match(line.split('#', 1)[0])
-        if field is None or field[1] in _BUILTIN:
+        if field is None or _BUILTIN.fullmatch(field[1]):
             continue
         parts = field[1].split('/')
         yield f'{parts[0] if len(parts) > 1 else package}/msg/{parts[-1]}'

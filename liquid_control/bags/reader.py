@@ -325,5 +325,7 @@ def _split_number(path: Path) -> tuple[int, str]:
 
 
 def _stamp_ns(raw: bytes) -> int:
+    sec: int
+    nanosec: int
     sec, nanosec = _STAMP.unpack_from(raw, _STAMP_OFFSET)
     return sec * 1_000_000_000 + nanosec

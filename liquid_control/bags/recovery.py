@@ -48,7 +48,7 @@ class Recovered:
     Attributes:
         end: Bytes of the file that are whole.
         ending: Bytes that must follow to make it a finished file.
-        damaged_chunks: Chunks before `end` that cannot be read; the ending's index leaves them out.
+        damaged_chunks: Chunks that cannot be read; the ending's index leaves them out.
     """
 
     path: Path
@@ -254,4 +254,4 @@ def _ending(recovered: Recovered, last_index: dict[int, list[tuple[int, int]]]) 
         chunk.write(builder)
     Footer(summary_start=summary_start, summary_offset_start=0, summary_crc=0).write(builder)
     builder.write(MCAP0_MAGIC)
-    return builder.end()
+    return bytes(builder.end())
