@@ -1,0 +1,167 @@
+"""The newest value of every sensor, with its age: what a policy sees at one instant.
+
+Live, replayed and trained-on observations all follow the one rule of `Sensors`: the newest value
+at or before the tick. A value that must not reach a policy (not finite, absurd, a stamp that does
+not advance or lies in the future) is refused where it arrives; the last good one then grows old,
+and the age is what stops the robot. Nothing missing is ever filled in.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquid_control.runtime.contract import IMU_SIZE, Contract
+from liquid_control.runtime.errors import SensorError
+
+Array = NDArray[np.float32]
+
+# No ground robot or car survives more; beyond these an IMU is broken, not the drive exciting.
+MAX_ACCELERATION = 500.0  # m/s^2
+MAX_ANGULAR_VELOCITY = 100.0  # rad/s
+MAX_SPEED = 150.0  # m/s
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Inputs of one control tick; what the policy does not use is None, its age NaN."""
+
+    features: Array | None
+    imu: Array | None
+    speed: float | None
+    image_stamp_ns: int
+    image_age: float
+    """s, from stamp or arrival, whichever is older."""
+    imu_age: float
+    speed_age: float
+    problem: str
+    """Why this must not drive a robot: the first missing or stale input; '' when all is well."""
+
+
+@dataclass(frozen=True)
+class _Sample:
+    value: Any
+    stamp_ns: int
+    received_ns: int
+
+
+class Slot:
+    """The newest good value of one sensor. Written by one thread, read by another."""
+
+    def __init__(self, name: str, max_age: float) -> None:
+        self.name = name
+        self.max_age = max_age
+        self._sample: _Sample | None = None
+        self._refusal = ''
+
+    def put(self, value: Any, stamp_ns: int, received_ns: int) -> None:
+        """Take a value.
+
+        Raises:
+            SensorError: the stamp does not advance or lies in the future; the value is not taken.
+        """
+        last = self._sample
+        if stamp_ns - received_ns > self.max_age * 1e9:
+            self.refuse(f'stamp is {(stamp_ns - received_ns) / 1e9:.3f} s in the future')
+        if last is not None and stamp_ns <= last.stamp_ns:
+            what = 'is repeated' if stamp_ns == last.stamp_ns else 'went back'
+            self.refuse(f'stamp {what} ({(last.stamp_ns - stamp_ns) / 1e9:.3f} s)')
+        self._sample = _Sample(value, stamp_ns, received_ns)
+        self._refusal = ''
+
+    def refuse(self, why: str) -> None:
+        """Note why the latest message was not taken, and raise it as a SensorError."""
+        self._refusal = why
+        raise SensorError(f'{self.name}: {why}')
+
+    def newest(self, now_ns: int) -> tuple[_Sample | None, float, str]:
+        """The newest sample, its age in s, and what is wrong with it ('' when nothing is)."""
+        sample, refusal = self._sample, self._refusal
+        suffix = f' (latest refused: {refusal})' if refusal else ''
+        if sample is None:
+            return None, math.inf, f'{self.name}: nothing received{suffix}'
+        age = (now_ns - min(sample.stamp_ns, sample.received_ns)) / 1e9
+        if age > self.max_age:
+            limit = f'limit {self.max_age:.3f} s'
+            return sample, age, f'{self.name}: {age:.3f} s old, {limit}{suffix}'
+        return sample, age, ''
+
+    def clear(self) -> None:
+        """Forget everything, for a clock that went back."""
+        self._sample = None
+        self._refusal = ''
+
+
+class Sensors:
+    """The slots a policy needs. IMU and speed may be shared with other policies' `Sensors`."""
+
+    def __init__(self, contract: Contract, *, shared: Sensors | None = None) -> None:
+        """Make slots with the contract's age limits.
+
+        Args:
+            shared: take IMU and speed values from there where it has them.
+        """
+        self.image = Slot('image', contract.image.max_age) if contract.image else None
+        self.imu = Slot('imu', contract.imu.max_age) if contract.imu else None
+        self.speed = Slot('speed', contract.speed.max_age) if contract.speed else None
+        if shared is not None:
+            self.imu = shared.imu if self.imu and shared.imu else self.imu
+            self.speed = shared.speed if self.speed and shared.speed else self.speed
+
+    def put_features(self, stamp_ns: int, features: Array, received_ns: int | None = None) -> None:
+        """Features of a camera frame; `stamp_ns` is the frame's. Raises SensorError."""
+        if self.image is not None:
+            if not np.isfinite(features).all():
+                self.image.refuse('encoder output is not finite')
+            self.image.put(features, stamp_ns, stamp_ns if received_ns is None else received_ns)
+
+    def put_imu(self, stamp_ns: int, imu: Array, received_ns: int | None = None) -> None:
+        """Linear acceleration (m/s^2) and angular velocity (rad/s), [6]. Raises SensorError."""
+        if self.imu is not None:
+            if imu.shape != (IMU_SIZE,) or not np.isfinite(imu).all():
+                self.imu.refuse('not finite')
+            if (
+                np.abs(imu[:3]).max() > MAX_ACCELERATION
+                or np.abs(imu[3:]).max() > MAX_ANGULAR_VELOCITY
+            ):
+                self.imu.refuse('absurd')
+            self.imu.put(imu, stamp_ns, stamp_ns if received_ns is None else received_ns)
+
+    def put_speed(self, stamp_ns: int, speed: float, received_ns: int | None = None) -> None:
+        """Forward speed, m/s. Raises SensorError."""
+        if self.speed is not None:
+            if not math.isfinite(speed):
+                self.speed.refuse('not finite')
+            if abs(speed) > MAX_SPEED:
+                self.speed.refuse('absurd')
+            self.speed.put(speed, stamp_ns, stamp_ns if received_ns is None else received_ns)
+
+    def observe(self, now_ns: int) -> Observation:
+        """What is known at `now_ns`, in the time of the stamps."""
+        image, image_age, image_problem = _newest(self.image, now_ns)
+        imu, imu_age, imu_problem = _newest(self.imu, now_ns)
+        speed, speed_age, speed_problem = _newest(self.speed, now_ns)
+        return Observation(
+            features=image.value if image else None,
+            imu=imu.value if imu else None,
+            speed=speed.value if speed else None,
+            image_stamp_ns=image.stamp_ns if image else 0,
+            image_age=image_age,
+            imu_age=imu_age,
+            speed_age=speed_age,
+            problem=image_problem or imu_problem or speed_problem,
+        )
+
+    def clear(self) -> None:
+        """Forget everything, for a clock that went back."""
+        for slot in (self.image, self.imu, self.speed):
+            if slot is not None:
+                slot.clear()
+
+
+def _newest(slot: Slot | None, now_ns: int) -> tuple[_Sample | None, float, str]:
+    return slot.newest(now_ns) if slot is not None else (None, math.nan, '')

@@ -1,0 +1,94 @@
+"""The robot's own file: geometry and the limits that no policy may exceed.
+
+One YAML file per robot in config/robots/. Limits of a policy's contract and of the robot both
+hold; the tighter one acts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from liquid_control.runtime.errors import ConfigError
+from liquid_control.runtime.records import read_record
+
+
+@dataclass(frozen=True)
+class CommandLimits:
+    """Limits of one command; u is the command's unit."""
+
+    min: float
+    max: float
+    max_rate: float
+    """u/s; for speed the acceleration."""
+    max_fall_rate: float = 0.0
+    """u/s towards zero, for speed the deceleration; 0 means max_rate."""
+    max_acceleration: float = math.inf
+    """u/s^2: how fast the rate itself may change."""
+    fast_speed: float = math.inf
+    """m/s: at and above this speed `max_rate_fast` holds, below it is interpolated."""
+    max_rate_fast: float = 0.0
+    """u/s at `fast_speed`."""
+
+    def __post_init__(self) -> None:
+        if not self.min <= 0 <= self.max or self.min == self.max:
+            raise ConfigError(f'min <= 0 <= max is needed, found {self.min} and {self.max}')
+        for name in ('max_rate', 'max_acceleration', 'fast_speed'):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f'{name} must be > 0, found {getattr(self, name)}')
+        for name in ('max_fall_rate', 'max_rate_fast'):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f'{name} must be >= 0, found {getattr(self, name)}')
+        if math.isfinite(self.fast_speed) and not 0 < self.max_rate_fast <= self.max_rate:
+            raise ConfigError(
+                'fast_speed needs 0 < max_rate_fast <= max_rate, '
+                f'found {self.max_rate_fast} and {self.max_rate}'
+            )
+
+    @property
+    def fall_rate(self) -> float:
+        """u/s towards zero."""
+        return self.max_fall_rate or self.max_rate
+
+    def rate_at(self, speed: float) -> float:
+        """Largest rate at a speed (m/s), u/s."""
+        if not math.isfinite(self.fast_speed):
+            return self.max_rate
+        share = min(abs(speed) / self.fast_speed, 1.0)
+        return self.max_rate + share * (self.max_rate_fast - self.max_rate)
+
+
+@dataclass(frozen=True)
+class Robot:
+    """What the policy node must know of the robot it drives."""
+
+    name: str
+    wheelbase: float
+    """Distance between the axles, m; joins steering angle and yaw rate."""
+    limits: dict[str, CommandLimits]
+    """By command name."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.wheelbase) and self.wheelbase > 0):
+            raise ConfigError(f'wheelbase must be > 0 m, found {self.wheelbase}')
+
+    @classmethod
+    def load(cls, path: str | Path) -> Robot:
+        """Read a robot file.
+
+        Raises:
+            ConfigError: missing, not YAML, or with a field that cannot be.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise ConfigError(
+                f'no robot file at {path}: expected YAML like config/robots/simulated_car.yaml'
+            )
+        try:
+            document = yaml.safe_load(path.read_text())
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f'{path} is not valid YAML: {error}') from error
+        return read_record(cls, document, where=str(path), error=ConfigError)
