@@ -1,0 +1,185 @@
+"""The policy network: camera, IMU and speed in, commands in SI units out, a liquid core between.
+
+It splits where a bundle splits: `encoder` runs once for each camera frame, `core` once for each
+control step. All scaling lies inside, so whoever runs the network handles SI units only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from liquid_control.nn.cfc import CfC
+from liquid_control.nn.encoder import ImageEncoder
+from liquid_control.nn.ltc import LTC
+from liquid_control.nn.ncp import AutoNCP
+from liquid_control.nn.wiring import Wiring
+from liquid_control.runtime.contract import IMU_SIZE, CommandSpec, NetworkSpec
+
+CELLS = ('cfc', 'ltc', 'cfc-dense')
+
+# One unit of an input as the core sees it, before tanh: what a small robot meets in normal driving
+# lies in the straight part of the curve, a hard bump is squeezed instead of drowning the camera.
+ACCELERATION_UNIT = 10.0  # m/s^2
+ANGULAR_VELOCITY_UNIT = 2.0  # rad/s
+SPEED_UNIT = 10.0  # m/s
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a policy network is made of.
+
+    Attributes:
+        commands: names and ranges of the commands, in order.
+        cell: 'cfc' (wired), 'ltc' (wired) or 'cfc-dense' (a backbone instead of a wiring).
+        neurons: of the liquid core.
+        image_size: height and width of the encoder's input in pixels; None without a camera.
+        features: outputs of the encoder; only with a camera.
+        imu, speed: whether the core sees them.
+        sparsity: share of the possible synapses that the wiring leaves out.
+        wiring_seed: draws the wiring.
+        unfolds: solver steps of an LTC in each control step.
+        dropout: in the encoder, while training.
+    """
+
+    commands: tuple[CommandSpec, ...]
+    cell: str = 'cfc'
+    neurons: int = 32
+    image_size: tuple[int, int] | None = None
+    features: int = 32
+    imu: bool = False
+    speed: bool = False
+    sparsity: float = 0.5
+    wiring_seed: int = 22222
+    unfolds: int = 6
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise ValueError(f'cell must be one of {CELLS}, got {self.cell!r}')
+        if self.input_size == 0:
+            raise ValueError('a policy needs at least one of image, imu and speed')
+
+    @property
+    def input_size(self) -> int:
+        """Inputs of the core: features, then IMU, then speed, as far as they are used."""
+        features = self.features if self.image_size is not None else 0
+        return features + IMU_SIZE * self.imu + 1 * self.speed
+
+
+class PolicyNetwork(nn.Module):
+    """Encoder and liquid core.
+
+    Attributes:
+        config: what it was made from.
+        encoder: uint8 [B, H, W, 3] RGB -> features [B, F]; None without a camera.
+        cell: the liquid layer.
+        state_size: neurons that carry state from step to step.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config = config
+        self.encoder: ImageEncoder | None = None
+        if config.image_size is not None:
+            self.encoder = ImageEncoder(*config.image_size, config.features, config.dropout)
+        self.cell = _layer(config)
+        self.state_size = self.cell.state_size
+        # Motor neurons of a CfC stay within (-1, 1): the gain lets a command reach its limits.
+        self.gain = nn.Parameter(torch.full((len(config.commands),), 1.5))
+        self.bias = nn.Parameter(torch.zeros(len(config.commands)))
+        self.register_buffer('low', torch.tensor([entry.min for entry in config.commands]))
+        self.register_buffer('high', torch.tensor([entry.max for entry in config.commands]))
+
+    def forward(
+        self,
+        images: Tensor | None,
+        imu: Tensor | None,
+        speed: Tensor | None,
+        elapsed: Tensor,
+        state: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Run over sequences of T control steps.
+
+        Args:
+            images: newest frame at each step, uint8 [B, T, H, W, 3] RGB; None without a camera.
+            imu: linear acceleration (m/s^2) and angular velocity (rad/s), [B, T, 6]; None unused.
+            speed: m/s, [B, T, 1]; None unused.
+            elapsed: s since the step before, [B, T].
+            state: [B, S] before the first step; None starts from zeros.
+
+        Returns:
+            Commands [B, T, C] in their units, and the state [B, S] after the last step.
+        """
+        features = None
+        if self.encoder is not None and images is not None:
+            features = self.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+        inputs = self.core_inputs(features, imu, speed)
+        outputs, state = self.cell(inputs, state, elapsed)
+        return self.commands(outputs), state
+
+    def core(
+        self,
+        features: Tensor | None,
+        imu: Tensor | None,
+        speed: Tensor | None,
+        elapsed: Tensor,
+        state: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """One control step: [B, F], [B, 6], [B, 1], [B, 1], [B, S] -> commands [B, C], state."""
+        outputs, state = self.cell.step(self.core_inputs(features, imu, speed), state, elapsed)
+        return self.commands(outputs), state
+
+    def core_inputs(
+        self, features: Tensor | None, imu: Tensor | None, speed: Tensor | None
+    ) -> Tensor:
+        """What the liquid layer sees, [..., input_size], every entry within (-1, 1)."""
+        parts = []
+        if self.encoder is not None:
+            parts.append(_given(features, 'features'))
+        if self.config.imu:
+            acceleration, rotation = _given(imu, 'imu').split(3, dim=-1)
+            parts.append(torch.tanh(acceleration / ACCELERATION_UNIT))
+            parts.append(torch.tanh(rotation / ANGULAR_VELOCITY_UNIT))
+        if self.config.speed:
+            parts.append(torch.tanh(_given(speed, 'speed') / SPEED_UNIT))
+        return torch.cat(parts, dim=-1)
+
+    def commands(self, outputs: Tensor) -> Tensor:
+        """Motor neurons [..., C] -> commands in their units, always within their range."""
+        share = torch.tanh(outputs * self.gain + self.bias)
+        return self.low + (self.high - self.low) * (share + 1) / 2
+
+    def spec(self) -> NetworkSpec:
+        """What the bundle's contract says of the network."""
+        wiring: Wiring | None = self.cell.wiring
+        config = self.config
+        return NetworkSpec(
+            cell={'cfc': 'cfc-wired'}.get(config.cell, config.cell),
+            neurons=config.neurons,
+            synapses=0 if wiring is None else wiring.synapse_count + wiring.sensory_synapse_count,
+            parameters=sum(parameter.numel() for parameter in self.parameters()),
+            state_size=self.state_size,
+            solver=f'fused, {config.unfolds} unfolds' if config.cell == 'ltc' else 'closed form',
+        )
+
+
+def _layer(config: NetworkConfig) -> CfC | LTC:
+    outputs = len(config.commands)
+    if config.cell == 'cfc-dense':
+        return CfC(config.input_size, config.neurons, proj_size=outputs)
+    wiring = AutoNCP(config.neurons, outputs, config.sparsity, config.wiring_seed)
+    if config.cell == 'ltc':
+        return LTC(config.input_size, wiring, unfolds=config.unfolds)
+    return CfC(config.input_size, wiring)
+
+
+def _given(tensor: Tensor | None, name: str) -> Tensor:
+    if tensor is None:
+        raise ValueError(f'this network needs {name}, got None')
+    return tensor

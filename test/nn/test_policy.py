@@ -1,0 +1,98 @@
+"""The policy network: what goes in, what comes out, and that its parts agree with the whole."""
+
+import pytest
+import torch
+
+from liquid_control.nn.policy import CELLS, NetworkConfig, PolicyNetwork
+from liquid_control.runtime.contract import CommandSpec
+
+CAR = (
+    CommandSpec('steering_angle', 'rad', -0.5, 0.5),
+    CommandSpec('speed', 'm/s', 0.0, 3.0),
+)
+SIZE = (24, 48)
+
+
+def network(cell: str, **changes: object) -> PolicyNetwork:
+    torch.manual_seed(1)
+    options: dict = {'image_size': SIZE, 'features': 12, 'imu': True, 'neurons': 16, **changes}
+    return PolicyNetwork(NetworkConfig(CAR, cell=cell, **options)).eval()
+
+
+def drive(batch: int, steps: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (batch, steps, *SIZE, 3)
+    return {
+        'images': torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
+        'imu': torch.randn(batch, steps, 6, generator=generator),
+        'elapsed': torch.rand(batch, steps, generator=generator) * 0.08 + 0.02,
+    }
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_steps_one_by_one_give_the_commands_of_the_sequence(cell: str) -> None:
+    policy, inputs = network(cell), drive(3, 12)
+    with torch.no_grad():
+        whole, last = policy(inputs['images'], inputs['imu'], None, inputs['elapsed'])
+        state = torch.zeros(3, policy.state_size)
+        for step in range(12):
+            features = policy.encoder(inputs['images'][:, step])
+            command, state = policy.core(
+                features, inputs['imu'][:, step], None, inputs['elapsed'][:, step, None], state
+            )
+            torch.testing.assert_close(command, whole[:, step], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(state, last, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_commands_stay_within_their_range_whatever_comes_in(cell: str) -> None:
+    policy, inputs = network(cell), drive(2, 8)
+    with torch.no_grad():
+        commands, state = policy(inputs['images'], inputs['imu'] * 1e6, None, inputs['elapsed'])
+    assert torch.isfinite(state).all()
+    assert (commands >= policy.low).all()
+    assert (commands <= policy.high).all()
+
+
+def test_exposure_and_brightness_of_the_whole_picture_do_not_change_the_features() -> None:
+    encoder = network('cfc').encoder
+    picture = torch.rand(1, *SIZE, 3) * 100 + 20
+    with torch.no_grad():
+        torch.testing.assert_close(
+            encoder(picture), encoder(picture * 1.8 + 10), atol=2e-3, rtol=0.0
+        )
+
+
+def test_a_black_picture_gives_finite_features_and_gradients() -> None:
+    policy = network('cfc')
+    black = torch.zeros(1, *SIZE, 3, requires_grad=True)
+    policy.encoder(black).sum().backward()
+    assert torch.isfinite(black.grad).all()
+
+
+@pytest.mark.parametrize('cell', ['cfc', 'ltc'])
+def test_the_elapsed_time_changes_what_the_core_does(cell: str) -> None:
+    policy, inputs = network(cell), drive(1, 6)
+    with torch.no_grad():
+        slow, _ = policy(inputs['images'], inputs['imu'], None, inputs['elapsed'] * 4)
+        fast, _ = policy(inputs['images'], inputs['imu'], None, inputs['elapsed'])
+    assert (slow - fast).abs().max() > 1e-4
+
+
+def test_a_policy_without_a_camera_runs_on_imu_and_speed() -> None:
+    policy = network('cfc', image_size=None, speed=True)
+    inputs = drive(2, 5)
+    commands, state = policy(None, inputs['imu'], torch.ones(2, 5, 1), inputs['elapsed'])
+    assert policy.encoder is None
+    assert commands.shape == (2, 5, 2)
+    assert state.shape == (2, policy.state_size)
+
+
+def test_the_contract_entry_counts_what_is_there() -> None:
+    policy = network('ltc', neurons=19)
+    spec = policy.spec()
+    assert spec.neurons == spec.state_size == 19
+    cell = policy.cell.rnn_cell
+    expected = cell.sparsity_mask.sum() + cell.sensory_sparsity_mask.sum()
+    assert spec.synapses == int(expected)
+    assert spec.parameters == sum(p.numel() for p in policy.parameters())
