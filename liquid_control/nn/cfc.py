@@ -1,0 +1,302 @@
+"""Closed-form continuous-time (CfC) neurons: the state after an elapsed time, without a solver.
+
+Source: Hasani, Lechner et al., "Closed-form continuous-time neural networks", Nature Machine
+Intelligence 2022, equation 10 (default), table 1 (pure, no gate).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from liquid_control.nn.layer import LiquidCell, LiquidLayer
+from liquid_control.nn.wiring import Adjacency, Wiring
+
+MODES = ('default', 'pure', 'no_gate')
+GATED_HEADS = ('ff1', 'ff2', 'time_a', 'time_b')
+
+
+class LeCunTanh(nn.Module):
+    """1.7159 tanh(0.666 x): keeps the variance of unit inputs near one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1.7159 * torch.tanh(0.666 * x)
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    'lecun_tanh': LeCunTanh,
+    'tanh': nn.Tanh,
+    'relu': nn.ReLU,
+    'silu': nn.SiLU,
+    'gelu': nn.GELU,
+}
+
+
+class CfCParameters(NamedTuple):
+    """What the equations use; masked where the wiring has no synapse.
+
+    Attributes:
+        backbone: weight [out, in] and bias [out] of each layer in front of the heads; the first
+            takes inputs and state side by side.
+        heads, heads_bias: [heads * units, width] and [heads * units]: ff1, ff2, time_a, time_b
+            one below the other, or ff1 alone in the mode 'pure'.
+        w_tau, A: [1, units], in the mode 'pure' only.
+    """
+
+    backbone: tuple[tuple[Tensor, Tensor], ...]
+    heads: Tensor
+    heads_bias: Tensor
+    w_tau: Tensor | None
+    A: Tensor | None
+
+
+def cfc_sequence(
+    x: Tensor,
+    state: Tensor,
+    elapsed: Tensor,
+    parameters: CfCParameters,
+    mode: str,
+    activation: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """States after each step, [time, batch, units].
+
+    Args:
+        x: inputs [time, batch, inputs].
+        state: before the first step [batch, units].
+        elapsed: seconds [time, batch].
+        parameters: of backbone and heads.
+        mode: 'default', 'pure' or 'no_gate'.
+        activation: of the backbone.
+    """
+    p = parameters
+    (weight, bias), *rest = (*p.backbone, (p.heads, p.heads_bias))
+    inputs = x.shape[-1]
+    # What the inputs contribute to the first layer depends on no state: one product for all.
+    driven = functional.linear(x, weight[:, :inputs], bias)
+    recurrent = weight[:, inputs:].T
+    states = []
+    for drive, seconds in zip(driven, elapsed.unsqueeze(-1), strict=True):
+        z = torch.addmm(drive, state, recurrent)
+        for weight, bias in rest:
+            z = functional.linear(activation(z), weight, bias)
+        state = _closed_form(z, seconds, p, mode)
+        states.append(state)
+    return torch.stack(states)
+
+
+def _closed_form(z: Tensor, seconds: Tensor, p: CfCParameters, mode: str) -> Tensor:
+    """The new state [batch, units] from outputs of the heads and elapsed seconds [batch, 1]."""
+    if p.w_tau is not None and p.A is not None:
+        return p.A - p.A * torch.exp(-seconds * (p.w_tau.abs() + z.abs())) * z
+    near, far, rate, offset = z.chunk(4, dim=-1)
+    near, far = torch.tanh(near), torch.tanh(far)
+    gate = torch.sigmoid(rate * seconds + offset)
+    return near + gate * far if mode == 'no_gate' else near * (1.0 - gate) + gate * far
+
+
+class CfCCell(LiquidCell):
+    """Parameters and equations of one group of CfC neurons that all hear each other.
+
+    Args:
+        input_size, units: inputs and neurons.
+        mode: 'default', 'pure' or 'no_gate'.
+        activation: of the backbone, a name in `ACTIVATIONS`.
+        backbone_units, backbone_layers: of the network in front of the heads; 0 layers: none.
+        mask: 1 where a synapse may be, [inputs + units, units]; masks ff1 and ff2.
+        mask_gates: mask time_a and time_b too.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        units: int,
+        mode: str,
+        activation: str = 'lecun_tanh',
+        backbone_units: int = 0,
+        backbone_layers: int = 0,
+        mask: Adjacency | None = None,
+        mask_gates: bool = False,
+    ):
+        super().__init__()
+        if mode not in MODES:
+            raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
+        if activation not in ACTIVATIONS:
+            raise ValueError(f'activation must be one of {tuple(ACTIVATIONS)}, got {activation!r}')
+        self.input_size = input_size
+        self.state_size = self.output_size = units
+        self.mode = mode
+        self.mask_gates = mask_gates
+        mask_t = None if mask is None else torch.tensor(mask.T, dtype=torch.get_default_dtype())
+        self.register_buffer('sparsity_mask', mask_t)
+        if mode == 'pure':
+            self.w_tau = nn.Parameter(torch.empty(1, units))
+            self.A = nn.Parameter(torch.empty(1, units))
+
+        self.activation = ACTIVATIONS[activation]()
+        self.backbone = nn.Sequential()
+        width = input_size + units
+        for _ in range(backbone_layers):
+            self.backbone.append(nn.Linear(width, backbone_units)).append(self.activation)
+            width = backbone_units
+        self.heads = ('ff1',) if mode == 'pure' else GATED_HEADS
+        for head in self.heads:
+            self.add_module(head, nn.Linear(width, units))
+        # w_tau too: at zero its absolute value would have no gradient.
+        for parameter in self.parameters():
+            if parameter.dim() == 2:
+                nn.init.xavier_uniform_(parameter)
+
+    def effective_parameters(self) -> CfCParameters:
+        """The parameters as the equations use them."""
+        heads = [self.get_submodule(head) for head in self.heads]
+        weights = [head.weight for head in heads]
+        if self.sparsity_mask is not None:
+            masked = GATED_HEADS if self.mask_gates else ('ff1', 'ff2')
+            weights = [
+                weight * self.sparsity_mask if head in masked else weight
+                for head, weight in zip(self.heads, weights, strict=True)
+            ]
+        linear = [layer for layer in self.backbone if isinstance(layer, nn.Linear)]
+        pure = self.mode == 'pure'
+        return CfCParameters(
+            backbone=tuple((layer.weight, layer.bias) for layer in linear),
+            heads=torch.cat(weights),
+            heads_bias=torch.cat([head.bias for head in heads]),
+            w_tau=self.w_tau if pure else None,
+            A=self.A if pure else None,
+        )
+
+    def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
+        return cfc_sequence(
+            x, state, elapsed, self.effective_parameters(), self.mode, self.activation
+        )
+
+    def readout(self, states: Tensor) -> Tensor:
+        return states
+
+
+class WiredCfCCell(LiquidCell):
+    """CfC neurons in the layers of a wiring, one `CfCCell` without backbone for each layer.
+
+    Each layer hears the new state of the layer before it and its own old state.
+
+    Args:
+        input_size: number of inputs.
+        wiring: layers and synapses.
+        mode: 'default', 'pure' or 'no_gate'.
+        strict: False masks ff1 and ff2 between layers, as the reference does, and leaves
+            recurrence within a layer and the time gates full. True lets no weight pass where the
+            wiring has no synapse; a neuron then hears, besides its synapses, only itself.
+    """
+
+    def __init__(self, input_size: int, wiring: Wiring, mode: str, strict: bool):
+        super().__init__()
+        self.wiring = wiring.build(input_size)
+        self.input_size = input_size
+        self.state_size = wiring.units
+        self.output_size = wiring.output_size
+        self.strict = strict
+        self.layer_sizes = [len(neurons) for neurons in wiring.layers.values()]
+        synapses = np.abs(wiring.sensory_adjacency)
+        sources: range | slice = slice(None)
+        for index, neurons in enumerate(wiring.layers.values()):
+            size = len(neurons)
+            recurrent = np.ones((size, size), dtype=np.int32)
+            if strict:
+                recurrent = np.abs(wiring.adjacency[np.ix_(neurons, neurons)])
+                np.fill_diagonal(recurrent, 1)
+            mask = np.concatenate([synapses[sources][:, neurons], recurrent])
+            cell = CfCCell(len(mask) - size, size, mode, mask=mask, mask_gates=strict)
+            self.add_module(f'layer_{index}', cell)
+            synapses, sources = np.abs(wiring.adjacency), neurons
+
+    @property
+    def layers(self) -> list[CfCCell]:
+        """The cells in the order in which a signal passes them."""
+        return [self.get_submodule(f'layer_{i}') for i in range(len(self.layer_sizes))]
+
+    def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
+        # A layer needs no later step of the layer before it, so each scans the whole sequence.
+        states = []
+        for cell, before in zip(self.layers, state.split(self.layer_sizes, -1), strict=True):
+            x = cell.scan(x, before, elapsed)
+            states.append(x)
+        return torch.cat(states, dim=-1)
+
+    def readout(self, states: Tensor) -> Tensor:
+        motor_layer = states.split(self.layer_sizes, -1)[-1]
+        return motor_layer[..., : self.output_size]
+
+
+class CfC(LiquidLayer):
+    """A layer of closed-form continuous-time neurons.
+
+    The state after an elapsed time is written down directly: a gate that depends on the elapsed
+    time blends a near and a far target, all three being functions of inputs and state. See
+    docs/cells.md.
+
+        >>> rnn = CfC(20, AutoNCP(32, 2))
+        >>> outputs, state = rnn(torch.randn(4, 50, 20), elapsed=0.05)  # 50 steps of 50 ms
+
+    With a wiring the state holds its layers in order: inter, command, motor neurons.
+
+    Args:
+        input_size: number of inputs.
+        units: a wiring, or a number of neurons that share a backbone network.
+        return_sequences, batch_first, mixed_memory: see `LiquidLayer`.
+        mode: 'default', 'pure' (the approximate solution itself) or 'no_gate' (adds the far
+            target instead of blending).
+        strict_wiring: let no weight pass where the wiring has no synapse; see `WiredCfCCell`.
+        proj_size: learn a linear map of the outputs to this size.
+        activation: of the backbone (default 'lecun_tanh'), a name in `ACTIVATIONS`.
+        backbone_units, backbone_layers: size of the backbone (default 128 and 1).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        units: Wiring | int,
+        *,
+        return_sequences: bool = True,
+        batch_first: bool = True,
+        mixed_memory: bool = False,
+        mode: str = 'default',
+        strict_wiring: bool = False,
+        proj_size: int | None = None,
+        activation: str | None = None,
+        backbone_units: int | None = None,
+        backbone_layers: int | None = None,
+    ):
+        cell: LiquidCell
+        if isinstance(units, Wiring):
+            if (activation, backbone_units, backbone_layers) != (None, None, None):
+                raise ValueError(
+                    'a wired CfC has no backbone: leave out activation, backbone_units and '
+                    'backbone_layers, or give a number of units instead of a wiring'
+                )
+            cell = WiredCfCCell(input_size, units, mode, strict_wiring)
+        else:
+            if strict_wiring:
+                raise ValueError('strict_wiring needs a wiring, got a number of units')
+            cell = CfCCell(
+                input_size,
+                units,
+                mode,
+                activation='lecun_tanh' if activation is None else activation,
+                backbone_units=128 if backbone_units is None else backbone_units,
+                backbone_layers=1 if backbone_layers is None else backbone_layers,
+            )
+        super().__init__(cell, return_sequences, batch_first, mixed_memory)
+        self.wiring = units if isinstance(units, Wiring) else None
+        self.fc: nn.Module = nn.Identity()
+        if proj_size is not None:
+            self.fc = nn.Linear(self.output_size, proj_size)
+            self.output_size = proj_size
+
+    def _readout(self, states: Tensor) -> Tensor:
+        return self.fc(self.rnn_cell.readout(states))

@@ -1,0 +1,194 @@
+"""What LTC and CfC layers share: shapes, elapsed times, the state that goes in and comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from liquid_control.nn.mixed_memory import MixedMemory
+
+State = Tensor | tuple[Tensor, Tensor]
+
+
+class LiquidCell(nn.Module):
+    """The equations of one kind of neuron, over a sequence; subclasses own the parameters.
+
+    Attributes:
+        input_size, state_size, output_size: inputs, neurons, outputs.
+    """
+
+    input_size: int
+    state_size: int
+    output_size: int
+
+    def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
+        """States after each step, [time, batch, units].
+
+        Args:
+            x: inputs [time, batch, inputs].
+            state: before the first step [batch, units].
+            elapsed: seconds since the step before [time, batch].
+        """
+        raise NotImplementedError
+
+    def readout(self, states: Tensor) -> Tensor:
+        """Outputs [..., outputs] of states [..., units]."""
+        raise NotImplementedError
+
+
+class LiquidLayer(nn.Module):
+    """A liquid cell run over a sequence, with the interface of `torch.nn.LSTM` and elapsed times.
+
+    Args:
+        cell: the equations.
+        return_sequences: return the outputs of every step, or only those of the last.
+        batch_first: batched inputs are [batch, time, inputs], or [time, batch, inputs].
+        mixed_memory: put an LSTM in front (see `MixedMemory`); the state is then a pair.
+    """
+
+    def __init__(
+        self, cell: LiquidCell, return_sequences: bool, batch_first: bool, mixed_memory: bool
+    ):
+        super().__init__()
+        self.input_size = cell.input_size
+        self.state_size = cell.state_size
+        self.output_size = cell.output_size
+        self.return_sequences = return_sequences
+        self.batch_first = batch_first
+        self.mixed_memory = mixed_memory
+        # The names `rnn_cell` and `lstm` keep state dicts exchangeable with ncps.
+        self.rnn_cell = cell
+        self.lstm = MixedMemory(cell.input_size, cell.state_size) if mixed_memory else None
+
+    def forward(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        elapsed: Tensor | float | None = None,
+    ) -> tuple[Tensor, State]:
+        """Run over a sequence.
+
+        Args:
+            x: inputs [batch, time, inputs], [time, batch, inputs] where `batch_first` is false,
+                or [time, inputs] for a single sequence.
+            state: state before the first step, [batch, units] ([units] for a single sequence);
+                with mixed memory a pair of these (state, memory). None starts from zeros.
+            elapsed: seconds between each step and the step before it: one number for all,
+                [batch], [batch, time] or [batch, time, 1] (time before batch where `batch_first`
+                is false; [time] or [time, 1] for a single sequence). None stands for 1 s.
+
+        Returns:
+            Outputs [batch, time, outputs], laid out as `x` ([batch, outputs] without
+            `return_sequences`), and the state after the last step.
+
+        Raises:
+            ValueError: a shape is not one of these; the message says what was expected.
+        """
+        if x.dim() not in (2, 3) or x.shape[-1] != self.input_size:
+            raise ValueError(
+                f'inputs must be [batch, time, {self.input_size}] or [time, {self.input_size}], '
+                f'got {list(x.shape)}'
+            )
+        batched, seconds = x.dim() == 3, self._seconds(elapsed, x)
+        if not batched:
+            x, seconds = x.unsqueeze(1), seconds.unsqueeze(1)
+            state = _map(state, lambda part: part.unsqueeze(0))
+        elif self.batch_first:
+            x, seconds = x.transpose(0, 1), seconds.transpose(0, 1)
+
+        states, after = self._run(x, state, seconds)
+        outputs = self._readout(states if self.return_sequences else states[-1:])
+        if batched and self.batch_first:
+            outputs = outputs.transpose(0, 1)
+        if not batched:
+            outputs, after = outputs.squeeze(1), _map(after, lambda part: part.squeeze(0))
+        if not self.return_sequences:
+            outputs = outputs.squeeze(1 if batched and self.batch_first else 0)
+        return outputs, after
+
+    def step(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        elapsed: Tensor | float | None = None,
+    ) -> tuple[Tensor, State]:
+        """Run a single step, as a controller does.
+
+        Args:
+            x: inputs [batch, inputs].
+            state: [batch, units], or a pair with mixed memory; None starts from zeros.
+            elapsed: seconds since the last step: one number, [batch] or [batch, 1].
+
+        Returns:
+            Outputs [batch, outputs] and the state after the step.
+        """
+        if x.dim() != 2 or x.shape[1] != self.input_size:
+            raise ValueError(
+                f'a step takes inputs [batch, {self.input_size}], got {list(x.shape)}'
+            )
+        states, after = self._run(x[None], state, self._seconds(elapsed, x)[None])
+        return self._readout(states[0]), after
+
+    def _readout(self, states: Tensor) -> Tensor:
+        return self.rnn_cell.readout(states)
+
+    def _run(self, x: Tensor, state: State | None, seconds: Tensor) -> tuple[Tensor, State]:
+        """States after each step [time, batch, units], and what the next call starts from."""
+        v, memory = self._split(state, x)
+        if self.lstm is None:
+            states = self.rnn_cell.scan(x, v, seconds)
+            return states, states[-1]
+        states = []
+        for t in range(x.shape[0]):
+            v, memory = self.lstm(x[t], v, memory)
+            v = self.rnn_cell.scan(x[t : t + 1], v, seconds[t : t + 1])[0]
+            states.append(v)
+        return torch.stack(states), (v, memory)
+
+    def _split(self, state: State | None, x: Tensor) -> tuple[Tensor, Tensor]:
+        """State and memory (unused without mixed memory), checked."""
+        shape = (x.shape[1], self.state_size)
+        if state is None:
+            zeros = x.new_zeros(shape)
+            return zeros, zeros
+        if isinstance(state, Tensor) == self.mixed_memory:
+            expected = 'a pair (state, memory)' if self.mixed_memory else 'one tensor'
+            raise ValueError(f'the state of this layer is {expected}, got {type(state).__name__}')
+        v, memory = state if self.mixed_memory else (state, state)
+        if v.shape != shape or memory.shape != shape:
+            raise ValueError(
+                f'the state must be [batch, units] = {list(shape)}, or [units] with a single '
+                f'sequence; got {list(v.shape)}'
+            )
+        return v, memory
+
+    def _seconds(self, elapsed: Tensor | float | None, x: Tensor) -> Tensor:
+        """Elapsed times for each step of each sequence, in the shape of `x` without inputs."""
+        lead = x.shape[:-1]
+        seconds = torch.as_tensor(
+            1.0 if elapsed is None else elapsed, dtype=x.dtype, device=x.device
+        )
+        if seconds.dim() == 0:
+            return seconds.expand(lead)
+        if seconds.shape == (*lead, 1):
+            return seconds.squeeze(-1)
+        if seconds.shape == lead:
+            return seconds
+        time_dim = 1 if self.batch_first else 0
+        if len(lead) == 2 and seconds.shape == (lead[1 - time_dim],):
+            return seconds.unsqueeze(time_dim).expand(lead)
+        shapes = [list(lead), [*lead, 1]]
+        if len(lead) == 2:
+            shapes.insert(0, [lead[1 - time_dim]])
+        raise ValueError(
+            f'elapsed must be one number of seconds or have a shape of {shapes}, '
+            f'got {list(seconds.shape)}'
+        )
+
+
+def _map(state: State | None, change: Callable[[Tensor], Tensor]) -> State | None:
+    if isinstance(state, tuple):
+        return change(state[0]), change(state[1])
+    return state if state is None else change(state)

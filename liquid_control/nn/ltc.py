@@ -1,0 +1,245 @@
+"""Liquid time-constant (LTC) neurons: leaky membranes joined by conductance-based synapses.
+
+Source: Hasani, Lechner et al., "Liquid Time-constant Networks", AAAI 2021.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from liquid_control.nn.layer import LiquidCell, LiquidLayer
+from liquid_control.nn.solvers import SOLVERS
+from liquid_control.nn.wiring import FullyConnected, Wiring
+
+# Ranges from which the parameters start (before the positivity map where there is one).
+INITIAL_RANGES = {
+    'gleak': (0.001, 1.0),
+    'vleak': (-0.2, 0.2),
+    'cm': (0.4, 0.6),
+    'sigma': (3.0, 8.0),
+    'mu': (0.3, 0.8),
+    'w': (0.001, 1.0),
+    'sensory_sigma': (3.0, 8.0),
+    'sensory_mu': (0.3, 0.8),
+    'sensory_w': (0.001, 1.0),
+}
+MAPPINGS = ('affine', 'linear', None)
+# Keeps the conductance of a neuron above zero; as in the reference.
+LEAST_CONDUCTANCE = 1e-8
+
+
+class LTCParameters(NamedTuple):
+    """What the equations use: conductances and capacitance positive, zero where no synapse is.
+
+    Neurons [units], synapses [source, target]. Potentials and reversal potentials are without
+    unit, `gleak` and `w` are conductances, cm / conductance is a time in seconds.
+    """
+
+    gleak: Tensor
+    vleak: Tensor
+    cm: Tensor
+    w: Tensor
+    sigma: Tensor
+    mu: Tensor
+    erev: Tensor
+    sensory_w: Tensor
+    sensory_sigma: Tensor
+    sensory_mu: Tensor
+    sensory_erev: Tensor
+
+
+def ltc_sequence(
+    x: Tensor,
+    state: Tensor,
+    elapsed: Tensor,
+    parameters: LTCParameters,
+    solver: str,
+    unfolds: int,
+) -> Tensor:
+    """States after each step, [time, batch, units].
+
+    Args:
+        x: mapped inputs [time, batch, inputs].
+        state: before the first step [batch, units].
+        elapsed: seconds [time, batch].
+        parameters: of the membranes and synapses.
+        solver: a name in `SOLVERS`.
+        unfolds: parts into which the solver splits each elapsed time.
+    """
+    p = parameters
+    solve = SOLVERS[solver]
+    # Nothing of this depends on the state: computed once for the whole sequence.
+    leak = p.gleak + LEAST_CONDUCTANCE
+    numerator_in, denominator_in = _synapses(
+        x, p.sensory_w, p.sensory_sigma, p.sensory_mu, p.sensory_erev
+    )
+    numerator_in = numerator_in + p.gleak * p.vleak
+    denominator_in = denominator_in + leak
+
+    states = []
+    for fixed_n, fixed_d, seconds in zip(
+        numerator_in, denominator_in, elapsed.unsqueeze(-1), strict=True
+    ):
+
+        def drive(v: Tensor, n: Tensor = fixed_n, d: Tensor = fixed_d) -> tuple[Tensor, Tensor]:
+            numerator, denominator = _synapses(v, p.w, p.sigma, p.mu, p.erev)
+            return numerator + n, denominator + d
+
+        state = solve(state, seconds, drive, p.cm, unfolds)
+        states.append(state)
+    return torch.stack(states)
+
+
+def _synapses(
+    source: Tensor, w: Tensor, sigma: Tensor, mu: Tensor, erev: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Driving current and conductance that sources [..., sources] open in each target neuron."""
+    conductance = w * torch.sigmoid(sigma * (source.unsqueeze(-1) - mu))
+    return (conductance * erev).sum(-2), conductance.sum(-2)
+
+
+class LTCCell(LiquidCell):
+    """Parameters and equations of LTC neurons; `LTC` is the layer to use."""
+
+    def __init__(
+        self,
+        input_size: int,
+        wiring: Wiring,
+        input_mapping: str | None,
+        output_mapping: str | None,
+        solver: str,
+        unfolds: int,
+    ):
+        super().__init__()
+        for name, mapping in (
+            ('input_mapping', input_mapping),
+            ('output_mapping', output_mapping),
+        ):
+            if mapping not in MAPPINGS:
+                raise ValueError(f'{name} must be one of {MAPPINGS}, got {mapping!r}')
+        if solver not in SOLVERS:
+            raise ValueError(f'solver must be one of {sorted(SOLVERS)}, got {solver!r}')
+        if unfolds < 1:
+            raise ValueError(f'unfolds must be at least 1, got {unfolds}')
+        self.wiring = wiring.build(input_size)
+        self.input_size = input_size
+        self.state_size = wiring.units
+        self.output_size = wiring.output_size
+        self.input_mapping = input_mapping
+        self.output_mapping = output_mapping
+        self.solver = solver
+        self.unfolds = unfolds
+
+        units, inputs, outputs = self.state_size, input_size, self.output_size
+        for name, (low, high) in INITIAL_RANGES.items():
+            shape = (units,)
+            if name.startswith('sensory_'):
+                shape = (inputs, units)
+            elif name in ('sigma', 'mu', 'w'):
+                shape = (units, units)
+            self.register_parameter(name, nn.Parameter(torch.rand(shape) * (high - low) + low))
+        self.erev = nn.Parameter(_float(wiring.adjacency))
+        self.sensory_erev = nn.Parameter(_float(wiring.sensory_adjacency))
+        self.register_buffer('sparsity_mask', _float(np.abs(wiring.adjacency)))
+        self.register_buffer('sensory_sparsity_mask', _float(np.abs(wiring.sensory_adjacency)))
+        if input_mapping is not None:
+            self.input_w = nn.Parameter(torch.ones(inputs))
+        if input_mapping == 'affine':
+            self.input_b = nn.Parameter(torch.zeros(inputs))
+        if output_mapping is not None:
+            self.output_w = nn.Parameter(torch.ones(outputs))
+        if output_mapping == 'affine':
+            self.output_b = nn.Parameter(torch.zeros(outputs))
+
+    def effective_parameters(self) -> LTCParameters:
+        """The parameters as the equations use them: softplus keeps what must be positive so."""
+        positive = functional.softplus
+        return LTCParameters(
+            gleak=positive(self.gleak),
+            vleak=self.vleak,
+            cm=positive(self.cm),
+            w=positive(self.w) * self.sparsity_mask,
+            sigma=self.sigma,
+            mu=self.mu,
+            erev=self.erev,
+            sensory_w=positive(self.sensory_w) * self.sensory_sparsity_mask,
+            sensory_sigma=self.sensory_sigma,
+            sensory_mu=self.sensory_mu,
+            sensory_erev=self.sensory_erev,
+        )
+
+    def map_inputs(self, x: Tensor) -> Tensor:
+        """x * input_w + input_b, as far as the mapping has them."""
+        if self.input_mapping is not None:
+            x = x * self.input_w
+        return x + self.input_b if self.input_mapping == 'affine' else x
+
+    def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
+        return ltc_sequence(
+            self.map_inputs(x),
+            state,
+            elapsed,
+            self.effective_parameters(),
+            self.solver,
+            self.unfolds,
+        )
+
+    def readout(self, states: Tensor) -> Tensor:
+        outputs = states[..., : self.output_size]
+        if self.output_mapping is not None:
+            outputs = outputs * self.output_w
+        return outputs + self.output_b if self.output_mapping == 'affine' else outputs
+
+
+def _float(matrix: np.ndarray) -> Tensor:
+    return torch.tensor(matrix, dtype=torch.get_default_dtype())
+
+
+class LTC(LiquidLayer):
+    """A layer of liquid time-constant neurons.
+
+    Each neuron is a membrane with capacitance cm, a leak, and synapses whose conductance follows
+    a sigmoid of the source's potential; so its time constant depends on its input. See
+    docs/cells.md.
+
+        >>> rnn = LTC(20, AutoNCP(32, 2))
+        >>> outputs, state = rnn(torch.randn(4, 50, 20), elapsed=0.05)  # 50 steps of 50 ms
+
+    The state holds the potentials in the order of the wiring: motor, command, inter neurons.
+
+    Args:
+        input_size: number of inputs.
+        units: a wiring, or a number of fully connected neurons.
+        return_sequences, batch_first, mixed_memory: see `LiquidLayer`.
+        input_mapping: scale and offset learnt for each input: 'affine', 'linear' (scale only) or
+            None.
+        output_mapping: the same for the outputs.
+        solver: 'fused' (the reference's), 'exponential_midpoint', 'euler' or 'rk4'; see
+            `liquid_control.nn.solvers`.
+        unfolds: solver steps in one elapsed time.
+    """
+
+    rnn_cell: LTCCell
+
+    def __init__(
+        self,
+        input_size: int,
+        units: Wiring | int,
+        *,
+        return_sequences: bool = True,
+        batch_first: bool = True,
+        mixed_memory: bool = False,
+        input_mapping: str | None = 'affine',
+        output_mapping: str | None = 'affine',
+        solver: str = 'fused',
+        unfolds: int = 6,
+    ):
+        wiring = FullyConnected(units) if isinstance(units, int) else units
+        cell = LTCCell(input_size, wiring, input_mapping, output_mapping, solver, unfolds)
+        super().__init__(cell, return_sequences, batch_first, mixed_memory)
+        self.wiring = wiring
