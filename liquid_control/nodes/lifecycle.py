@@ -1,0 +1,143 @@
+"""Managed nodes: transitions that say why they fail, and the main function that runs a node."""
+
+import signal
+import traceback
+from collections.abc import Callable
+from types import FrameType
+
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+
+from liquid_control.nodes.dds import use_default_profile
+from liquid_control.runtime.errors import LiquidControlError
+
+# How long a signal may wait for the executor to return; the executor itself wakes at once for
+# messages, timers and services.
+_POLL_SECONDS = 0.1
+
+
+class ManagedNode(LifecycleNode):
+    """A lifecycle node whose subclasses fill in plain hooks that raise what goes wrong.
+
+    A `LiquidControlError` in a hook is the user's to mend: it is logged in one line and the
+    transition fails, so that it can be tried again. Anything else is a defect: its traceback is
+    logged and the node goes through error processing. `release` must cope with a node that is
+    only half set up. Shutting down from any state runs `stop` and `release` first.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.declare_parameter(
+            'autostart',
+            False,
+            ParameterDescriptor(
+                description='Configure and activate at start, without a lifecycle manager.',
+                read_only=True,
+            ),
+        )
+
+    @property
+    def state(self) -> str:
+        """Name of the primary state: unconfigured, inactive, active or finalized."""
+        return str(self._state_machine.current_state[1])
+
+    def setup(self) -> None:
+        """Configure: read parameters, make publishers and services."""
+
+    def start(self) -> None:
+        """Activate: begin to work."""
+
+    def stop(self) -> None:
+        """Deactivate: end work begun by `start`."""
+
+    def release(self) -> None:
+        """Clean up: give back what `setup` made."""
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run `setup`; what it made is released again where it fails."""
+        result = self._attempt(self.setup)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._attempt(self.release)
+        return result
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run `start`."""
+        result = self._attempt(self.start)
+        return super().on_activate(state) if result == TransitionCallbackReturn.SUCCESS else result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run `stop`, with lifecycle publishers still able to send."""
+        result = self._attempt(self.stop)
+        super().on_deactivate(state)
+        return result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run `release`."""
+        return self._attempt(self.release)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run what the state left behind still needs of `stop` and `release`."""
+        if state.label == 'active':
+            self._attempt(self.stop)
+        if state.label in ('active', 'inactive'):
+            self._attempt(self.release)
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Go back to unconfigured after a defect, with nothing left running."""
+        self._attempt(self.stop)
+        self._attempt(self.release)
+        return TransitionCallbackReturn.SUCCESS
+
+    def _attempt(self, hook: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            hook()
+        except LiquidControlError as error:
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            self.get_logger().fatal(f'defect in {hook.__name__}:\n{traceback.format_exc()}')
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+
+def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
+    """Run a node until SIGINT or SIGTERM; return the process's exit status.
+
+    With the parameter `autostart` the node is configured and activated first, and a failure to do
+    so is exit status 1. However it ends, the node goes through its shutdown transition while the
+    middleware still works, so that last commands and messages get out.
+    """
+    use_default_profile()
+    stopping = False
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, stop)
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node = node_class()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.get_parameter('autostart').value and not _started(node):
+            return 1
+        while not stopping:
+            executor.spin_once(timeout_sec=_POLL_SECONDS)
+        return 0
+    finally:
+        if node.state in ('unconfigured', 'inactive', 'active'):
+            node.trigger_shutdown()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _started(node: ManagedNode) -> bool:
+    success = TransitionCallbackReturn.SUCCESS
+    return node.trigger_configure() == success and node.trigger_activate() == success
