@@ -1,0 +1,1 @@
+"""The embedded simulator: a MuJoCo car with a camera and an IMU on a painted track."""

@@ -1,0 +1,61 @@
+"""How a drive goes, from ground truth: laps, progress and departures from the road."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liquid_control.sim.car import Motion
+from liquid_control.sim.track import Track, TrackPose
+
+
+@dataclass(frozen=True)
+class Status:
+    """A drive so far.
+
+    place: the car relative to the centre line
+    progress: m driven along the centre line since the start
+    lap_times: s, one entry for each finished lap
+    max_offset: largest distance from the centre line so far, m
+    departures: how often the car left the road
+    """
+
+    stamp_ns: int
+    motion: Motion
+    place: TrackPose
+    progress: float = 0.0
+    lap_times: tuple[float, ...] = ()
+    max_offset: float = 0.0
+    departures: int = 0
+
+
+class Judge:
+    """Follows one drive; lap times are interpolated between two looks at the car."""
+
+    def __init__(self, track: Track, motion: Motion) -> None:
+        self._track = track
+        place = track.locate(motion.x, motion.y, motion.yaw)
+        self._lap_start_ns = 0.0
+        self.status = Status(0, motion, place, max_offset=abs(place.offset))
+
+    def look(self, stamp_ns: int, motion: Motion) -> None:
+        """Take note of where the car is at a time."""
+        before, length = self.status, self._track.length
+        place = self._track.locate(motion.x, motion.y, motion.yaw)
+        advance = (place.station - before.place.station + length / 2) % length - length / 2
+        progress = before.progress + advance
+        lap_times = before.lap_times
+        finish = (len(lap_times) + 1) * length
+        if progress >= finish:
+            share = (finish - before.progress) / advance
+            crossed_ns = before.stamp_ns + share * (stamp_ns - before.stamp_ns)
+            lap_times = (*lap_times, (crossed_ns - self._lap_start_ns) / 1e9)
+            self._lap_start_ns = crossed_ns
+        self.status = Status(
+            stamp_ns=stamp_ns,
+            motion=motion,
+            place=place,
+            progress=progress,
+            lap_times=lap_times,
+            max_offset=max(before.max_offset, abs(place.offset)),
+            departures=before.departures + (before.place.on_road and not place.on_road),
+        )

@@ -1,0 +1,126 @@
+"""What a world looks like: colours, light, camera mounting and sensor noise, drawn from a seed.
+
+Ranges are wide enough that a policy trained on many seeds meets an unseen one as just another
+day, and narrow enough that a person would still drive every one of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+Rgb = tuple[float, float, float]
+"""Red, green and blue, each 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Season:
+    """The colours that go together."""
+
+    grass: Rgb
+    road: Rgb
+    leaf: Rgb
+    horizon: Rgb
+    zenith: Rgb
+
+
+SEASONS = {
+    'summer': Season(
+        grass=(0.22, 0.42, 0.18),
+        road=(0.37, 0.36, 0.36),
+        leaf=(0.15, 0.40, 0.15),
+        horizon=(0.82, 0.88, 0.94),
+        zenith=(0.35, 0.55, 0.85),
+    ),
+    'autumn': Season(
+        grass=(0.47, 0.36, 0.17),
+        road=(0.34, 0.33, 0.33),
+        leaf=(0.72, 0.38, 0.10),
+        horizon=(0.88, 0.84, 0.78),
+        zenith=(0.55, 0.62, 0.75),
+    ),
+    'winter': Season(
+        grass=(0.84, 0.86, 0.88),
+        road=(0.42, 0.42, 0.44),
+        leaf=(0.70, 0.74, 0.76),
+        horizon=(0.88, 0.90, 0.93),
+        zenith=(0.62, 0.70, 0.82),
+    ),
+    'desert': Season(
+        grass=(0.76, 0.64, 0.45),
+        road=(0.40, 0.39, 0.38),
+        leaf=(0.45, 0.50, 0.22),
+        horizon=(0.92, 0.88, 0.80),
+        zenith=(0.40, 0.58, 0.85),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """One world's appearance. The defaults are a clear summer noon and a nominal camera."""
+
+    season: Season = SEASONS['summer']
+    edge_rgb: Rgb = (0.85, 0.85, 0.85)
+    edge_width: float = 0.05
+    """Width of the two edge lines, m."""
+    centre_rgb: Rgb = (0.92, 0.78, 0.15)
+    centre_width: float = 0.035
+    dash_length: float = 0.3
+    """Length of a dash of the centre line and of the gap after it, m; 0 for no centre line."""
+    sun_azimuth: float = 2.4
+    """Direction the light comes from, rad from the x axis."""
+    sun_elevation: float = 1.0
+    """Height of the sun above the horizon, rad."""
+    sun_rgb: Rgb = (0.55, 0.55, 0.52)
+    ambient: float = 0.45
+    camera_height: float = 0.185
+    """Height of the lens above the ground, m."""
+    camera_pitch: float = 0.26
+    """Downward tilt of the optical axis, rad."""
+    camera_fov: float = 62.0
+    """Vertical field of view, degrees."""
+    white_balance: Rgb = (1.0, 1.0, 1.0)
+    """Gain of each colour channel, exposure included."""
+    pixel_noise: float = 3.0
+    """Standard deviation of the sensor's noise, grey levels of 255."""
+
+
+def draw_look(seed: int) -> Look:
+    """Draw an appearance from a seed: same seed, same look."""
+    rng = np.random.default_rng([seed, 2])
+    season = SEASONS[rng.choice(list(SEASONS))]
+    white = rng.random() < 0.5
+    exposure = rng.uniform(0.8, 1.2)
+    sunlight = rng.uniform(0.25, 0.75)
+    warmth = rng.uniform(0.75, 1.0)
+    return Look(
+        season=Season(
+            grass=_vary(rng, season.grass, 0.06),
+            road=_vary(rng, season.road, 0.04),
+            leaf=_vary(rng, season.leaf, 0.06),
+            horizon=_vary(rng, season.horizon, 0.04),
+            zenith=_vary(rng, season.zenith, 0.06),
+        ),
+        edge_rgb=_vary(rng, (0.85, 0.85, 0.85), 0.08),
+        edge_width=rng.uniform(0.035, 0.07),
+        centre_rgb=_vary(rng, (0.85, 0.85, 0.85) if white else (0.92, 0.75, 0.18), 0.06),
+        centre_width=rng.uniform(0.025, 0.045),
+        dash_length=rng.uniform(0.2, 0.45) if rng.random() < 0.8 else 0.0,
+        sun_azimuth=rng.uniform(-math.pi, math.pi),
+        sun_elevation=rng.uniform(0.5, 1.3),
+        sun_rgb=(sunlight, sunlight * (1.0 + warmth) / 2.0, sunlight * warmth),
+        ambient=rng.uniform(0.35, 0.55),
+        camera_height=rng.uniform(0.17, 0.20),
+        camera_pitch=rng.uniform(0.22, 0.30),
+        camera_fov=rng.uniform(58.0, 66.0),
+        white_balance=_vary(rng, (exposure, exposure, exposure), 0.05),
+        pixel_noise=rng.uniform(1.0, 6.0),
+    )
+
+
+def _vary(rng: np.random.Generator, rgb: Rgb, largest: float) -> Rgb:
+    red, green, blue = (np.array(rgb) + rng.uniform(-largest, largest, 3)).tolist()
+    return (red, green, blue)
