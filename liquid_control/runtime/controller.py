@@ -23,9 +23,6 @@ from liquid_control.runtime.safety import Envelope, Limited
 
 Array = NDArray[np.float32]
 
-# An override older than this is no longer a hand on the wheel, s.
-OVERRIDE_TIMEOUT = 0.5
-
 
 class Mode(enum.IntEnum):
     """Who controls the robot; numbers as in msg/ControlMode."""
@@ -69,17 +66,29 @@ class Controller:
         robot: Robot,
         *,
         on_mode: Callable[[Mode, str], None] = lambda mode, reason: None,
+        override_timeout: float = 0.5,
     ) -> None:
-        """on_mode: told of every change of mode, with its reason."""
+        """Stand by, disengaged.
+
+        Args:
+            on_mode: told of every change of mode, with its reason.
+            override_timeout: an older override is no longer a hand on the wheel, s.
+
+        Raises:
+            ConfigError: the robot's limits do not cover the policy's commands.
+        """
         self.robot = robot
+        self.policy = policy
+        self.sensors = Sensors(policy.contract)
+        self._envelope = Envelope(policy.contract.commands, robot)
         self.mode = Mode.DISENGAGED
         self.reason = 'not engaged yet'
         self._on_mode = on_mode
+        self._override_timeout = override_timeout
         self._after_override = Mode.DISENGAGED
         self._override: tuple[tuple[float, ...], int] | None = None
         self._last_ns: int | None = None
         self._disengage_at_rest = False
-        self.use(policy, Sensors(policy.contract))
 
     def use(self, policy: Policy, sensors: Sensors) -> None:
         """Drive with another policy from the next tick on.
@@ -87,15 +96,14 @@ class Controller:
         Raises:
             ConfigError: its commands are not the ones this robot is driven with.
         """
+        if policy.contract.command_names != self.policy.contract.command_names:
+            raise ConfigError(
+                f'policy {policy.contract.name} commands {policy.contract.command_names}, the '
+                f'running one {self.policy.contract.command_names}; restart the node to change '
+                'what is commanded'
+            )
         envelope = Envelope(policy.contract.commands, self.robot)
-        if self._last_ns is not None:
-            if policy.contract.command_names != self.policy.contract.command_names:
-                raise ConfigError(
-                    f'policy {policy.contract.name} commands {policy.contract.command_names}, '
-                    f'the running one {self.policy.contract.command_names}; restart the node to '
-                    'change what is commanded'
-                )
-            envelope.start_from(self._envelope.values)
+        envelope.start_from(self._envelope.values)
         self.policy, self.sensors, self._envelope = policy, sensors, envelope
         self.policy.reset()
 
@@ -221,7 +229,7 @@ class Controller:
     def _end_override(self, now_ns: int) -> None:
         if self.mode is not Mode.MANUAL or self._override is None:
             return
-        if now_ns - self._override[1] <= OVERRIDE_TIMEOUT * 1e9:
+        if now_ns - self._override[1] <= self._override_timeout * 1e9:
             return
         self._override = None
         if self._after_override is Mode.AUTONOMOUS:

@@ -1,0 +1,77 @@
+"""Parameters of the policy node; config/policy.yaml gives each value with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liquid_control.nodes.commands import COMMAND_TYPES
+from liquid_control.nodes.parameters import parameter
+
+
+@dataclass(frozen=True)
+class PolicyParameters:
+    """Read when the node is configured; `policy` may be set while it drives."""
+
+    policy: str = parameter(
+        'track_cfc', 'Policy bundle: a directory, or the name of a shipped one. Set it to swap.'
+    )
+    robot: str = parameter(
+        'simulated_car',
+        'Robot file with wheelbase and limits: a path, or a name in config/robots.',
+    )
+    command_type: str = parameter(
+        'twist_stamped', 'Type of cmd_vel and cmd_vel_override.', choices=COMMAND_TYPES
+    )
+    image_transport: str = parameter(
+        'raw', 'Camera topic to subscribe.', choices=('raw', 'compressed')
+    )
+    control_rate: float = parameter(
+        0.0, 'Control rate in Hz; 0 takes the one the policy was trained at.', range=(0.0, 1000.0)
+    )
+    frame_id: str = parameter('base_link', 'Frame of stamped commands.')
+    override_timeout: float = parameter(
+        0.5, 'A person drives for this long after the last override, s.', range=(0.05, 5.0)
+    )
+    providers: tuple[str, ...] = parameter(
+        ('cpu',), 'ONNX Runtime providers in order of preference: tensorrt, cuda, cpu.'
+    )
+    provider_required: bool = parameter(
+        False, 'Refuse to run when the first provider is not the one in use.'
+    )
+    max_image_age: float = parameter(
+        0.0, 'Tightens the age limit of camera frames, s; 0: as in the bundle.', range=(0.0, 10.0)
+    )
+    max_imu_age: float = parameter(
+        0.0, 'Tightens the age limit of IMU messages, s; 0: as in the bundle.', range=(0.0, 10.0)
+    )
+    max_speed_age: float = parameter(
+        0.0, 'Tightens the age limit of odometry, s; 0: as in the bundle.', range=(0.0, 10.0)
+    )
+    priority: int = parameter(
+        0,
+        'SCHED_FIFO priority of the control thread; 0: an ordinary thread.',
+        range=(0, 99),
+        name='realtime.priority',
+    )
+    cpu_affinity: tuple[int, ...] = parameter(
+        (), 'Processors of the control thread; empty: any.', name='realtime.cpu_affinity'
+    )
+    lock_memory: bool = parameter(False, 'Keep all pages in memory.', name='realtime.lock_memory')
+    warn_lateness: float = parameter(
+        0.1,
+        'Diagnostics warn above this p99 lateness, as a share of the period.',
+        range=(0.0, 10.0),
+        name='diagnostics.warn_lateness',
+    )
+    warn_missed: float = parameter(
+        0.001,
+        'Diagnostics warn above this share of missed cycles.',
+        range=(0.0, 1.0),
+        name='diagnostics.warn_missed',
+    )
+    error_missed: float = parameter(
+        0.05,
+        'Diagnostics report an error above this share of missed cycles.',
+        range=(0.0, 1.0),
+        name='diagnostics.error_missed',
+    )
