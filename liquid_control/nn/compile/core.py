@@ -1,0 +1,113 @@
+"""core.onnx: one control step of a policy network, SI units in and out."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from liquid_control.nn.cfc import CfC, WiredCfCCell
+from liquid_control.nn.compile.cfc import cfc_step, wired_cfc_step
+from liquid_control.nn.compile.graph import FLOAT, Graph
+from liquid_control.nn.compile.ltc import ltc_step
+from liquid_control.nn.ltc import LTC, LTCCell
+from liquid_control.nn.policy import (
+    ACCELERATION_UNIT,
+    ANGULAR_VELOCITY_UNIT,
+    SPEED_UNIT,
+    PolicyNetwork,
+)
+from liquid_control.runtime.contract import IMU_SIZE
+
+Float64 = NDArray[np.float64]
+
+
+def core_model(network: PolicyNetwork) -> onnx.ModelProto:
+    """The graph of `network.core` for a batch of one, float32; names as in a bundle's contract.
+
+    Inputs, as far as the network has them: features [1, F], imu [1, 6] (m/s^2, rad/s),
+    speed [1, 1] (m/s), elapsed [1, 1] (s), state [1, S]. Outputs: command [1, C], next_state.
+
+    Raises:
+        ValueError: the network has a part without a compiled form.
+    """
+    config = network.config
+    widths: dict[str, int] = {}
+    units: list[float] = []
+    if config.image_size is not None:
+        widths['features'] = config.features
+    if config.imu:
+        widths['imu'] = IMU_SIZE
+        units += [ACCELERATION_UNIT] * 3 + [ANGULAR_VELOCITY_UNIT] * 3
+    if config.speed:
+        widths['speed'] = 1
+        units.append(SPEED_UNIT)
+    sizes = {**widths, 'elapsed': 1, 'state': network.state_size}
+    graph = Graph({name: ((1, size), FLOAT) for name, size in sizes.items()})
+
+    parts = [name for name in widths if name == 'features']
+    measured = [name for name in widths if name != 'features']
+    if measured:
+        joined = measured[0] if len(measured) == 1 else graph.add('Concat', *measured, axis=1)
+        scaled = graph.add('Mul', joined, graph.constant(1.0 / np.array([units])))
+        parts.append(graph.add('Tanh', scaled))
+    state = layer_step(graph, network.cell, parts, 'state', 'elapsed')
+    return graph.model(
+        'core',
+        {
+            'command': (_commands(graph, network, state), (1, len(config.commands))),
+            'next_state': (state, (1, network.state_size)),
+        },
+    )
+
+
+def layer_step(graph: Graph, layer: LTC | CfC, parts: list[str], state: str, elapsed: str) -> str:
+    """Nodes of one step of a liquid layer; returns the name of its new state [1, units].
+
+    Args:
+        parts: inputs of the layer, side by side [1, inputs].
+        state: [1, units].
+        elapsed: seconds [1, 1].
+
+    Raises:
+        ValueError: the layer has mixed memory or an LTC solver without a compiled form.
+    """
+    if layer.mixed_memory:
+        raise ValueError('a layer with mixed memory has no compiled form')
+    cell = layer.rnn_cell
+    if isinstance(cell, LTCCell):
+        x = parts[0] if len(parts) == 1 else graph.add('Concat', *parts, axis=1)
+        return ltc_step(graph, cell, x, state, elapsed)
+    if isinstance(cell, WiredCfCCell):
+        return wired_cfc_step(graph, cell, parts, state, elapsed)
+    return cfc_step(graph, cell, [*parts, state], elapsed)
+
+
+@torch.no_grad()
+def readout(layer: LTC | CfC) -> tuple[Float64, Float64]:
+    """Weight [units, outputs] and bias [1, outputs] from a layer's state to its outputs."""
+
+    def outputs(states: Tensor) -> Float64:
+        values = layer.rnn_cell.readout(states)
+        if isinstance(layer, CfC):
+            values = layer.fc(values)
+        array: Float64 = values.double().cpu().numpy()
+        return array
+
+    # Affine in the state: its values at zero and at the unit vectors say all of it.
+    units = torch.eye(layer.state_size)
+    bias = outputs(torch.zeros(1, layer.state_size))
+    return outputs(units) - bias, bias
+
+
+def _commands(graph: Graph, network: PolicyNetwork, state: str) -> str:
+    """`PolicyNetwork.commands` of the new state."""
+    weight, bias = readout(network.cell)
+    gain, shift, low, high = (
+        tensor.detach().double().cpu().numpy()
+        for tensor in (network.gain, network.bias, network.low, network.high)
+    )
+    share = graph.add('Tanh', graph.linear(state, weight * gain, bias * gain + shift))
+    return graph.linear(share, np.diag((high - low) / 2), (low + high)[None] / 2)
