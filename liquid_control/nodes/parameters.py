@@ -1,4 +1,4 @@
-"""ROS parameters declared from a frozen dataclass: type, default, range, description in one place."""
+"""ROS parameters declared from a frozen dataclass: type, default, range and description."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ class PolicyNode(ManagedNode):
     # The vision thread
 
     def _on_frame(self, rgb: Pixels, stamp_ns: int, received_ns: int) -> None:
-        """Encode with the policy in charge; a policy swapped in meanwhile gets its own features."""
+        """Encode with the policy in charge."""
         policy, sensors = self._controller.policy, self._controller.sensors
         sensors.put_features(stamp_ns, policy.encode(rgb), received_ns)
         self._frame = (rgb, stamp_ns, received_ns)

@@ -17,7 +17,7 @@ class PolicyParameters:
     )
     robot: str = parameter(
         'simulated_car',
-        'Robot file with wheelbase and limits: a path, or a name in config/robots.',
+        'Robot file with wheelbase and limits: a path, or a name of config/robots.',
     )
     command_type: str = parameter(
         'twist_stamped', 'Type of cmd_vel and cmd_vel_override.', choices=COMMAND_TYPES

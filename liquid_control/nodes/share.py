@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
@@ -13,10 +14,8 @@ from liquid_control.runtime.errors import ConfigError
 def share_directories() -> list[Path]:
     """The installed share, then the source tree, as far as they exist."""
     folders = []
-    try:
+    with contextlib.suppress(PackageNotFoundError, OSError):
         folders.append(Path(get_package_share_directory('liquid_control')))
-    except (PackageNotFoundError, OSError):
-        pass
     source = shipped_models().parent
     if (source / 'config').is_dir():
         folders.append(source)
