@@ -1,0 +1,7 @@
+"""What can go wrong in an evaluation, in words a user can act on."""
+
+from liquid_control.runtime.errors import LiquidControlError
+
+
+class ReplayError(LiquidControlError):
+    """A recording and a policy do not go together, or two replays differ where they must not."""

@@ -1,0 +1,217 @@
+"""Offline replay: the policy over a recording, deterministic, as fast as the machine can.
+
+What a tick sees is decided by `runtime.observation.Sensors` and what the network feels by its
+contract, as in the control loop of the robot. Memory does not grow with the recording.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquid_control.bags import samples
+from liquid_control.bags.reader import BagMessage, BagReader
+from liquid_control.bags.topics import TopicRoles
+from liquid_control.evaluate.errors import ReplayError
+from liquid_control.evaluate.stream import instants
+from liquid_control.runtime.errors import ImageError, SensorError
+from liquid_control.runtime.image import Pixels
+from liquid_control.runtime.observation import Sensors, Slot
+from liquid_control.runtime.policy import Policy
+
+
+@dataclass(frozen=True)
+class ReplayedTick:
+    """One tick of an offline replay."""
+
+    stamp_ns: int
+    frame: int
+    """Index of the newest frame at or before the tick."""
+    image_stamp_ns: int
+    elapsed: float
+    """As given to the network, s."""
+    command: NDArray[np.float32]
+    """The policy's, [C]; NaN where it could not be asked."""
+    recorded: NDArray[np.float64]
+    """The recording's, [C]; NaN where it does not say."""
+    problem: str
+    """Why the policy could not be asked: on the robot, the reason of a safe stop."""
+
+
+@dataclass
+class Stages:
+    """Time spent in each stage, s; the rest is reading the bag and looking after ticks."""
+
+    decoding: float = 0.0
+    encoder: float = 0.0
+    """Cropping and resizing included."""
+    core: float = 0.0
+
+
+def replay(
+    reader: BagReader,
+    policy: Policy,
+    topics: TopicRoles,
+    *,
+    wheelbase: float | None = None,
+    start_frame: int = 0,
+    end_frame: int | None = None,
+    stages: Stages | None = None,
+) -> Iterator[ReplayedTick]:
+    """Run a policy over a recording at the control rate of its contract.
+
+    The recurrent state starts at zero. `stream` has the tick rule.
+
+    Args:
+        topics: which topic plays which part.
+        wheelbase: of the recorded robot, m, where commands have to be converted.
+        start_frame: index of the frame at whose stamp the first tick is.
+        end_frame: index of the first frame left out.
+        stages: where to add up the time spent.
+
+    Raises:
+        ReplayError: the recording and the policy do not go together.
+    """
+    contract = policy.contract
+    stages = stages or Stages()
+    sensors = Sensors(contract)
+    shortest, longest = contract.elapsed_range
+    elapsed = min(max(contract.period_ns / 1e9, shortest), longest)
+    recorded = np.full(len(contract.commands), np.nan)
+    policy.reset()
+    ticks = instants(
+        reader.messages({topic for topic in asdict(topics).values() if topic}),
+        topics,
+        contract.period_ns,
+        start_frame=start_frame,
+        end_frame=end_frame,
+    )
+
+    def put_image(message: BagMessage) -> None:
+        started = time.perf_counter()
+        picture = samples.picture(reader, message)
+        decoded = time.perf_counter()
+        stages.decoding += decoded - started
+        features = policy.encode(picture)
+        stages.encoder += time.perf_counter() - decoded
+        sensors.put_features(message.stamp_ns, features)
+
+    def put_imu(message: BagMessage) -> None:
+        sensors.put_imu(message.stamp_ns, samples.imu(reader, message))
+
+    def put_speed(message: BagMessage) -> None:
+        sensors.put_speed(message.stamp_ns, samples.speed(reader, message))
+
+    for tick in ticks:
+        _put_newest(tick.image, sensors.image, put_image)
+        _put_newest(tick.imu, sensors.imu, put_imu)
+        _put_newest(tick.odom, sensors.speed, put_speed)
+        if tick.command:
+            recorded = np.array(
+                samples.command(tick.command[-1], contract.command_names, wheelbase or np.nan)
+            )
+        seen = sensors.observe(tick.stamp_ns)
+        command = np.full(len(contract.commands), np.nan, np.float32)
+        if not seen.problem:
+            started = time.perf_counter()
+            command = policy.step(
+                elapsed=elapsed, features=seen.features, imu=seen.imu, speed=seen.speed
+            )
+            stages.core += time.perf_counter() - started
+            _require_finite(command, policy, tick.stamp_ns)
+        yield ReplayedTick(
+            tick.stamp_ns,
+            tick.frame,
+            seen.image_stamp_ns,
+            elapsed,
+            command,
+            recorded,
+            seen.problem,
+        )
+
+
+def replay_ticks(
+    policy: Policy, states: Iterable[Any], frames: Iterable[tuple[int, Pixels]]
+) -> Iterator[tuple[Any, NDArray[np.float32]]]:
+    """Compute a recorded live run again from what its ticks say they saw.
+
+    Where the recurrent state before a tick is unknown (the recording began in the middle of a run,
+    or lost a message), it is taken over from that tick, and comparing goes on with the next one.
+
+    Args:
+        states: the run's PolicyState messages, in order, of this policy.
+        frames: stamp (ns) and RGB picture of the camera frames, in the order of their stamps.
+
+    Yields:
+        A PolicyState and the command [C] that the policy gives at its tick.
+
+    Raises:
+        ReplayError: a camera frame that a tick saw is not among `frames`.
+    """
+    contract = policy.contract
+    pictures = iter(frames)
+    stamp_ns, features = -1, None
+    before: Any = None
+    for state in states:
+        wanted_ns = state.image_stamp.sec * 1_000_000_000 + state.image_stamp.nanosec
+        stepped = len(state.command_raw) > 0
+        if stepped and contract.image is not None and wanted_ns != stamp_ns:
+            picture = None
+            while stamp_ns < wanted_ns:
+                stamp_ns, picture = next(pictures, (wanted_ns + 1, None))
+            if picture is None or stamp_ns != wanted_ns:
+                raise ReplayError(
+                    f'tick {state.tick} saw the camera frame of {wanted_ns} ns, which is not '
+                    'in the recording'
+                )
+            features = policy.encode(picture)
+        if before is None:
+            known = state.tick == 0
+            policy.reset()
+        else:
+            known = state.tick - before.tick - 1 == state.missed - before.missed
+        before = state
+        if not known:
+            policy.state[:] = state.neurons
+        elif stepped:
+            command = policy.step(
+                elapsed=state.elapsed,
+                features=features,
+                imu=np.asarray(state.imu, np.float32),
+                speed=state.speed,
+            )
+            yield state, command
+
+
+def _put_newest(
+    messages: tuple[BagMessage, ...], slot: Slot | None, put: Callable[[BagMessage], None]
+) -> None:
+    """Take the newest message that is not refused, as a robot that met them one by one would."""
+    for message in reversed(messages):
+        try:
+            return put(message)
+        except SensorError:
+            continue
+        except ImageError as error:
+            if slot is not None:
+                _note(slot, error)
+
+
+def _note(slot: Slot, error: ImageError) -> None:
+    try:
+        slot.refuse(str(error))
+    except SensorError:
+        return
+
+
+def _require_finite(command: NDArray[np.float32], policy: Policy, stamp_ns: int) -> None:
+    if not np.isfinite(command).all():
+        raise ReplayError(
+            f'policy {policy.contract.name} answers {command.tolist()} at {stamp_ns} ns: '
+            'a command must be finite, train or export it again'
+        )
