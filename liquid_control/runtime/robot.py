@@ -48,10 +48,12 @@ class CommandLimits:
                 f'found {self.max_rate_fast} and {self.max_rate}'
             )
 
-    @property
-    def fall_rate(self) -> float:
-        """u/s towards zero."""
-        return self.max_fall_rate or self.max_rate
+    def largest_rate(self, value: float, goal: float, speed: float) -> float:
+        """Largest rate on the way from a value to a goal at a speed (m/s), u/s."""
+        towards_zero = abs(goal) < abs(value) and goal * value >= 0
+        if towards_zero and self.max_fall_rate:
+            return self.max_fall_rate
+        return self.rate_at(speed)
 
     def rate_at(self, speed: float) -> float:
         """Largest rate at a speed (m/s), u/s."""

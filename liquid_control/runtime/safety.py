@@ -115,9 +115,13 @@ class Envelope:
         values, rates, limited_by = [], [], ''
         for index, limits in enumerate(self._limits):
             value, goal = self._values[index], target[index]
-            rate, acted = _rate_towards(goal, value, limits, speed, dt)
+            largest = limits.largest_rate(value, goal, speed)
+            wanted = (goal - value) / dt
+            rate = _clamp(wanted, -largest, largest)
+            acted = 'rate' if rate != wanted else ''
             if gently and math.isfinite(limits.max_acceleration):
                 smooth = _smooth(rate, self._rates[index], goal - value, limits, dt)
+                smooth = _clamp(smooth, -largest, largest)
                 rate, acted = smooth, 'acceleration' if smooth != rate else acted
             values.append(_clamp(value + rate * dt, *self._ranges[index]) if acted else goal)
             rates.append(rate)
@@ -131,18 +135,6 @@ class Envelope:
             if old != new:
                 return f'{limit} {name}'
         return ''
-
-
-def _rate_towards(
-    goal: float, value: float, limits: CommandLimits, speed: float, dt: float
-) -> tuple[float, str]:
-    """The rate that reaches the goal in one step, or the largest allowed."""
-    wanted = (goal - value) / dt
-    towards_zero = abs(goal) < abs(value) and goal * value >= 0
-    largest = limits.fall_rate if towards_zero else limits.rate_at(speed)
-    if abs(wanted) > largest:
-        return math.copysign(largest, wanted), 'rate'
-    return wanted, ''
 
 
 def _smooth(

@@ -1,0 +1,319 @@
+"""Modes, faults and limits on a virtual clock: what stops the robot, why, and how fast."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundles import make_bundle
+
+from liquid_control.runtime.controller import Controller, Mode, Tick
+from liquid_control.runtime.errors import ConfigError, SensorError
+from liquid_control.runtime.observation import Sensors
+from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.robot import CommandLimits, Robot
+
+MS = 1_000_000
+PERIOD = 50 * MS
+START = 1_000_000 * MS
+GRAVITY = np.array([0, 0, 9.81, 0, 0, 0], np.float32)
+PICTURE = np.full((120, 160, 3), 90, np.uint8)
+
+ROBOT = Robot(
+    name='test car',
+    wheelbase=0.325,
+    limits={
+        'steering_angle': CommandLimits(-0.4, 0.4, max_rate=2.0),
+        'speed': CommandLimits(0.0, 1.5, max_rate=2.0, max_fall_rate=4.0),
+    },
+)
+
+
+class Drive:
+    """A controller on a virtual clock, with a camera and an IMU that can be broken."""
+
+    def __init__(self, path: Path, **bundle: object) -> None:
+        self.policy = Policy.load(make_bundle(path / 'bundle', **bundle))
+        self.changes: list[tuple[Mode, str]] = []
+        self.controller = Controller(
+            self.policy, ROBOT, on_mode=lambda mode, reason: self.changes.append((mode, reason))
+        )
+        self.features = self.policy.encode(PICTURE)
+        self.now = START
+        self.image_stamp = self.imu_stamp = lambda: self.now
+        self.imu = GRAVITY
+        self.refusals: list[str] = []
+
+    def sense(self) -> None:
+        sensors = self.controller.sensors
+        for put in (
+            lambda: sensors.put_features(self.image_stamp(), self.features, self.now),
+            lambda: sensors.put_imu(self.imu_stamp(), self.imu, self.now),
+        ):
+            try:
+                put()
+            except SensorError as error:
+                self.refusals.append(str(error))
+
+    def tick(self, count: int = 1, *, camera: bool = True, imu: bool = True) -> Tick:
+        tick = None
+        for _ in range(count):
+            self.now += PERIOD
+            self.sense()
+            tick = self.controller.tick(self.now)
+        assert tick is not None
+        return tick
+
+    def engage(self) -> None:
+        self.tick(2)
+        assert self.controller.engage(self.now) == ''
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Drive:
+    return Drive(tmp_path)
+
+
+def test_nothing_is_sent_before_engaging(drive: Drive) -> None:
+    tick = drive.tick(20)
+    assert tick.mode is Mode.DISENGAGED
+    assert tick.command is None
+    assert tick.raw is not None, 'the network runs, so that its state is warm'
+
+
+def test_engaging_drives_within_the_rate_limits(drive: Drive) -> None:
+    drive.engage()
+    previous = (0.0, 0.0)
+    for _ in range(40):
+        command = drive.tick().command
+        assert command is not None
+        assert abs(command[0] - previous[0]) <= 2.0 * 0.05 + 1e-9
+        assert -4.0 * 0.05 - 1e-9 <= command[1] - previous[1] <= 2.0 * 0.05 + 1e-9
+        previous = command
+    assert drive.controller.mode is Mode.AUTONOMOUS
+    assert previous[1] > 0.2
+
+
+def test_engaging_without_sensors_is_refused_with_the_missing_one(drive: Drive) -> None:
+    assert 'image: nothing received' in drive.controller.engage(START)
+    assert drive.controller.mode is Mode.DISENGAGED
+
+
+def moving(drive: Drive) -> Drive:
+    drive.engage()
+    assert drive.tick(40).command[1] > 0.2
+    return drive
+
+
+def freeze(drive: Drive, name: str, *, at: int | None = None) -> None:
+    stamp = drive.now if at is None else at
+    setattr(drive, name, lambda: stamp)
+
+
+def camera_stops(drive: Drive) -> None:
+    freeze(drive, 'image_stamp')
+
+
+def camera_goes_back(drive: Drive) -> None:
+    freeze(drive, 'image_stamp', at=START - 1000 * MS)
+
+
+def camera_from_the_future(drive: Drive) -> None:
+    drive.image_stamp = lambda: drive.now + 5000 * MS
+
+
+def imu_stops(drive: Drive) -> None:
+    freeze(drive, 'imu_stamp')
+
+
+def imu_nan(drive: Drive) -> None:
+    drive.imu = np.full(6, np.nan, np.float32)
+
+
+def imu_infinite(drive: Drive) -> None:
+    drive.imu = np.array([np.inf, 0, 0, 0, 0, 0], np.float32)
+
+
+def imu_absurd(drive: Drive) -> None:
+    drive.imu = np.array([1e6, 0, 0, 0, 0, 0], np.float32)
+
+
+def encoder_nan(drive: Drive) -> None:
+    drive.features = np.full_like(drive.features, np.nan)
+
+
+SENSOR_FAULTS = {
+    camera_stops: 'image: .* old.*repeated',
+    camera_goes_back: 'image: .* old.*went back',
+    camera_from_the_future: 'image: .* old.*future',
+    imu_stops: 'imu: .* old.*repeated',
+    imu_nan: 'imu: .* old.*not finite',
+    imu_infinite: 'imu: .* old.*not finite',
+    imu_absurd: 'imu: .* old.*absurd',
+    encoder_nan: 'image: .* old.*not finite',
+}
+
+
+@pytest.mark.parametrize(
+    ('fault', 'reason'), SENSOR_FAULTS.items(), ids=lambda value: getattr(value, '__name__', '')
+)
+def test_sensor_fault_stops_within_its_age_limit_and_says_why(
+    drive: Drive, fault: object, reason: str
+) -> None:
+    moving(drive)
+    fault(drive)
+    contract = drive.policy.contract
+    limit = contract.image.max_age if reason.startswith('image') else contract.imu.max_age
+    deadline = drive.now + limit * 1e9 + PERIOD
+    while drive.controller.mode is Mode.AUTONOMOUS:
+        tick = drive.tick()
+        assert drive.now <= deadline + PERIOD, 'too late'
+    assert tick.mode is Mode.SAFE_STOP
+    assert __import__('re').match(reason, tick.reason), tick.reason
+    speed = tick.command[1]
+    while speed > 0:
+        tick = drive.tick()
+        assert speed - tick.command[1] <= 4.0 * 0.05 + 1e-9, 'deceleration is limited'
+        speed = tick.command[1]
+    assert drive.tick().command[1] == 0.0, 'the stop is kept up'
+
+
+def test_sensors_that_recover_do_not_move_a_stopped_robot(drive: Drive) -> None:
+    moving(drive)
+    camera_stops(drive)
+    drive.tick(30)
+    drive.image_stamp = lambda: drive.now
+    tick = drive.tick(30)
+    assert tick.mode is Mode.SAFE_STOP
+    assert tick.command[1] == 0.0
+    assert drive.controller.engage(drive.now) == ''
+    assert drive.tick(20).command[1] > 0.0
+
+
+def test_engaging_with_a_stale_sensor_is_refused(drive: Drive) -> None:
+    moving(drive)
+    camera_stops(drive)
+    drive.tick(30)
+    assert 'image' in drive.controller.engage(drive.now)
+    assert drive.controller.mode is Mode.SAFE_STOP
+
+
+def test_first_reason_wins(drive: Drive) -> None:
+    moving(drive)
+    drive.controller.stop('first')
+    drive.controller.stop('second')
+    assert drive.tick().reason == 'first'
+
+
+def test_clock_that_goes_back_stops_and_forgets_the_sensors(drive: Drive) -> None:
+    moving(drive)
+    drive.now -= 100 * PERIOD
+    tick = drive.controller.tick(drive.now)
+    assert tick.mode is Mode.SAFE_STOP
+    assert 'clock went back' in tick.reason
+    assert tick.raw is None
+    drive.tick(20)
+    assert drive.controller.engage(drive.now) == '', 'new stamps count again'
+
+
+def test_clock_that_jumps_ahead_stops(drive: Drive) -> None:
+    moving(drive)
+    drive.now += 10_000 * MS
+    assert drive.controller.tick(drive.now).mode is Mode.SAFE_STOP
+
+
+def test_stopped_clock_stops_the_robot(drive: Drive) -> None:
+    moving(drive)
+    for _ in range(100):
+        tick = drive.controller.tick(drive.now, stalled=True)
+    assert tick.mode is Mode.SAFE_STOP
+    assert tick.reason == 'clock stopped'
+    assert tick.command[1] == 0.0
+
+
+def test_policy_that_returns_nan_stops(tmp_path: Path) -> None:
+    drive = Drive(tmp_path, break_='nan')
+    drive.engage()
+    tick = drive.tick()
+    assert tick.mode is Mode.SAFE_STOP
+    assert 'not finite' in tick.reason
+    assert np.isfinite(tick.command).all()
+
+
+def test_override_takes_over_at_once_and_gives_back(drive: Drive) -> None:
+    moving(drive)
+    drive.controller.override((-0.3, 1.0), drive.now)
+    tick = drive.tick()
+    assert tick.mode is Mode.MANUAL
+    assert tick.command == (-0.3, 1.0)
+    before = tick.command
+    tick = drive.tick(11)
+    assert tick.mode is Mode.AUTONOMOUS
+    assert abs(tick.command[0] - before[0]) <= 2.0 * 0.05 * 2 + 1e-9, 'starts from the hand'
+
+
+def test_override_is_clamped_to_the_robot(drive: Drive) -> None:
+    drive.tick(2)
+    drive.controller.override((3.0, 9.0), drive.now)
+    tick = drive.tick()
+    assert tick.command == (0.4, 1.5)
+    assert tick.limited_by == 'clamp steering_angle'
+
+
+def test_override_works_with_dead_sensors(drive: Drive) -> None:
+    drive.controller.override((0.1, 0.5), drive.now)
+    tick = drive.controller.tick(drive.now + PERIOD)
+    assert tick.mode is Mode.MANUAL
+    assert tick.command == (0.1, 0.5)
+
+
+def test_override_that_ends_on_a_robot_never_engaged_brakes_and_is_silent(drive: Drive) -> None:
+    drive.tick(2)
+    drive.controller.override((0.1, 1.0), drive.now)
+    seen = [drive.tick() for _ in range(40)]
+    assert seen[-1].mode is Mode.DISENGAGED
+    assert seen[-1].command is None
+    assert [tick.command for tick in seen if tick.command][-1][1] == 0.0, 'last word is a stop'
+
+
+def test_override_with_nan_is_refused(drive: Drive) -> None:
+    with pytest.raises(ValueError, match='not finite'):
+        drive.controller.override((float('nan'), 1.0), drive.now)
+    assert drive.controller.mode is Mode.DISENGAGED
+
+
+def test_disengaging_brakes_before_it_is_silent(drive: Drive) -> None:
+    moving(drive)
+    drive.controller.disengage()
+    seen = [drive.tick() for _ in range(40)]
+    assert seen[0].mode is Mode.SAFE_STOP
+    assert [tick.command for tick in seen if tick.command][-1][1] == 0.0
+    assert seen[-1].command is None
+    assert seen[-1].mode is Mode.DISENGAGED
+
+
+def test_halt_ends_with_a_stop(drive: Drive) -> None:
+    moving(drive)
+    assert drive.controller.halt() == (0.0, 0.0)
+    assert drive.controller.halt() is None
+
+
+def test_swapped_policy_goes_on_from_the_last_command(drive: Drive, tmp_path: Path) -> None:
+    moving(drive)
+    before = drive.tick().command
+    other = Policy.load(make_bundle(tmp_path / 'other', seed=7))
+    sensors = Sensors(other.contract, shared=drive.controller.sensors)
+    sensors.put_features(drive.now, other.encode(PICTURE))
+    drive.controller.use(other, sensors)
+    drive.now += PERIOD
+    sensors.put_imu(drive.now, GRAVITY)
+    tick = drive.controller.tick(drive.now)
+    assert tick.mode is Mode.AUTONOMOUS
+    assert abs(tick.command[0] - before[0]) <= 2.0 * 0.05 + 1e-9
+    assert abs(tick.command[1] - before[1]) <= 4.0 * 0.05 + 1e-9
+
+
+def test_swap_to_other_commands_is_refused(drive: Drive, tmp_path: Path) -> None:
+    other = Policy.load(make_bundle(tmp_path / 'o', commands=('steering_angle',)))
+    with pytest.raises(ConfigError, match='restart the node'):
+        drive.controller.use(other, Sensors(other.contract))
+    assert drive.controller.policy is drive.policy

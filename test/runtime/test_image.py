@@ -1,0 +1,124 @@
+"""Decoding: every encoding gives the same picture, every lie about sizes is refused."""
+
+import cv2
+import numpy as np
+import pytest
+
+from liquid_control.runtime.contract import ImageSpec
+from liquid_control.runtime.errors import ImageError
+from liquid_control.runtime.image import ENCODINGS, Preprocessor, decode_compressed, to_rgb
+
+WIDTH, HEIGHT = 64, 48
+
+
+def smooth_picture() -> np.ndarray:
+    """Colours that change slowly, so that chroma subsampling and Bayer filters lose little."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    return np.stack([60 + 2 * x, 200 - 2 * y, 90 + x + y], 2).astype(np.uint8)
+
+
+def encode(rgb: np.ndarray, encoding: str) -> np.ndarray:
+    """The picture as a camera of that encoding would send it, [rows, bytes]."""
+    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    if encoding == 'rgb8':
+        return rgb.reshape(HEIGHT, -1)
+    if encoding in ('bgr8', '8UC3'):
+        return rgb[..., ::-1].reshape(HEIGHT, -1)
+    alpha = np.full_like(red, 255)
+    if encoding == 'rgba8':
+        return np.dstack([rgb, alpha]).reshape(HEIGHT, -1)
+    if encoding == 'bgra8':
+        return np.dstack([rgb[..., ::-1], alpha]).reshape(HEIGHT, -1)
+    if encoding in ('mono8', '8UC1'):
+        return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    if encoding.startswith('bayer'):
+        channel = {'r': red, 'g': green, 'b': blue}
+        mosaic = np.empty_like(red)
+        for index, letter in enumerate(encoding.split('_')[1][:4]):
+            row, column = divmod(index, 2)
+            mosaic[row::2, column::2] = channel[letter][row::2, column::2]
+        return mosaic
+    i420 = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)
+    luma = i420[:HEIGHT]
+    u = i420[HEIGHT : HEIGHT + HEIGHT // 4].reshape(HEIGHT // 2, WIDTH // 2)
+    v = i420[HEIGHT + HEIGHT // 4 :].reshape(HEIGHT // 2, WIDTH // 2)
+    if encoding == 'nv12':
+        return np.vstack([luma, np.dstack([u, v]).reshape(HEIGHT // 2, WIDTH)])
+    u, v = np.repeat(u, 2, axis=0), np.repeat(v, 2, axis=0)
+    even, odd = luma[:, 0::2], luma[:, 1::2]
+    order = [u, even, v, odd] if encoding in ('yuv422', 'uyvy') else [even, u, odd, v]
+    return np.dstack(order).reshape(HEIGHT, -1)
+
+
+@pytest.mark.parametrize('padding', [0, 13])
+@pytest.mark.parametrize('encoding', ENCODINGS)
+def test_every_encoding_decodes_to_the_same_picture(encoding: str, padding: int) -> None:
+    picture = smooth_picture()
+    rows = encode(picture, encoding)
+    padded = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
+    rgb = to_rgb(encoding, WIDTH, HEIGHT, padded.shape[1], padded.tobytes())
+    expected = picture
+    if encoding in ('mono8', '8UC1'):
+        expected = np.dstack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)] * 3)
+    inside = (slice(4, -4), slice(4, -4))  # a Bayer filter guesses at the border
+    error = np.abs(rgb[inside].astype(int) - expected[inside].astype(int))
+    assert rgb.shape == (HEIGHT, WIDTH, 3)
+    assert error.max() <= 6, f'{encoding}: {error.max()}'
+
+
+def test_last_row_may_lack_its_padding() -> None:
+    rows = np.pad(encode(smooth_picture(), 'bgr8'), ((0, 0), (0, 5)))
+    data = rows.tobytes()[:-5]
+    assert np.array_equal(to_rgb('bgr8', WIDTH, HEIGHT, rows.shape[1], data), smooth_picture())
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('rgb16', 4, 4, 24, bytes(96)), 'rgb16'),
+        (('rgb8', 4, 4, 11, bytes(48)), 'step of at least 12'),
+        (('rgb8', 4, 4, 12, bytes(47)), 'needs 48 bytes, found 47'),
+        (('rgb8', 0, 4, 12, bytes(48)), 'positive'),
+        (('nv12', 5, 4, 6, bytes(48)), 'even'),
+        (('yuv422', 5, 4, 10, bytes(48)), 'even'),
+        (('bayer_rggb8', 1, 4, 1, bytes(4)), '2x2'),
+    ],
+)
+def test_impossible_images_are_refused_with_the_reason(arguments: tuple, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        to_rgb(*arguments)
+
+
+@pytest.mark.parametrize(('extension', 'tolerance'), [('.png', 0), ('.jpg', 12)])
+def test_compressed_images_decode(extension: str, tolerance: int) -> None:
+    picture = smooth_picture()
+    data = cv2.imencode(extension, picture[..., ::-1])[1].tobytes()
+    assert np.abs(decode_compressed(data).astype(int) - picture.astype(int)).max() <= tolerance
+
+
+@pytest.mark.parametrize('data', [b'', b'not an image', b'\xff\xd8\xff\xe0 broken'])
+def test_bytes_that_are_no_picture_are_refused(data: bytes) -> None:
+    with pytest.raises(ImageError):
+        decode_compressed(data)
+
+
+SPEC = ImageSpec(
+    width=32, height=12, source_width=64, source_height=48, crop=(0, 24, 64, 24), rate=30.0,
+    max_age=0.3, features=4,
+)  # fmt: skip
+
+
+def test_crop_scales_with_the_camera() -> None:
+    small = smooth_picture()
+    large = cv2.resize(small, (4 * WIDTH, 4 * HEIGHT), interpolation=cv2.INTER_LINEAR)
+    difference = Preprocessor(SPEC)(large).astype(int) - Preprocessor(SPEC)(small).astype(int)
+    assert Preprocessor(SPEC)(small).shape == (12, 32, 3)
+    assert np.abs(difference).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ('shape', 'message'), [((20, 30, 3), 'smaller than the crop'), ((64, 64, 3), 'aspect ratio')]
+)
+def test_picture_of_another_geometry_is_refused(shape: tuple, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        Preprocessor(SPEC)(np.zeros(shape, np.uint8))

@@ -1,0 +1,93 @@
+"""The envelope: no sequence of commands gets past the limits."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liquid_control.runtime.contract import CommandSpec
+from liquid_control.runtime.errors import ConfigError
+from liquid_control.runtime.robot import CommandLimits, Robot
+from liquid_control.runtime.safety import Envelope
+
+COMMANDS = (
+    CommandSpec('steering_angle', 'rad', -0.6, 0.6),
+    CommandSpec('speed', 'm/s', 0.0, 3.0),
+)
+STEERING = CommandLimits(
+    -0.5, 0.5, max_rate=4.0, max_acceleration=40.0, fast_speed=2.0, max_rate_fast=1.0
+)
+SPEED = CommandLimits(-1.0, 2.0, max_rate=2.0, max_fall_rate=5.0)
+ROBOT = Robot('car', 0.325, {'steering_angle': STEERING, 'speed': SPEED})
+
+
+def envelope() -> Envelope:
+    return Envelope(COMMANDS, ROBOT)
+
+
+wild = st.floats(allow_nan=False, allow_infinity=False, width=32)
+steps = st.floats(1e-3, 0.5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(wild, wild, steps, st.booleans()), min_size=1, max_size=30))
+def test_no_sequence_gets_past_the_limits(
+    sequence: list[tuple[float, float, float, bool]],
+) -> None:
+    limits = envelope()
+    steering, speed = 0.0, 0.0
+    for target_steering, target_speed, dt, brake in sequence:
+        limited = limits.brake(dt) if brake else limits.limit((target_steering, target_speed), dt)
+        new_steering, new_speed = limited.values
+        assert -0.5 <= new_steering <= 0.5
+        assert 0.0 <= new_speed <= 2.0, 'the tighter of contract and robot holds'
+        assert abs(new_steering - steering) <= STEERING.rate_at(speed) * dt * (1 + 1e-6) + 1e-9
+        assert -5.0 * dt * (1 + 1e-6) - 1e-9 <= new_speed - speed
+        assert new_speed - speed <= 2.0 * dt * (1 + 1e-6) + 1e-9
+        steering, speed = new_steering, new_speed
+
+
+def test_it_says_which_limit_acted() -> None:
+    limits = envelope()
+    assert limits.limit((0.0, 9.0), 0.05).limited_by == 'clamp speed'
+    assert limits.limit((0.0, 1.9), 0.05).limited_by == 'rate speed'
+    assert limits.limit((0.0, limits.values[1]), 0.05).limited_by == ''
+    assert limits.limit((0.02, limits.values[1]), 0.01).limited_by == 'acceleration steering_angle'
+
+
+def test_a_reachable_target_is_reached_exactly() -> None:
+    limits = envelope()
+    for _ in range(100):
+        limited = limits.limit((0.3, 1.0), 0.05)
+    assert limited.values == (0.3, 1.0)
+    assert limited.limited_by == ''
+
+
+def test_steering_slows_down_with_speed() -> None:
+    assert STEERING.rate_at(0.0) == 4.0
+    assert STEERING.rate_at(1.0) == 2.5
+    assert STEERING.rate_at(9.0) == 1.0
+
+
+@pytest.mark.parametrize('bad', [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_never_passes(bad: float) -> None:
+    limits = envelope()
+    limits.limit((0.1, 0.1), 0.05)
+    before = limits.values
+    for call in (lambda: limits.limit((bad, 0.0), 0.05), lambda: limits.clamp((0.0, bad))):
+        with pytest.raises(ValueError, match='not finite'):
+            call()
+    assert limits.values == before
+
+
+def test_robot_without_limits_for_a_command_is_refused() -> None:
+    robot = Robot('arm', 1.0, {'speed': SPEED})
+    with pytest.raises(ConfigError, match='no limits for steering_angle'):
+        Envelope(COMMANDS, robot)
+
+
+def test_ranges_that_do_not_meet_are_refused() -> None:
+    robot = Robot('car', 1.0, {'speed': CommandLimits(-2.0, 0.0, max_rate=1.0)})
+    with pytest.raises(ConfigError, match='nothing is left'):
+        Envelope((CommandSpec('speed', 'm/s', 1.0, 2.0),), robot)
