@@ -7,6 +7,7 @@ installed.
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -76,9 +77,11 @@ def typestore(msgtype: str) -> Typestore:
 def _installed(msgtype: str, suffix: str) -> str | None:
     """Return the text of a type's file in the sourced workspaces, the innermost one first."""
     package, _, name = msgtype.split('/')
-    for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    # ROS installed from wheels lies in the virtual environment itself.
+    for prefix in [*filter(None, prefixes), sys.prefix]:
         path = Path(prefix, 'share', package, 'msg', name + suffix)
-        if prefix and path.is_file():
+        if path.is_file():
             return path.read_text(encoding='utf-8')
     return None
 

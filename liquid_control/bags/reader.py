@@ -4,15 +4,13 @@ Message types are decoded by the definitions embedded in the bag, so our own and
 are read on machines that have never heard of them. Memory use does not grow with the bag.
 """
 
-import io
-import os
 import re
 import sqlite3
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import yaml
 from rosbags.highlevel import AnyReader, AnyReaderError
@@ -23,8 +21,9 @@ from rosbags.rosbag2 import ReaderError as Rosbag2Error
 
 from liquid_control.bags.definitions import standard_types
 from liquid_control.bags.errors import BagError, TopicError
+from liquid_control.bags.finished_view import FinishedView
 from liquid_control.bags.metadata import FILE_NAME
-from liquid_control.bags.recovery import Recovered, is_finished, scan
+from liquid_control.bags.recovery import is_finished, scan
 
 _ROSBAGS_ERRORS = (
     AnyReaderError,
@@ -202,7 +201,7 @@ class BagReader:
         if path.suffix != '.mcap' or is_finished(path):
             return path
         self.is_finished = False
-        return cast(RPath, _FinishedView(scan(path)))
+        return cast(RPath, FinishedView(scan(path)))
 
     def _connections(self, topics: Iterable[str] | None) -> list[Connection]:
         if topics is None:
@@ -221,69 +220,6 @@ class BagReader:
             return False
         name, (kind, detail) = fields[0]
         return kind == Nodetype.NAME and (name, detail) in _STAMPED_FIELDS
-
-
-class _FinishedView:
-    """An unfinished MCAP file, shown to rosbags as if its writer had closed it."""
-
-    def __init__(self, recovered: Recovered) -> None:
-        self._recovered = recovered
-        self.suffix = recovered.path.suffix
-        self.stem = recovered.path.stem
-
-    def __str__(self) -> str:
-        return str(self._recovered.path)
-
-    def exists(self) -> bool:
-        return True
-
-    def is_dir(self) -> bool:
-        return False
-
-    def open(self, mode: str) -> BinaryIO:
-        return io.BufferedReader(_FinishedStream(self._recovered), 1 << 16)
-
-
-class _FinishedStream(io.RawIOBase):
-    """The whole part of a file, followed by the ending that it lacks."""
-
-    def __init__(self, recovered: Recovered) -> None:
-        self._file = recovered.path.open('rb', buffering=0)
-        self._whole = recovered.end
-        self._ending = recovered.ending
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        size = self._whole + len(self._ending)
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence]
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast('B')
-        if self._position < self._whole:
-            self._file.seek(self._position)
-            count = self._file.readinto(view[: self._whole - self._position]) or 0
-        else:
-            at = self._position - self._whole
-            part = self._ending[at : at + len(view)]
-            count = len(part)
-            view[:count] = part
-        self._position += count
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 def describe(topics: dict[str, str]) -> str:

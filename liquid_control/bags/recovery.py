@@ -49,12 +49,14 @@ class Recovered:
         end: Bytes of the file that are whole.
         ending: Bytes that must follow to make it a finished file.
         damaged_chunks: Chunks that cannot be read; the ending's index leaves them out.
+        lost_bytes: Size of these, and of what is torn at the end.
     """
 
     path: Path
     end: int = 0
     ending: bytes = b''
     damaged_chunks: int = 0
+    lost_bytes: int = 0
     start_ns: int = 0
     end_ns: int = 0
     schemas: dict[int, Schema] = field(default_factory=dict)
@@ -105,12 +107,17 @@ def scan(path: Path) -> Recovered:
     with path.open('rb') as stream:
         if stream.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
             raise BagError(f'{path} is not an MCAP file: it has not the first bytes of one')
+        stop = stream.tell()
+        finished = False
         for opcode, offset, length in _records(stream):
             stop = offset + _RECORD.size + length
             if opcode == Opcode.CHUNK:
                 index = _read_chunk(recovered, stream.read(length), offset)
                 damaged = index is None
-                if index is not None:
+                if index is None:
+                    recovered.damaged_chunks += 1
+                    recovered.lost_bytes += length
+                else:
                     last_index = index
                     recovered.end = stop
             elif opcode == Opcode.MESSAGE_INDEX and not damaged:
@@ -118,8 +125,11 @@ def scan(path: Path) -> Recovered:
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
                 _read_loose_record(recovered, opcode, stream.read(length))
                 recovered.end = stop
-            elif opcode in (Opcode.DATA_END, Opcode.FOOTER):
+            elif opcode == Opcode.DATA_END:
+                finished = True
                 break
+        if not finished:
+            recovered.lost_bytes += path.stat().st_size - stop
     if not recovered.message_counts:
         raise BagError(
             f'{path} holds no whole message: it was cut off before the first was flushed to disk'
@@ -129,20 +139,25 @@ def scan(path: Path) -> Recovered:
 
 
 def finish_file(path: Path) -> Recovered:
-    """Give an unfinished MCAP file its ending, in place; what is torn is cut off.
+    """Scan an unfinished MCAP file and give it its ending, in place.
 
     Raises:
         BagError: Not even one message can be read; the file stays as it is.
         OSError: The ending cannot be written.
     """
     recovered = scan(path)
-    with path.open('r+b') as stream:
+    write_ending(recovered)
+    return recovered
+
+
+def write_ending(recovered: Recovered) -> None:
+    """Cut off what is torn and append the ending; OSError where the disk refuses."""
+    with recovered.path.open('r+b') as stream:
         stream.truncate(recovered.end)
         stream.seek(recovered.end)
         stream.write(recovered.ending)
         stream.flush()
         os.fsync(stream.fileno())
-    return recovered
 
 
 def _records(stream: BinaryIO) -> Iterator[tuple[int, int, int]]:
@@ -179,7 +194,6 @@ def _read_chunk(
                 _read_loose_record(recovered, opcode, bytes(body))
             at += _RECORD.size + length
     except _DAMAGE:
-        recovered.damaged_chunks += 1
         return None
     for channel, entries in messages.items():
         for log_ns, _ in entries:

@@ -122,6 +122,12 @@ class BagWriter:
         """Bytes handed to the operating system so far, over all files of the bag."""
         return self._bytes_closed + (self._file.stream.tell() if self._file else 0)
 
+    @property
+    def message_counts(self) -> dict[str, int]:
+        """Messages in the bag, by topic; of a bag whose disk failed, those that were saved."""
+        current = self._file.counts if self._file else Counter[str]()
+        return {topic: entry.messages + current[topic] for topic, entry in self._topics.items()}
+
     def add_topic(
         self,
         topic: str,

@@ -1,9 +1,8 @@
 """Fast DDS settings under which camera images arrive."""
 
 import os
-from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from liquid_control.nodes.share import share_directories
 
 # Fast DDS 2 (Humble, Jazzy) and 3 (Kilted and later) each have their own.
 _VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
@@ -17,15 +16,6 @@ def use_default_profile() -> None:
     """
     if any(variable in os.environ for variable in _VARIABLES):
         return
+    profiles = [folder / 'config' / 'fastdds.xml' for folder in share_directories()]
     for variable in _VARIABLES:
-        os.environ[variable] = str(_config_directory() / 'fastdds.xml')
-
-
-def _config_directory() -> Path:
-    source = Path(__file__).resolve().parents[2] / 'config'
-    if source.is_dir():
-        return source
-    try:
-        return Path(get_package_share_directory('liquid_control')) / 'config'
-    except (PackageNotFoundError, OSError) as error:
-        raise RuntimeError('config/ of liquid_control not found: source its workspace') from error
+        os.environ[variable] = str(next(path for path in profiles if path.is_file()))

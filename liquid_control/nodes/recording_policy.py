@@ -1,0 +1,106 @@
+"""Follows the policy node: whether it is engaged, which policy drives, how it is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rcl_interfaces.srv import GetParameters, ListParameters
+from rclpy.client import Client
+from rclpy.node import Node
+from rclpy.parameter import parameter_value_to_python
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.task import Future
+
+from liquid_control.msg import ControlMode
+
+
+class PolicyFollower:
+    """Listens to the policy node's mode topic.
+
+    Args:
+        on_engaged: Called with True when somebody takes control, with False on disengaging. A safe
+            stop is still engaged: what happens after it belongs to the same episode.
+
+    Attributes:
+        policy: Name and hash of the policy last heard of.
+        parameters: The policy node's parameters, by name; empty until it has answered.
+        takeovers: How often a person has taken over from the policy, since this object was made.
+    """
+
+    def __init__(self, node: Node, mode_topic: str, on_engaged: Callable[[bool], None]) -> None:
+        self.policy: dict[str, str] = {}
+        self.parameters: dict[str, Any] = {}
+        self.takeovers = 0
+        self._node = node
+        self._mode_topic = mode_topic
+        self._on_engaged = on_engaged
+        self._mode = ControlMode.DISENGAGED
+        self._asked = False
+        self._clients: tuple[Client, Client] | None = None
+        self._subscription = node.create_subscription(
+            ControlMode,
+            mode_topic,
+            self._receive,
+            QoSProfile(
+                depth=10,
+                reliability=QoSReliabilityPolicy.RELIABLE,
+                durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
+            ),
+        )
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._node.destroy_subscription(self._subscription)
+        for client in self._clients or ():
+            self._node.destroy_client(client)
+
+    def _receive(self, message: ControlMode) -> None:
+        policy = {'name': message.policy, 'hash': message.policy_hash}
+        if policy != self.policy:
+            self.policy = policy
+            self._asked = False
+        if not self._asked:
+            self._ask_parameters()
+        before, self._mode = self._mode, message.mode
+        if before == ControlMode.AUTONOMOUS and message.mode == ControlMode.MANUAL:
+            self.takeovers += 1
+        was_engaged = before != ControlMode.DISENGAGED
+        is_engaged = message.mode != ControlMode.DISENGAGED
+        if is_engaged != was_engaged:
+            self._on_engaged(is_engaged)
+
+    def _ask_parameters(self) -> None:
+        """Ask the node behind the mode topic for all its parameters; the answer comes later."""
+        if self._clients is None:
+            publishers = self._node.get_publishers_info_by_topic(self._mode_topic)
+            if not publishers:
+                return
+            name = f'{publishers[0].node_namespace.rstrip("/")}/{publishers[0].node_name}'
+            self._clients = (
+                self._node.create_client(ListParameters, f'{name}/list_parameters'),
+                self._node.create_client(GetParameters, f'{name}/get_parameters'),
+            )
+        if all(client.service_is_ready() for client in self._clients):
+            self._asked = True
+            names = self._clients[0].call_async(ListParameters.Request())
+            names.add_done_callback(self._receive_names)
+
+    def _receive_names(self, future: Future) -> None:
+        if future.cancelled() or self._clients is None:
+            return
+        names = future.result().result.names
+        values = self._clients[1].call_async(GetParameters.Request(names=names))
+        values.add_done_callback(lambda answer: self._receive_values(names, answer))
+
+    def _receive_values(self, names: list[str], future: Future) -> None:
+        if not future.cancelled():
+            self.parameters = {
+                name: _plain(parameter_value_to_python(value))
+                for name, value in zip(names, future.result().values, strict=True)
+            }
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter's value as YAML can hold it; arrays come as `array.array`."""
+    return value if value is None or isinstance(value, str | bool | int | float) else list(value)

@@ -1,0 +1,95 @@
+"""The directory of a recording session: numbered episodes and session.yaml beside them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import liquid_control
+from liquid_control.bags.errors import BagError
+from liquid_control.bags.metadata import dump_yaml
+
+_STAMP = '{stamp}'
+
+
+class Session:
+    """One session: from the activation of the recorder to its deactivation.
+
+    A directory that holds recordings already is continued: nothing is overwritten, episodes are
+    numbered on, and a further session file is begun.
+
+    Args:
+        directory: Where to record; `{stamp}` becomes the time of now.
+
+    Attributes:
+        description: Content of session.yaml; `save` writes it.
+
+    Raises:
+        BagError: The directory cannot be made or written to.
+    """
+
+    def __init__(self, directory: str, description: dict[str, Any]) -> None:
+        now = datetime.now().astimezone()
+        stamp = now.strftime('%Y-%m-%d_%H-%M-%S')
+        self.directory = Path(directory.replace(_STAMP, stamp)).expanduser().absolute()
+        self.description: dict[str, Any] = {
+            'started': now.isoformat(timespec='milliseconds'),
+            'version': {'liquid_control': liquid_control.__version__, 'git': _git_version()},
+            **description,
+            'episodes': [],
+        }
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BagError(f'cannot record to {self.directory}: {error.strerror}') from error
+        number = self._next_number('session', '.yaml')
+        self._file = self.directory / (f'session_{number}.yaml' if number else 'session.yaml')
+        self.save()
+
+    def next_path(self, kind: str) -> Path:
+        """Return the directory of the next recording of a kind: episode or snapshot."""
+        return self.directory / f'{kind}_{self._next_number(kind, ""):04d}'
+
+    def add_episode(self, entry: dict[str, Any]) -> None:
+        """Note an episode that has ended."""
+        self.description['episodes'].append(entry)
+        self.save()
+
+    def save(self) -> None:
+        """Write session.yaml, all of it or nothing."""
+        unfinished = self._file.with_name(f'.{self._file.name}.part')
+        try:
+            unfinished.write_text(dump_yaml(self.description), encoding='utf-8')
+            unfinished.replace(self._file)
+        except OSError as error:
+            raise BagError(f'cannot write {self._file}: {error.strerror}') from error
+
+    def free_bytes(self) -> int:
+        """Return how much may still be written to the disk."""
+        return shutil.disk_usage(self.directory).free
+
+    def _next_number(self, kind: str, suffix: str) -> int:
+        pattern = re.compile(rf'{kind}(?:_(\d+))?{re.escape(suffix)}')
+        found = [pattern.fullmatch(name) for name in os.listdir(self.directory)]
+        return max((int(match[1] or 0) + 1 for match in found if match), default=0)
+
+
+def _git_version() -> str | None:
+    """Return the commit of the source tree this code runs from, None where it is installed."""
+    try:
+        result = subprocess.run(
+            ['git', 'describe', '--always', '--dirty', '--tags'],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
