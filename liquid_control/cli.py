@@ -1,0 +1,154 @@
+"""The command `liquid-control`: thin verbs over the rooms of the package."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from liquid_control.runtime.errors import LiquidControlError
+
+# What a verb needs is imported inside it: `liquid-control --help` answers at once, and `drive`
+# works on a machine without torch.
+
+
+class _Verbs(TyperGroup):
+    """Errors a user can act on are one line on stderr, not a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LiquidControlError as error:
+            print(f'liquid-control: {" ".join(str(error).split())}', file=sys.stderr)
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt as error:
+            print('liquid-control: interrupted', file=sys.stderr)
+            raise typer.Exit(130) from error
+
+
+app = typer.Typer(
+    cls=_Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
+Topic = Annotated[str | None, typer.Option(help='Where the type does not tell.')]
+
+
+@app.callback()
+def _liquid_control() -> None:
+    """Drive robots with liquid neural networks: record, train, compile, drive."""
+
+
+@app.command()
+def replay(
+    bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
+    policy: Policy,
+    start_frame: Annotated[int, typer.Option(help='Index of the first frame.')] = 0,
+    end_frame: Annotated[
+        int | None, typer.Option(help='Index of the first frame left out.')
+    ] = None,
+    image_topic: Topic = None,
+    imu_topic: Topic = None,
+    odom_topic: Topic = None,
+    command_topic: Topic = None,
+    wheelbase: Annotated[
+        float | None,
+        typer.Option(help='Of the recorded robot, m; joins yaw rate and steering angle.'),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help='Another policy; exit status 1 where they differ.')
+    ] = None,
+    golden: Annotated[
+        Path | None, typer.Option(help='CSV of an earlier replay; exit status 1 where it differs.')
+    ] = None,
+    atol: Annotated[float, typer.Option(help='Allowed absolute difference.', min=0)] = 1e-4,
+    rtol: Annotated[float, typer.Option(help='Allowed relative difference.', min=0)] = 1e-4,
+    json_file: Annotated[Path | None, typer.Option('--json', help='Report to write.')] = None,
+    csv_file: Annotated[Path | None, typer.Option('--csv', help='Ticks to write.')] = None,
+    picture: Annotated[Path | None, typer.Option(help='PNG, SVG or PDF to write.')] = None,
+) -> None:
+    """Run a policy over a recording and compare it with the recorded commands."""
+    from liquid_control.bags.reader import BagReader
+    from liquid_control.evaluate import console as show
+    from liquid_control.evaluate.bag_replay import Options
+    from liquid_control.evaluate.compare import compare
+    from liquid_control.evaluate.errors import ReplayError
+    from liquid_control.evaluate.trace import Trace
+
+    if against is not None and golden is not None:
+        raise ReplayError('--against and --golden exclude each other: name one')
+    options = Options(
+        start_frame=start_frame,
+        end_frame=end_frame,
+        image_topic=image_topic,
+        imu_topic=imu_topic,
+        odom_topic=odom_topic,
+        command_topic=command_topic,
+        wheelbase=wheelbase,
+        need_command=against is None and golden is None,
+    )
+    expected = Trace.load(golden) if golden is not None else None
+    chosen, other = _policy(policy), _policy(against) if against is not None else None
+    with BagReader(bag) as reader:
+        result = show.replay_with_progress(reader, chosen, options, Console(stderr=True))
+        if other is not None:
+            expected = show.replay_with_progress(
+                reader, other, options, Console(stderr=True)
+            ).trace
+    comparison = None
+    if expected is not None:
+        comparison = compare(
+            expected, result.trace, reference=against or str(golden), atol=atol, rtol=rtol
+        )
+    if csv_file is not None:
+        result.trace.save(_writable(csv_file))
+    if json_file is not None:
+        report = json.dumps(result.report(comparison), indent=2, allow_nan=False)
+        _writable(json_file).write_text(report + '\n')
+    if picture is not None:
+        from liquid_control.evaluate.pictures import draw_replay
+
+        draw_replay(result, _writable(picture))
+    show.print_replay(result, Console())
+    if comparison is not None:
+        show.print_comparison(comparison, len(result.trace.stamp_ns), Console())
+        if comparison.first is not None:
+            raise typer.Exit(1)
+
+
+@app.command()
+def inspect(
+    policy: Annotated[str, typer.Argument(help='Policy bundle: a directory, or a shipped name.')],
+) -> None:
+    """Print a policy bundle's contract, provenance and metrics."""
+    from liquid_control.evaluate.inspect_bundle import print_bundle
+    from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+
+    print_bundle(load_bundle(find_bundle(policy, shipped_models())), Console())
+
+
+def _policy(name: str) -> Any:
+    from liquid_control.runtime.bundle import find_bundle, shipped_models
+    from liquid_control.runtime.policy import Policy
+
+    return Policy.load(find_bundle(name, shipped_models()))
+
+
+def _writable(path: Path) -> Path:
+    """The path with its directory made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == '__main__':
+    main()
