@@ -18,6 +18,7 @@ OPSET = 17
 IR_VERSION = 8
 
 FLOAT = TensorProto.FLOAT
+FLOAT16 = TensorProto.FLOAT16
 UINT8 = TensorProto.UINT8
 
 Shape = tuple[int, ...]

@@ -194,7 +194,7 @@ def _fused(
 def _exponential_midpoint(
     graph: Graph, synapses: Synapses, v: str, elapsed: str, fixed: list[str], unfolds: int
 ) -> str:
-    """Decay towards N/D at the rate D/cm: half a step, then all of it with the middle's N and D."""
+    """Decay to N/D at the rate D/cm: half a step, then all of it with N and D of the middle."""
     drive = Drive(graph, synapses)
     half = graph.add('Mul', elapsed, graph.constant([[0.5]]))
     for _ in range(unfolds):

@@ -1,0 +1,164 @@
+"""From a trained network to a policy bundle, written only if it does what the network does.
+
+The graphs run in the runtime's own engine over recorded steps before the bundle gets its name; a
+bundle that disagrees with torch is refused, and so is one that lost too much to a smaller number
+format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liquid_control.learn.card import model_card
+from liquid_control.learn.parity import (
+    LOSS_LIMITS,
+    Facts,
+    check_loss,
+    check_parity,
+    run_bundle,
+    run_network,
+)
+from liquid_control.learn.sequences import Steps
+from liquid_control.nn.compile.core import core_model
+from liquid_control.nn.compile.encoder import encoder_model
+from liquid_control.nn.compile.graph import OPSET
+from liquid_control.nn.compile.quantize import quantize_encoder
+from liquid_control.nn.encoder import ImageEncoder
+from liquid_control.nn.policy import PolicyNetwork
+from liquid_control.runtime.bundle import CONTRACT_FILE, CORE_FILE, ENCODER_FILE
+from liquid_control.runtime.contract import Contract, ImageSpec, SensorSpec
+from liquid_control.runtime.errors import LiquidControlError
+
+CARD_FILE = 'README.md'
+MAX_BUNDLE_BYTES = 2_000_000
+CALIBRATION_PICTURES = 128
+
+
+class ExportError(LiquidControlError):
+    """The network cannot become a bundle as asked."""
+
+
+def export_bundle(
+    network: PolicyNetwork,
+    *,
+    name: str,
+    path: Path,
+    control_rate: float,
+    elapsed_range: tuple[float, float],
+    steps: Steps,
+    image: ImageSpec | None = None,
+    imu: SensorSpec | None = None,
+    speed: SensorSpec | None = None,
+    provenance: dict[str, Any] | None = None,
+    precision: str = 'float32',
+) -> Contract:
+    """Write the bundle `path`, in place of one that is there; on failure nothing changes.
+
+    Args:
+        network: trained; switched to `eval()`.
+        name: of the policy.
+        control_rate: Hz.
+        elapsed_range: shortest and longest time between steps to accept, s.
+        steps: real ones, a few hundred or more, in one sequence: the bundle is judged on them.
+        image, imu, speed: the inputs that the network has.
+        provenance: plain data for contract and card; see `model_card` for what has a place there.
+        precision: number format of the encoder, one of `LOSS_LIMITS`.
+
+    Returns:
+        The contract as written; parity and loss are in its provenance.
+
+    Raises:
+        ParityError: bundle and torch disagree, or the precision loses too much.
+        ExportError: unknown precision, or the bundle is too big.
+    """
+    if precision not in LOSS_LIMITS:
+        raise ExportError(f'precision must be one of {", ".join(LOSS_LIMITS)}, found {precision}')
+    network.eval()
+    contract = Contract(
+        name=name,
+        control_rate=control_rate,
+        elapsed_range=elapsed_range,
+        commands=network.config.commands,
+        network=network.spec(),
+        opset=OPSET,
+        hashes={},
+        image=image,
+        imu=imu,
+        speed=speed,
+        provenance=dict(provenance or {}),
+    )
+    partial = path.with_name(f'.{path.name}.partial')
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        contract = _fill(partial, contract, network, steps, precision)
+        _put_in_place(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return contract
+
+
+def _fill(
+    folder: Path, contract: Contract, network: PolicyNetwork, steps: Steps, precision: str
+) -> Contract:
+    """Write the whole bundle to an empty folder, each graph checked there."""
+    commands = contract.commands
+    expected = run_network(network, steps)
+    graphs = {CORE_FILE: core_model(network).SerializeToString()}
+    if network.encoder is not None:
+        graphs[ENCODER_FILE] = _encoder(network.encoder, contract, steps, 'float32')
+    contract = _write(folder, contract, graphs, {})
+    facts = {'parity': check_parity(expected, run_bundle(folder, steps), commands)}
+    if network.encoder is not None and precision != 'float32':
+        graphs[ENCODER_FILE] = _encoder(network.encoder, contract, steps, precision)
+        _write(folder, contract, graphs, {})
+        facts['encoder'] = check_loss(expected, run_bundle(folder, steps), commands, precision)
+    contract = _write(folder, contract, graphs, facts)
+    (folder / CARD_FILE).write_text(model_card(contract), encoding='utf-8')
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    if size > MAX_BUNDLE_BYTES:
+        raise ExportError(
+            f'the bundle has {size} bytes, at most {MAX_BUNDLE_BYTES} are allowed; train with a '
+            'smaller picture, fewer features or fewer neurons'
+        )
+    return contract
+
+
+def _encoder(encoder: ImageEncoder, contract: Contract, steps: Steps, precision: str) -> bytes:
+    if contract.image is None:
+        raise ValueError('the network sees pictures: export_bundle needs their ImageSpec')
+    size = contract.image.height, contract.image.width
+    model = encoder_model(encoder, *size, half=precision == 'float16')
+    if precision == 'int8':
+        chosen = np.linspace(0, len(steps.images) - 1, CALIBRATION_PICTURES).astype(int)
+        model = quantize_encoder(model, steps.images.numpy()[np.unique(chosen)])
+    return model.SerializeToString()
+
+
+def _write(folder: Path, contract: Contract, graphs: dict[str, bytes], facts: Facts) -> Contract:
+    """Graphs and contract with their hashes; returns that contract."""
+    for file, data in graphs.items():
+        (folder / file).write_bytes(data)
+    contract = replace(
+        contract,
+        hashes={file: hashlib.sha256(data).hexdigest() for file, data in graphs.items()},
+        provenance={**contract.provenance, **facts},
+    )
+    contract.dump(folder / CONTRACT_FILE)
+    return contract
+
+
+def _put_in_place(partial: Path, path: Path) -> None:
+    """Give the finished folder its name; the one that had it before goes when this is done."""
+    old = path.with_name(f'.{path.name}.old')
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    partial.rename(path)
+    shutil.rmtree(old, ignore_errors=True)

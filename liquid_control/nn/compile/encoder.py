@@ -1,0 +1,61 @@
+"""encoder.onnx: one camera picture to features, normalisation included."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from torch import nn
+
+from liquid_control.nn.compile.graph import FLOAT, FLOAT16, UINT8, Graph
+from liquid_control.nn.encoder import DEVIATION_FLOOR, ImageEncoder
+
+
+def encoder_model(
+    encoder: ImageEncoder, height: int, width: int, *, half: bool = False
+) -> onnx.ModelProto:
+    """The graph of `encoder` for a batch of one: image uint8 [1, H, W, 3] -> features [1, F].
+
+    Args:
+        height, width: of the picture, pixels.
+        half: compute and store the layers in float16; input and output stay as they are.
+    """
+    graph = Graph({'image': ((1, height, width, 3), UINT8)})
+    dtype = np.float16 if half else np.float32
+    # The picture as one channel: instance normalisation standardises it as a whole.
+    flat = graph.add('Reshape', graph.add('Cast', 'image', to=FLOAT), _sizes(graph, 1, 1, -1))
+    scale, shift = graph.constant([1.0]), graph.constant([0.0])
+    floor = (255.0 * DEVIATION_FLOOR) ** 2
+    flat = graph.add('InstanceNormalization', flat, scale, shift, epsilon=floor)
+    x = graph.add('Reshape', flat, _sizes(graph, 1, height, width, 3))
+    x = graph.add('Transpose', x, perm=[0, 3, 1, 2])
+    if half:
+        x = graph.add('Cast', x, to=FLOAT16)
+
+    for layer in (*encoder.convolutions, *encoder.project):
+        x = _layer(graph, layer, x, dtype)
+    if half:
+        x = graph.add('Cast', x, to=FLOAT)
+    return graph.model('encoder', {'features': (graph.add('Tanh', x), (1, encoder.features))})
+
+
+def _layer(graph: Graph, layer: nn.Module, x: str, dtype: type[np.floating]) -> str:
+    if isinstance(layer, nn.Dropout):
+        return x
+    if isinstance(layer, nn.ReLU):
+        return graph.add('Relu', x)
+    if isinstance(layer, nn.Flatten):
+        return graph.add('Flatten', x, axis=1)
+    if not isinstance(layer, nn.Conv2d | nn.Linear):
+        raise ValueError(f'{type(layer).__name__} has no compiled form')
+    weight, bias = (
+        graph.constant(part.detach().cpu().numpy(), dtype) for part in (layer.weight, layer.bias)
+    )
+    if isinstance(layer, nn.Linear):
+        return graph.add('Gemm', x, weight, bias, transB=1)
+    return graph.add(
+        'Conv', x, weight, bias, strides=layer.stride, pads=[*layer.padding, *layer.padding]
+    )
+
+
+def _sizes(graph: Graph, *sizes: int) -> str:
+    return graph.constant(sizes, np.int64)
