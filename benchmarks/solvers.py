@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import torch
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -75,10 +76,11 @@ def main() -> None:
     by_elapsed = {label: errors(seconds) for label, seconds in ELAPSED.items()}
     times = training_times()
     table = Table(
+        box=SIMPLE,
         title=f'{UNITS} neurons, {INPUTS} inputs: largest error after one elapsed time, median',
-        caption='drives: evaluations of the synapses; ms: a training step, and against fused 6',
+        caption='work: evaluations of the synapses; ms: a training step, and against fused 6',
     )
-    for heading in ('solver', 'drives', *(f'{label} s' for label in ELAPSED), 'ms', ''):
+    for heading in ('solver', 'work', *(f'{label} s' for label in ELAPSED), 'ms', ''):
         table.add_column(heading, justify='left' if heading == 'solver' else 'right', no_wrap=True)
     rows = []
     for solver, unfolds in CANDIDATES:
@@ -93,7 +95,7 @@ def main() -> None:
             median, p99 = (found[solver, unfolds].quantile(q).item() for q in (0.5, 0.99))
             row[f'error_median_{label}'] = median
             row[f'error_p99_{label}'] = p99
-            cells.append(f'{median:.1e}')
+            cells.append(f'{median:.1e}'.replace('e-0', 'e-').replace('e+0', 'e+'))
         rows.append(row)
         ratio = times[solver, unfolds] / times['fused', 6]
         table.add_row(
