@@ -75,18 +75,26 @@ class Schedule:
 
 
 class ImageSensor:
-    """Exposure, white balance and pixel noise of one camera."""
+    """Exposure, white balance and pixel noise of one camera.
 
-    def __init__(self, look: Look, rng: np.random.Generator) -> None:
+    Args:
+        width, height: picture size, pixels.
+    """
+
+    def __init__(self, width: int, height: int, look: Look, rng: np.random.Generator) -> None:
         self._gain = np.asarray(look.white_balance, np.float32)
-        self._noise = np.float32(look.pixel_noise)
+        self._shape = (height, width, 3)
+        self._size = height * width * 3
+        # Noise costs as much as a third of rendering: draw it once, cut each frame's from it.
+        self._noise = rng.standard_normal(4 * self._size, np.float32)
+        self._noise *= np.float32(look.pixel_noise)
         self._rng = rng
 
     def expose(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn an ideal picture into a recorded one, RGB uint8 of the same shape."""
-        picture = self._rng.standard_normal(rgb.shape, dtype=np.float32)
-        picture *= self._noise
-        picture += rgb * self._gain
+        """Turn an ideal picture into a recorded one, both RGB uint8 [height, width, 3]."""
+        start = int(self._rng.integers(3 * self._size))
+        picture = rgb * self._gain
+        picture += self._noise[start : start + self._size].reshape(self._shape)
         return np.clip(picture, 0.0, 255.0, out=picture).astype(np.uint8)
 
 

@@ -71,6 +71,7 @@ class Simulator:
         self._odometry_due = Schedule(odometry_rate)
         self._judge_due = Schedule(_JUDGE_RATE)
         self._imu_rate = imu_rate
+        self._image_size = (image_width, image_height)
         self.reset()
 
     def reset(
@@ -88,7 +89,9 @@ class Simulator:
         self.time_ns = 0
         for schedule in (self._camera_due, self._imu_due, self._odometry_due, self._judge_due):
             schedule.restart()
-        self._image_sensor = ImageSensor(self.look, np.random.default_rng([self.seed, 5]))
+        self._image_sensor = ImageSensor(
+            *self._image_size, self.look, np.random.default_rng([self.seed, 5])
+        )
         self._imu_noise = ImuNoise(self._imu_rate, np.random.default_rng([self.seed, 6]))
         self._judge = Judge(self.track, self.motion)
 
