@@ -24,7 +24,7 @@ from liquid_control.nn import LTC, AutoNCP
 
 INPUTS, UNITS, OUTPUTS = 32, 19, 1
 NETWORKS, STATES = 24, 32
-ELAPSED = {'1/60': 1 / 60, '1/30': 1 / 30, '1/20': 1 / 20, '1': 1.0}
+ELAPSED = {'1/30': 1 / 30, '1/20': 1 / 20, '1': 1.0}
 EVALUATIONS = {'fused': 1, 'exponential_midpoint': 2, 'euler': 1, 'rk4': 4}
 CANDIDATES = [
     ('fused', 6),
