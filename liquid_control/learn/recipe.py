@@ -1,0 +1,196 @@
+"""A training recipe: everything besides the bags that decides which weights come out.
+
+Recipes are YAML files of these dataclasses, read as strictly as a policy's contract; the ones of
+the shipped policies are in config/training/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from liquid_control.nn.policy import CELLS, NetworkConfig
+from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
+from liquid_control.runtime.errors import ConfigError
+from liquid_control.runtime.records import read_record
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Topic names, where a bag leaves more than one possibility."""
+
+    image: str | None = None
+    imu: str | None = None
+    odom: str | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What is taken from a bag.
+
+    Attributes:
+        commands: what the policy learns to give.
+        image, imu, speed: what it sees; None: not used.
+        wheelbase: m, to tell a steering angle from a recorded yaw rate.
+        topics: names, where the types in the bag do not decide.
+    """
+
+    commands: tuple[CommandSpec, ...]
+    image: ImageSpec | None = None
+    imu: SensorSpec | None = None
+    speed: SensorSpec | None = None
+    wheelbase: float = 0.325
+    topics: Topics = Topics()
+
+
+@dataclass(frozen=True)
+class Network:
+    """Shape of the network; see `liquid_control.nn.policy.NetworkConfig`."""
+
+    cell: str = 'cfc'
+    neurons: int = 32
+    sparsity: float = 0.5
+    wiring_seed: int = 22222
+    unfolds: int = 6
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise ConfigError(f'cell must be one of {", ".join(CELLS)}, found {self.cell!r}')
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How irregular the control steps of a training window are.
+
+    A robot's ticks come late, are missed, and see frames that are old or were dropped on the way.
+    A liquid network is told the elapsed time and can learn to take that in its stride.
+
+    Attributes:
+        steps: control steps in a window.
+        settle: first steps of a window that are not scored: the state starts from zeros.
+        jitter: largest deviation of an elapsed time, as a share of the period.
+        missed_ticks: share of ticks that are missed, so that the next elapsed time is longer.
+        image_delay: frames are seen this much later than stamped: drawn from 0 to this, s.
+        dropped_frames: share of frames that never arrive.
+    """
+
+    steps: int = 32
+    settle: int = 2
+    jitter: float = 0.2
+    missed_ticks: float = 0.02
+    image_delay: float = 0.0
+    dropped_frames: float = 0.05
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Changes to the pictures of a window, the same in all its frames; each 0 switches one off.
+
+    Attributes:
+        flip: share of windows seen in a mirror: left becomes right in picture, IMU and commands.
+        shift: largest shift of the picture, pixels; the gap repeats the edge.
+        gamma: largest exponent, as the exponent of e, of a random gamma curve.
+        tint: largest gain of a colour channel, likewise.
+        shadow: share of windows in which a random half-plane is darkened.
+        noise: largest deviation of pixel noise, grey levels.
+        cutout: share of windows in which a random rectangle is greyed out.
+    """
+
+    flip: float = 0.5
+    shift: int = 0
+    gamma: float = 0.3
+    tint: float = 0.1
+    shadow: float = 0.3
+    noise: float = 8.0
+    cutout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Optimisation.
+
+    Attributes:
+        seed: of initial weights, windows and augmentation.
+        epochs: at most; the learning rate falls to zero along a half cosine over them.
+        passes: times an epoch goes over the recorded time.
+        batch_size: windows in a batch.
+        learning_rate: of AdamW at the start.
+        weight_decay: of AdamW.
+        clip: largest norm of the gradient.
+        command_weights: of each command's squared error; none: all 1.
+        patience: epochs without a better held-out score before stopping.
+        average: decay of the moving average of the weights that is scored and exported; 0: off.
+    """
+
+    seed: int = 1
+    epochs: int = 40
+    passes: float = 1.0
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    command_weights: tuple[float, ...] = ()
+    patience: int = 10
+    average: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """See the module docstring.
+
+    Attributes:
+        description: what the policy is for, for its model card.
+        control_rate: Hz.
+        elapsed_range: shortest and longest time between steps to be accepted, s.
+        frames: first frame used of every bag and first not used; None: all.
+        validation_frames: likewise, of the same bags, to judge by; for a single long episode.
+        holdout: share of the bags, whole ones, to judge by; without `validation_frames`.
+    """
+
+    signals: Signals
+    description: str = ''
+    control_rate: float = 20.0
+    elapsed_range: tuple[float, float] = (0.005, 0.25)
+    frames: tuple[int, int] | None = None
+    validation_frames: tuple[int, int] | None = None
+    holdout: float = 0.1
+    network: Network = Network()
+    timing: Timing = Timing()
+    augment: Augment = Augment()
+    fit: Fit = field(default_factory=Fit)
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read a recipe.
+
+        Raises:
+            ConfigError: no such file, or not a recipe; the message names the field.
+        """
+        try:
+            document = yaml.safe_load(path.read_text(encoding='utf-8'))
+        except OSError as error:
+            raise ConfigError(f'recipe {path} cannot be read: {error.strerror}') from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f'recipe {path} is not valid YAML: {error}') from error
+        return read_record(cls, document, where=path.name, error=ConfigError)
+
+    def network_config(self) -> NetworkConfig:
+        """The network that this recipe trains."""
+        image = self.signals.image
+        return NetworkConfig(
+            commands=self.signals.commands,
+            cell=self.network.cell,
+            neurons=self.network.neurons,
+            image_size=None if image is None else (image.height, image.width),
+            features=0 if image is None else image.features,
+            imu=self.signals.imu is not None,
+            speed=self.signals.speed is not None,
+            sparsity=self.network.sparsity,
+            wiring_seed=self.network.wiring_seed,
+            unfolds=self.network.unfolds,
+            dropout=self.network.dropout,
+        )

@@ -1,0 +1,169 @@
+"""Sequences of control steps from an episode: what the robot would have known at each tick.
+
+The rule is the runtime's: a tick sees the newest sample at or before it. Training windows are
+drawn with irregular ticks, late and lost frames (see `Timing`); a whole episode for judging runs
+at the exact control rate. Every window follows from the seed, the epoch and its number alone, so
+that a training resumed after a kill sees what an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from liquid_control.learn.dataset import Episode, Stamps
+from liquid_control.learn.recipe import Timing
+
+# Commands further apart than this are not joined by a straight line: nobody was driving.
+MAX_COMMAND_GAP_NS = 500_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Inputs and commands of T control steps, or of a batch of them with a leading dimension.
+
+    images: uint8 [T, H, W, 3] RGB; imu: [T, 6] m/s^2 and rad/s; speed: [T, 1] m/s; unused: width 0
+    elapsed: s since the step before, [T]
+    commands: what was commanded at the tick, [T, C], NaN where unknown
+    """
+
+    images: Tensor
+    imu: Tensor
+    speed: Tensor
+    elapsed: Tensor
+    commands: Tensor
+
+    @staticmethod
+    def stack(windows: Sequence[Steps]) -> Steps:
+        """A batch of windows of equal length."""
+        parts = [entry.name for entry in fields(Steps)]
+        return Steps(**{name: torch.stack([getattr(w, name) for w in windows]) for name in parts})
+
+
+def newest(stamps: Stamps, ticks: Stamps) -> NDArray[np.int64]:
+    """Index of the newest stamp at or before each tick."""
+    return np.searchsorted(stamps, ticks, side='right') - 1
+
+
+def observe(
+    episode: Episode,
+    ticks: Stamps,
+    elapsed: NDArray[np.float64],
+    *,
+    image_delay_ns: int = 0,
+    lost_frames: NDArray[np.bool_] | None = None,
+) -> Steps:
+    """What is known at each tick, and what was commanded there.
+
+    Args:
+        ticks: ns, within the episode's start and end.
+        elapsed: s since the tick before.
+        image_delay_ns: how long after its stamp a frame can be seen.
+        lost_frames: [N], frames that never arrive; the first frame always does.
+    """
+    count = len(ticks)
+    images = np.zeros((count, 0, 0, 3), np.uint8)
+    if len(episode.image_ns):
+        stamps, rows = episode.image_ns, episode.image_rows
+        if lost_frames is not None:
+            stamps, rows = stamps[~lost_frames], rows[~lost_frames]
+        chosen = np.maximum(newest(stamps, ticks - image_delay_ns), 0)
+        images = episode.images[rows[chosen]]
+    return Steps(
+        images=torch.from_numpy(np.ascontiguousarray(images)),
+        imu=_newest_values(episode.imu, episode.imu_ns, ticks),
+        speed=_newest_values(episode.speed, episode.speed_ns, ticks),
+        elapsed=torch.from_numpy(elapsed.astype(np.float32)),
+        commands=torch.from_numpy(_commands_at(episode, ticks)),
+    )
+
+
+def whole(episode: Episode, period_ns: int) -> Steps:
+    """The episode from start to end at the exact control rate."""
+    ticks = np.arange(episode.start_ns, episode.end_ns + 1, period_ns, dtype=np.int64)
+    return observe(episode, ticks, np.full(len(ticks), period_ns / 1e9))
+
+
+class Windows(Dataset[Steps]):
+    """Training windows at random places of all episodes.
+
+    Args:
+        episodes: to draw from, by their durations.
+        period_ns: control period.
+        timing: length and irregularity.
+        passes: times an epoch goes over the recorded time.
+        seed: of places and irregularities.
+    """
+
+    def __init__(
+        self,
+        episodes: Sequence[Episode],
+        period_ns: int,
+        timing: Timing,
+        passes: float,
+        seed: int,
+    ):
+        # A window needs room even when every tick is late; an episode without room is left out.
+        self._room_ns = round(timing.steps * period_ns * (1 + timing.jitter))
+        self._episodes = [e for e in episodes if e.end_ns - e.start_ns > self._room_ns]
+        if not self._episodes:
+            raise ValueError(f'no episode is longer than {self._room_ns / 1e9:.1f} s')
+        self._timing = timing
+        self._period_ns = period_ns
+        self._seed = seed
+        self._durations = np.array([e.duration for e in self._episodes])
+        window = timing.steps * period_ns / 1e9
+        self._count = max(round(passes * float(self._durations.sum()) / window), 1)
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Steps:
+        timing = self._timing
+        rng = np.random.default_rng([self._seed, self.epoch, index])
+        share = self._durations / self._durations.sum()
+        episode = self._episodes[rng.choice(len(self._episodes), p=share)]
+        elapsed = self._draw_elapsed(rng)
+        room = max(episode.end_ns - episode.start_ns - round(elapsed.sum() * 1e9), 0)
+        offsets = np.round((np.cumsum(elapsed) - elapsed[0]) * 1e9).astype(np.int64)
+        ticks = np.minimum(episode.start_ns + int(rng.uniform(0, room)) + offsets, episode.end_ns)
+        lost = rng.random(len(episode.image_ns)) < timing.dropped_frames
+        lost[:1] = False
+        delay = round(rng.uniform(0, timing.image_delay) * 1e9)
+        return observe(episode, ticks, elapsed, image_delay_ns=delay, lost_frames=lost)
+
+    def _draw_elapsed(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        timing = self._timing
+        # Late by jitter is early for the next: ticks stay on the grid, as on a robot.
+        lateness = rng.uniform(-0.5, 0.5, timing.steps + 1) * timing.jitter
+        missed = rng.random(timing.steps) < timing.missed_ticks
+        periods = 1.0 + np.diff(lateness) + missed
+        return np.maximum(periods, 0.1) * (self._period_ns / 1e9)
+
+
+def _newest_values(values: NDArray[np.float32], stamps: Stamps, ticks: Stamps) -> Tensor:
+    if not len(stamps):
+        return torch.zeros(len(ticks), 0)
+    return torch.from_numpy(values[np.maximum(newest(stamps, ticks), 0)])
+
+
+def _commands_at(episode: Episode, ticks: Stamps) -> NDArray[np.float32]:
+    """Commands on the straight line between the messages around each tick."""
+    stamps, commands = episode.command_ns, episode.commands
+    before = np.clip(newest(stamps, ticks), 0, len(stamps) - 2)
+    gap = stamps[before + 1] - stamps[before]
+    share = np.clip((ticks - stamps[before]) / gap, 0.0, 1.0)[:, None]
+    left, right = commands[before], commands[before + 1]
+    # At a message itself its neighbour, which may be unknown, has no say.
+    between = np.where(
+        share == 0, left, np.where(share == 1, right, left + (right - left) * share)
+    )
+    between[gap > MAX_COMMAND_GAP_NS] = np.nan
+    return between.astype(np.float32)
