@@ -44,7 +44,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['liquid_control', 'liquid_control.*']),
-    package_data={'liquid_control': ['py.typed']},
+    package_data={'liquid_control': ['py.typed'], 'liquid_control.nn.kernels': ['*.cpp', '*.hpp']},
     install_requires=[
         'numpy',
         'onnxruntime>=1.16',

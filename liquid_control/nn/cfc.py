@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from liquid_control.nn import kernels
 from liquid_control.nn.layer import LiquidCell, LiquidLayer
 from liquid_control.nn.wiring import Adjacency, Wiring
 
@@ -35,6 +36,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     'silu': nn.SiLU,
     'gelu': nn.GELU,
 }
+# scale * tanh(slope * x): what the compiled kernels know.
+KERNEL_ACTIVATIONS = {LeCunTanh: (1.7159, 0.666), nn.Tanh: (1.0, 1.0)}
 
 
 class CfCParameters(NamedTuple):
@@ -172,9 +175,14 @@ class CfCCell(LiquidCell):
         )
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
-        return cfc_sequence(
-            x, state, elapsed, self.effective_parameters(), self.mode, self.activation
-        )
+        p, shape = self.effective_parameters(), KERNEL_ACTIVATIONS.get(type(self.activation))
+        fits = self.mode != 'pure' and len(p.backbone) <= 1 and shape is not None
+        if fits and kernels.serves(x, state, elapsed, p.heads):
+            backbone = p.backbone[0] if p.backbone else None
+            heads = (p.heads, p.heads_bias)
+            no_gate = self.mode == 'no_gate'
+            return kernels.cfc_sequence(x, state, elapsed, heads, backbone, shape, no_gate)
+        return cfc_sequence(x, state, elapsed, p, self.mode, self.activation)
 
     def readout(self, states: Tensor) -> Tensor:
         return states

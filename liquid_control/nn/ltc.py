@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from liquid_control.nn import kernels
 from liquid_control.nn.layer import LiquidCell, LiquidLayer
 from liquid_control.nn.solvers import SOLVERS
 from liquid_control.nn.wiring import FullyConnected, Wiring
@@ -180,14 +181,20 @@ class LTCCell(LiquidCell):
         return x + self.input_b if self.input_mapping == 'affine' else x
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
-        return ltc_sequence(
-            self.map_inputs(x),
-            state,
-            elapsed,
-            self.effective_parameters(),
-            self.solver,
-            self.unfolds,
-        )
+        x, p = self.map_inputs(x), self.effective_parameters()
+        if self.solver in kernels.SOLVERS and kernels.serves(x, state, elapsed, *p):
+            return kernels.ltc_sequence(
+                x,
+                state,
+                elapsed,
+                (p.cm, p.gleak + LEAST_CONDUCTANCE, p.gleak * p.vleak),
+                (p.mu, p.sigma, p.w, p.erev),
+                (p.sensory_mu, p.sensory_sigma, p.sensory_w, p.sensory_erev),
+                (self.sparsity_mask, self.sensory_sparsity_mask),
+                self.solver,
+                self.unfolds,
+            )
+        return ltc_sequence(x, state, elapsed, p, self.solver, self.unfolds)
 
     def readout(self, states: Tensor) -> Tensor:
         outputs = states[..., : self.output_size]

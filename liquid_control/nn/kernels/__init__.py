@@ -1,0 +1,46 @@
+"""Compiled kernels under the cells: whole sequences, forward and backward, on the CPU.
+
+The cells ask `serves` and otherwise run their equations in plain torch, with the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+from liquid_control.nn.kernels.build import library
+from liquid_control.nn.kernels.cfc import cfc_sequence
+from liquid_control.nn.kernels.ltc import SOLVERS, ltc_sequence
+
+__all__ = ['SOLVERS', 'cfc_sequence', 'ltc_sequence', 'plain_torch', 'serves']
+
+_wanted = ContextVar('wanted', default=True)
+
+
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """Run the cells without the kernels: to compare, or for a gradient of a gradient."""
+    token = _wanted.set(False)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
+
+
+def serves(x: Tensor, *others: Tensor) -> bool:
+    """Whether the kernels can run inputs [time, batch, inputs] with these other tensors."""
+    return (
+        _wanted.get()
+        and x.numel() > 0
+        and x.dtype in (torch.float32, torch.float64)
+        and all(tensor.device.type == 'cpu' and tensor.dtype == x.dtype for tensor in (x, *others))
+        # What is being traced, exported or transformed must see torch's own operators.
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and not torch._C._are_functorch_transforms_active()
+        and library() is not None
+    )

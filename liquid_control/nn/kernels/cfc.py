@@ -1,0 +1,178 @@
+"""CfC over whole sequences on the compiled kernel, as an autograd function."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from liquid_control.nn.kernels.native import INT, POINTER, call, fields, fill, threads
+from liquid_control.nn.kernels.rows import Rows
+
+HEADS = 4  # ff1, ff2, time_a, time_b
+VECTOR = 8  # rows of weights are padded to a multiple of this
+# Below this many multiplications a second thread costs more than it saves.
+WORTH_A_THREAD = 1_000_000
+
+
+class _Cfc(ctypes.Structure):
+    """`Cfc` of cfc.cpp, field for field."""
+
+    _fields_ = (
+        *fields(INT, 'batch', 'steps', 'units', 'width', 'hidden', 'no_gate', 'threads'),
+        *fields(INT, 'row_step', 'row_batch'),
+        *fields(ctypes.c_double, 'scale', 'slope'),
+        *fields(POINTER, 'elapsed'),
+        *fields(INT, 'elapsed_step', 'elapsed_batch'),
+        *fields(POINTER, 'state', 'states', 'backbone', 'heads', 'heads_bias'),
+        *fields(POINTER, 'state_panels', 'heads_panels', 'scratch', 'grad_states'),
+        *fields(POINTER, 'state_panels_back', 'heads_panels_back', 'grad_backbone', 'grad_heads'),
+        *fields(POINTER, 'grad_elapsed', 'grad_state'),
+    )
+
+
+def cfc_sequence(
+    x: Tensor,
+    state: Tensor,
+    elapsed: Tensor,
+    heads: tuple[Tensor, Tensor],
+    backbone: tuple[Tensor, Tensor] | None,
+    activation: tuple[float, float],
+    no_gate: bool,
+) -> Tensor:
+    """States after each step, [time, batch, units].
+
+    Args:
+        x: inputs [time, batch, inputs].
+        state: before the first step [batch, units].
+        elapsed: seconds [time, batch].
+        heads: weight [4 units, width] and bias [4 units]: ff1, ff2, time_a, time_b one below the
+            other. Without backbone the width is that of inputs and state side by side.
+        backbone: weight [hidden, inputs + units] and bias [hidden], or None.
+        activation: (scale, slope) of the backbone's scale * tanh(slope * z).
+        no_gate: add the far target instead of blending.
+    """
+    tensors = (x, state, elapsed, *heads, *(backbone or ()))
+    keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    return _CfcSequence.apply(activation, no_gate, keep, *tensors)
+
+
+class _CfcSequence(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        activation: tuple[float, float],
+        no_gate: bool,
+        keep: bool,
+        x: Tensor,
+        state: Tensor,
+        elapsed: Tensor,
+        heads: Tensor,
+        heads_bias: Tensor,
+        *backbone: Tensor,
+    ) -> Tensor:
+        rows, inputs, units = Rows.of(x), x.shape[2], state.shape[1]
+        x, state = rows.ordered(x), state.contiguous()
+        width = -(-units // VECTOR) * VECTOR
+        # [4 width, ...]: every head starts on a whole vector.
+        heads, heads_bias = (
+            _pad(part.reshape(HEADS, units, -1), width).flatten(0, 1)
+            for part in (heads, heads_bias)
+        )
+        heads_bias = heads_bias.squeeze(1)
+        first, first_bias = heads, heads_bias
+        hidden = 0
+        if backbone:
+            hidden = -(-backbone[0].shape[0] // VECTOR) * VECTOR
+            first = _pad(backbone[0], hidden)
+            first_bias = _pad(backbone[1].unsqueeze(1), hidden).squeeze(1)
+            heads = functional.pad(heads, (0, hidden - heads.shape[1]))
+
+        tensors = (x, state, elapsed, first, heads)
+        net = _network(rows, activation, no_gate, hidden, *tensors)
+        driven = rows.empty(x, len(first))
+        torch.addmm(first_bias, rows.flat(x), first[:, :inputs].T, out=rows.flat(driven))
+        gates = rows.empty(x, HEADS * width) if backbone else driven
+        states, scratch = rows.empty(x, units), x.new_empty(rows.batch * width)
+        state_panels = _panels(first[:, inputs:].T)
+        heads_panels = _panels(heads.T) if backbone else None
+        fill(net, states=states, backbone=driven, heads=gates, heads_bias=heads_bias)
+        fill(net, state_panels=state_panels, heads_panels=heads_panels, scratch=scratch)
+        call('cfc_forward', net, x.dtype)
+        if keep:
+            ctx.of_network = rows, activation, no_gate, hidden
+            ctx.backbone = backbone[0].shape[0] if backbone else 0
+            ctx.save_for_backward(*tensors, states, driven, gates)
+        return states
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor | None, ...]:
+        *tensors, states, driven, gates = ctx.saved_tensors
+        x, state, _, first, heads = tensors
+        rows, inputs, units = ctx.of_network[0], x.shape[2], state.shape[1]
+        # Described anew: hooks on saved tensors may have moved them since.
+        net = _network(*ctx.of_network, *tensors)
+        grad_states, scratch = rows.ordered(grad_states), x.new_empty(rows.batch * net.width)
+        grad_gates, grad_elapsed = torch.empty_like(gates), rows.empty(x, 1)
+        grad_driven = torch.empty_like(driven) if ctx.backbone else grad_gates
+        grad_state, grad_x = torch.empty_like(state), rows.empty(x, inputs)
+        state_panels = _panels(first[:, inputs:], columns=net.width)
+        heads_panels = _panels(heads) if ctx.backbone else None
+        fill(net, backbone=driven, heads=gates, grad_states=grad_states, scratch=scratch)
+        fill(net, state_panels_back=state_panels, heads_panels_back=heads_panels)
+        fill(net, grad_backbone=grad_driven, grad_heads=grad_gates)
+        fill(net, grad_elapsed=grad_elapsed, grad_state=grad_state)
+        call('cfc_backward', net, x.dtype)
+
+        # Gradients of the weights: one product over all steps.
+        before = torch.empty_like(states)
+        before[0], before[1:] = state, states[:-1]
+        outer = rows.flat(grad_driven)
+        torch.mm(outer, first[:, :inputs], out=rows.flat(grad_x))
+        grad_first = torch.cat([outer.T @ rows.flat(x), outer.T @ rows.flat(before)], dim=1)
+        grads = [grad_first, outer.sum(0)]
+        if ctx.backbone:
+            outer = rows.flat(grad_gates)
+            grad_heads = outer.T @ rows.flat(driven)[:, : ctx.backbone]
+            grads = [grad_heads, outer.sum(0), *(grad[: ctx.backbone] for grad in grads)]
+        for i, grad in enumerate(grads[:2]):
+            grads[i] = grad.unflatten(0, (HEADS, -1))[:, :units].flatten(0, 1)
+        return None, None, None, grad_x, grad_state, grad_elapsed.squeeze(-1), *grads
+
+
+def _network(
+    rows: Rows,
+    activation: tuple[float, float],
+    no_gate: bool,
+    hidden: int,
+    x: Tensor,
+    state: Tensor,
+    elapsed: Tensor,
+    first: Tensor,
+    heads: Tensor,
+) -> _Cfc:
+    units, width = state.shape[1], len(heads) // HEADS
+    net = _Cfc(**rows._asdict(), units=units, width=width, hidden=hidden, no_gate=no_gate)
+    fill(net, state=state, scale=activation[0], slope=activation[1])
+    fill(net, elapsed=elapsed, elapsed_step=elapsed.stride(0), elapsed_batch=elapsed.stride(1))
+    work = rows.steps * rows.batch * (units * len(first) + hidden * len(heads))
+    net.threads = threads(work, WORTH_A_THREAD)
+    return net
+
+
+def _pad(tensor: Tensor, size: int) -> Tensor:
+    """Zeros below the last but one dimension, up to `size`."""
+    return functional.pad(tensor, (0, 0, 0, size - tensor.shape[-2]))
+
+
+def _panels(matrix: Tensor, columns: int | None = None) -> Tensor:
+    """[depth, columns] as the kernel reads it: [columns / vector, depth, vector]."""
+    vector = 32 // matrix.element_size()
+    if columns is not None:
+        matrix = functional.pad(matrix, (0, columns - matrix.shape[1]))
+    return matrix.unflatten(1, (-1, vector)).transpose(0, 1).contiguous()
