@@ -5,39 +5,24 @@ are read on machines that have never heard of them. Memory use does not grow wit
 """
 
 import re
-import sqlite3
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
 import yaml
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, Nodetype, Qos
 from rosbags.interfaces.typing import RPath
-from rosbags.rosbag1 import ReaderError as Rosbag1Error
-from rosbags.rosbag2 import ReaderError as Rosbag2Error
 
 from liquid_control.bags.definitions import standard_types
 from liquid_control.bags.errors import BagError, TopicError
 from liquid_control.bags.finished_view import FinishedView
 from liquid_control.bags.metadata import FILE_NAME
 from liquid_control.bags.recovery import is_finished, scan
-
-_ROSBAGS_ERRORS = (
-    AnyReaderError,
-    Rosbag1Error,
-    Rosbag2Error,
-    sqlite3.Error,
-    struct.error,
-    OSError,
-    ValueError,
-    RuntimeError,
-    AssertionError,
-    KeyError,
-    TypeError,
-)
+from liquid_control.runtime.errors import LiquidControlError
 
 # A message whose first field is a header or a stamp has its time at bytes 4 to 12, in CDR (after
 # the encapsulation) as well as in ROS 1 (after the header's sequence number).
@@ -87,12 +72,9 @@ class BagMessage:
             BagError: The bytes do not fit the type.
         """
         if self._value is None:
-            try:
+            where = f'message on {self.topic} at {self.log_ns} ns is not a {self.msgtype}'
+            with _rosbags_errors(where):
                 self._value = self._decode(self.raw, self.msgtype)
-            except _ROSBAGS_ERRORS as error:
-                raise BagError(
-                    f'message on {self.topic} at {self.log_ns} ns is not a {self.msgtype}: {error}'
-                ) from error
         return self._value
 
 
@@ -117,12 +99,10 @@ class BagReader:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.is_finished = True
-        try:
+        with _rosbags_errors(f'{self.path} cannot be read as a bag'):
             paths = [self._readable(file) for file in _files(self.path)]
             self._reader = AnyReader(paths, default_typestore=standard_types())
             self._reader.open()
-        except _ROSBAGS_ERRORS as error:
-            raise BagError(f'{self.path} cannot be read as a bag: {error}') from error
         if self._reader.message_count == 0:
             self._reader.close()
             raise BagError(f'{self.path} is empty: it was recorded without a single message')
@@ -133,6 +113,9 @@ class BagReader:
             self.message_counts[topic] = info.msgcount
         self.start_ns = self._reader.start_time
         self.end_ns = self._reader.end_time - 1
+        # Bound to the type store itself, so that messages outlive the open bag.
+        store = self._reader.typestore
+        self._decode = store.deserialize_cdr if self._reader.is2 else store.deserialize_ros1
         self._stamped = {msgtype: self._is_stamped(msgtype) for msgtype in self.topics.values()}
 
     def __enter__(self) -> 'BagReader':
@@ -170,17 +153,13 @@ class BagReader:
             BagError: The bag is damaged; the messages before have been yielded.
         """
         connections = self._connections(topics)
-        decode = self._reader.deserialize
+        decode = self._decode
         stamped = self._stamped
-        try:
+        with _rosbags_errors(f'{self.path} is damaged (run `liquid-control bag repair`)'):
             for connection, log_ns, raw in self._reader.messages(connections, start_ns, end_ns):
                 msgtype = connection.msgtype
                 stamp_ns = (stamped[msgtype] and _stamp_ns(raw)) or log_ns
                 yield BagMessage(connection.topic, msgtype, log_ns, stamp_ns, raw, decode)
-        except _ROSBAGS_ERRORS as error:
-            raise BagError(
-                f'{self.path} is damaged: {error}; run `liquid-control bag repair`'
-            ) from error
 
     def offered_qos(self, topic: str) -> list[Qos]:
         """Return what the topic's publishers offered when it was recorded."""
@@ -195,7 +174,7 @@ class BagReader:
         """Return a message's bytes as ROS 2 sends them; those of ROS 1 bags are converted."""
         if self._reader.is2:
             return message.raw
-        return bytes(self._reader.typestore.ros1_to_cdr(message.raw, message.msgtype))
+        return bytes(standard_types().ros1_to_cdr(message.raw, message.msgtype))
 
     def _readable(self, path: Path) -> RPath:
         if path.suffix != '.mcap' or is_finished(path):
@@ -220,6 +199,17 @@ class BagReader:
             return False
         name, (kind, detail) = fields[0]
         return kind == Nodetype.NAME and (name, detail) in _STAMPED_FIELDS
+
+
+@contextmanager
+def _rosbags_errors(what: str) -> Iterator[None]:
+    """Say which bag it is that rosbags stumbled over; damage can make it raise anything."""
+    try:
+        yield
+    except LiquidControlError:
+        raise
+    except Exception as error:
+        raise BagError(f'{what}: {str(error) or type(error).__name__}') from error
 
 
 def describe(topics: dict[str, str]) -> str:

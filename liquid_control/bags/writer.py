@@ -226,12 +226,14 @@ class BagWriter:
         try:
             self._file = self._open_file()
         except OSError as error:
+            with suppress(OSError):
+                self._summary().write(self.path)
             raise BagError(f'cannot record to {self.path}: {error.strerror}') from error
         return self._file
 
     def _open_file(self) -> _File:
         path = self.path / f'{self.path.name}_{len(self._files)}.mcap'
-        stream = path.open('xb')
+        stream = self._open_stream(path)
         mcap = Writer(stream, chunk_size=_CHUNK_BYTES, compression=self._compression)
         mcap.start(profile='ros2')
         mcap.flush()  # a file without its first bytes could not even be told to be an MCAP file
@@ -239,6 +241,9 @@ class BagWriter:
         for topic, entry in self._topics.items():
             self._register(file, topic, entry)
         return file
+
+    def _open_stream(self, path: Path) -> BinaryIO:
+        return path.open('xb')
 
     def _register(self, file: _File, topic: str, entry: _Topic) -> None:
         msgtype = entry.definition.msgtype

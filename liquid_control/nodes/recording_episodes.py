@@ -216,6 +216,7 @@ class Recording:
             compression=cast(Compression, self._config.compression),
             split_bytes=self._config.split_bytes,
             split_ns=self._config.split_ns,
+            custom_data=self._session.origin,
         )
         writer = BackgroundWriter(bag, max_bytes=self._config.cache_bytes)
         for topic in self.topics.values():

@@ -51,6 +51,16 @@ class Session:
         self._file = self.directory / (f'session_{number}.yaml' if number else 'session.yaml')
         self.save()
 
+    @property
+    def origin(self) -> dict[str, str]:
+        """Where a recording comes from, for the bag's own metadata.yaml."""
+        version = self.description['version']
+        return {
+            'robot': str(self.description.get('robot', '')),
+            'session_started': str(self.description['started']),
+            'liquid_control': f'{version["liquid_control"]} {version["git"] or ""}'.rstrip(),
+        }
+
     def next_path(self, kind: str) -> Path:
         """Return the directory of the next recording of a kind: episode or snapshot."""
         return self.directory / f'{kind}_{self._next_number(kind, ""):04d}'
