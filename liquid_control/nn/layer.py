@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,20 @@ class LiquidCell(nn.Module):
     def readout(self, states: Tensor) -> Tensor:
         """Outputs [..., outputs] of states [..., units]."""
         raise NotImplementedError
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        # Masks are part of a state dict for the sake of exchange. They belong to the wiring:
+        # loading others would leave a layer whose weights and synapses are of two networks.
+        for name, mask in self.named_buffers(recurse=False):
+            given = state_dict.get(prefix + name)
+            if given is not None and not torch.equal(given.to(mask), mask):
+                raise ValueError(
+                    f'{prefix}{name}: these weights belong to another wiring; make the layer '
+                    'with the wiring they were trained with (sizes and seed), or load it whole'
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 class LiquidLayer(nn.Module):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ncps.torch
 import pytest
 import torch
-from reference import WIRINGS, irregular_seconds, make_pair, run_reference
+from ncps_pairs import WIRINGS, Pair, irregular_seconds, make_pair, run_reference
+from torch import Tensor
 
-from liquid_control.nn import LTC, CfC
+from liquid_control.nn import LTC, CfC, kernels
 
-STEPS = 64
 CASES = [
     *[(LTC, wiring, {}) for wiring in WIRINGS],
     *[(LTC, units, {}) for units in (1, 2, 31)],
@@ -17,7 +18,7 @@ CASES = [
     (LTC, 'autoncp', {'input_mapping': None, 'output_mapping': None}),
     (LTC, 'autoncp', {'mixed_memory': True}),
     *[(CfC, wiring, {}) for wiring in WIRINGS],
-    *[(CfC, units, {}) for units in (1, 2, 31)],
+    *[(CfC, units, {}) for units in (1, 2, 31, 256)],
     *[(CfC, units, {'mode': mode}) for mode in ('pure', 'no_gate') for units in ('autoncp', 17)],
     *[
         (CfC, 17, {'backbone_layers': 2, 'backbone_units': 24, 'activation': activation})
@@ -29,21 +30,86 @@ CASES = [
 ]
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
+cases = pytest.mark.parametrize(
+    ('kind', 'units', 'options'),
+    CASES,
+    ids=[f'{kind.__name__} {units} {options or ""}' for kind, units, options in CASES],
+)
+dtypes = pytest.mark.parametrize('dtype', TOLERANCE, ids=str)
 
-@pytest.mark.parametrize('dtype', TOLERANCE, ids=str)
-@pytest.mark.parametrize(('kind', 'units', 'options'), CASES)
-def test_outputs_and_states_equal_the_reference(kind, units, options, dtype):
+
+def assert_equal(got: Tensor, expected: Tensor, what: str) -> None:
+    tolerance = TOLERANCE[expected.dtype]
+    scale = max(1.0, expected.abs().max().item())
+    error = (got - expected).abs().max().item() / scale
+    assert error <= tolerance, f'{what} differs by {error:.1e}'
+
+
+def case(
+    kind: type, units: int | str, options: dict, dtype: torch.dtype, steps: int
+) -> tuple[Pair, Tensor, Tensor]:
+    """A pair, inputs [3, steps, inputs] and elapsed times [3, steps], the same on every run."""
     seed = CASES.index((kind, units, options))
     input_size = 1 + 5 * seed % 37
     pair = make_pair(kind, input_size, units, seed, **options).to(dtype)
-    x = torch.randn(3, STEPS, input_size, dtype=dtype)
-    elapsed = irregular_seconds(3, STEPS, seed).to(dtype)
+    x = torch.randn(3, steps, input_size, dtype=dtype)
+    return pair, x, irregular_seconds(3, steps, seed).to(dtype)
 
-    with torch.no_grad():
-        outputs, state = pair.ours(x, elapsed=elapsed)
-        expected, expected_state = run_reference(pair.theirs, x, elapsed)
 
-    state = state[0] if isinstance(state, tuple) else state
-    tolerance = TOLERANCE[dtype]
-    torch.testing.assert_close(outputs, expected, rtol=tolerance, atol=tolerance)
-    torch.testing.assert_close(state, expected_state, rtol=tolerance, atol=tolerance)
+def liquid_state(state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    return state[0] if isinstance(state, tuple) else state
+
+
+@dtypes
+@cases
+@torch.no_grad()
+def test_outputs_and_states_equal_the_reference(kind, units, options, dtype):
+    pair, x, elapsed = case(kind, units, options, dtype, steps=64)
+    expected, expected_state = run_reference(pair.theirs, x, elapsed)
+
+    outputs, state = pair.ours(x, elapsed=elapsed)
+    with kernels.plain_torch():
+        plain_outputs, plain_state = pair.ours(x, elapsed=elapsed)
+
+    assert_equal(outputs, expected, 'outputs')
+    assert_equal(liquid_state(state), expected_state, 'state')
+    assert_equal(plain_outputs, expected, 'outputs in plain torch')
+    assert_equal(liquid_state(plain_state), expected_state, 'state in plain torch')
+
+
+@dtypes
+@cases
+def test_gradients_equal_the_reference(kind, units, options, dtype):
+    pair, x, elapsed = case(kind, units, options, dtype, steps=8)
+    x.requires_grad_(True)
+    expected, _ = run_reference(pair.theirs, x, elapsed)
+    direction = torch.randn_like(expected)
+    names = [name for name, weight in pair.ours.named_parameters() if weight.requires_grad]
+
+    def gradients(layer: torch.nn.Module, outputs: Tensor) -> list[Tensor]:
+        weights = [x, *(layer.get_parameter(name) for name in names)]
+        return torch.autograd.grad((outputs * direction).mean(), weights)
+
+    expected_gradients = gradients(pair.theirs, expected)
+    fast = gradients(pair.ours, pair.ours(x, elapsed=elapsed)[0])
+    with kernels.plain_torch():
+        plain = gradients(pair.ours, pair.ours(x, elapsed=elapsed)[0])
+
+    for name, want, got, got_plain in zip(
+        ['inputs', *names], expected_gradients, fast, plain, strict=True
+    ):
+        assert_equal(got, want, f'gradient of {name}')
+        assert_equal(got_plain, want, f'gradient of {name} in plain torch')
+
+
+@pytest.mark.parametrize('name', ['LTC', 'CfC'])
+def test_the_same_seed_starts_from_the_same_weights(name):
+    kind = {'LTC': LTC, 'CfC': CfC}[name]
+    for units, their_units in [(11, 11), WIRINGS['autoncp']()]:
+        torch.manual_seed(5)
+        ours = kind(6, units).state_dict()
+        torch.manual_seed(5)
+        theirs = getattr(ncps.torch, name)(6, their_units).state_dict()
+        assert ours.keys() == theirs.keys()
+        for key, weight in theirs.items():
+            assert torch.equal(ours[key], weight), key

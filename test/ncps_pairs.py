@@ -1,4 +1,4 @@
-"""Pairs of a layer of ours and of the reference library with the same weights."""
+"""Pairs of a layer of ours and of the reference library `ncps`, with the same weights."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ WIRINGS: dict[str, Callable[[], tuple[Wiring, ncps.wirings.Wiring]]] = {
         Random(13, sparsity=0.4, seed=3),
         ncps.wirings.Random(13, sparsity_level=0.4, random_seed=3),
     ),
+    'large autoncp': lambda: (AutoNCP(128, 8), ncps.wirings.AutoNCP(128, 8)),
     'fully connected': lambda: (FullyConnected(9), ncps.wirings.FullyConnected(9)),
 }
 
@@ -50,14 +51,22 @@ def make_pair(kind: type, input_size: int, units: int | str, seed: int, **option
     if kind is LTC and 'unfolds' in their_options:
         their_options['ode_unfolds'] = their_options.pop('unfolds')
     theirs = getattr(ncps.torch, kind.__name__)(input_size, their_units, **their_options)
-    # Away from their start, where mappings are the identity.
-    with torch.no_grad():
-        for name, parameter in theirs.named_parameters():
-            if 'mask' not in name:
-                parameter.add_(0.1 * torch.randn_like(parameter))
+    shake(theirs)
     ours = kind(input_size, ours_units, **options)
     ours.load_state_dict(theirs.state_dict())
     return Pair(ours, theirs)
+
+
+@torch.no_grad()
+def shake(layer: nn.Module) -> None:
+    """Move the parameters away from their start, where the mappings are the identity.
+
+    Matrices keep their scale: with larger ones the networks turn chaotic, and rounding grows.
+    """
+    for name, parameter in layer.named_parameters():
+        if 'mask' not in name:
+            size = parameter if parameter.dim() == 2 else 1.0
+            parameter.add_(0.1 * size * torch.randn_like(parameter))
 
 
 def run_reference(layer: nn.Module, x: Tensor, elapsed: Tensor) -> tuple[Tensor, Tensor]:
