@@ -39,8 +39,8 @@ def replay_with_progress(
 def print_replay(replay: BagReplay, console: Console) -> None:
     """The errors of each command, and how fast it went."""
     table = Table(title=f'{replay.contract.name} on {replay.bag.name}', title_justify='left')
-    table.add_column('command')
-    for heading in ('MAE', 'RMSE', 'R²', 'correlation', 'largest', 'ticks'):
+    table.add_column('command', no_wrap=True)
+    for heading in ('MAE', 'RMSE', 'R²', 'corr', 'largest', 'ticks'):
         table.add_column(heading, justify='right')
     for command in replay.contract.commands:
         error = replay.errors[command.name]

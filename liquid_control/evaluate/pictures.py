@@ -66,8 +66,7 @@ def draw_replay(replay: BagReplay, path: Path) -> None:
         )
         above.set_ylabel(label(command))
         above.set_title(_title(command, replay.errors[command.name]))
-        above.legend(loc='upper right', ncols=2)
-        above.margins(y=0.18)
+        above.legend(loc='lower right', bbox_to_anchor=(1, 0.98), ncols=2)
         error = policy - recorded
         below.fill_between(trace.time, error, color=ORANGE, alpha=0.35, linewidth=0)
         below.plot(trace.time, error, color=ORANGE, linewidth=0.9)
