@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 
 from liquid_control.bags import samples
 from liquid_control.bags.errors import BagError
@@ -90,27 +92,20 @@ class Episode:
         )
 
 
-def build(
-    bags: Sequence[Path], signals: Signals, store: Path, progress: Any = None
-) -> list[Episode]:
+def build(bags: Sequence[Path], signals: Signals, store: Path, console: Console) -> list[Episode]:
     """Take the signals of all bags into the store, those that it has not, and open them.
-
-    Args:
-        progress: called with (bags done, bags in all) after each bag.
 
     Raises:
         BagError, TopicError, ImageError: a bag cannot be learnt from; those before it are kept.
     """
     store.mkdir(parents=True, exist_ok=True)
     episodes: dict[str, Episode] = {}
-    for done, bag in enumerate(bags, start=1):
+    for bag in track(bags, 'Reading bags', console=console, transient=True):
         digest = bag_digest(bag)
         folder = store / _key(digest, signals)
         if not folder.exists():
             ingest(bag, digest, signals, folder)
         episodes.setdefault(digest, _open(folder, signals))
-        if progress is not None:
-            progress(done, len(bags))
     _write_manifest(store)
     return list(episodes.values())
 
@@ -143,11 +138,9 @@ def ingest(bag: Path, digest: str, signals: Signals, folder: Path) -> None:
         roles = _roles(reader, signals)
         streams = _read_streams(reader, roles, signals, partial / 'images.u8')
     arrays = {name: _sorted(stamps, values) for name, (stamps, values) in streams.items()}
-    np.savez(
-        partial / 'signals.npz',
-        **{f'{name}_ns': stamps for name, (stamps, _) in arrays.items()},
-        **{name: values for name, (_, values) in arrays.items()},
-    )
+    saved: dict[str, Any] = {name: values for name, (_, values) in arrays.items()}
+    saved |= {f'{name}_ns': stamps for name, (stamps, _) in arrays.items()}
+    np.savez(partial / 'signals.npz', **saved)
     start_ns, end_ns = _span(bag, arrays, signals)
     entry = {
         'bag': bag.name,

@@ -148,6 +148,7 @@ class Recipe:
         elapsed_range: shortest and longest time between steps to be accepted, s.
         frames: first frame used of every bag and first not used; None: all.
         validation_frames: likewise, of the same bags, to judge by; for a single long episode.
+        test_frames: likewise, to report a score on in the model card and for nothing else.
         holdout: share of the bags, whole ones, to judge by; without `validation_frames`.
     """
 
@@ -157,6 +158,7 @@ class Recipe:
     elapsed_range: tuple[float, float] = (0.005, 0.25)
     frames: tuple[int, int] | None = None
     validation_frames: tuple[int, int] | None = None
+    test_frames: tuple[int, int] | None = None
     holdout: float = 0.1
     network: Network = Network()
     timing: Timing = Timing()

@@ -2,21 +2,22 @@
 
 The rule is the runtime's: a tick sees the newest sample at or before it. Training windows are
 drawn with irregular ticks, late and lost frames (see `Timing`); a whole episode for judging runs
-at the exact control rate. Every window follows from the seed, the epoch and its number alone, so
-that a training resumed after a kill sees what an uninterrupted one would have seen.
+at the exact control rate. Every window follows from the seed and its number alone, so that a
+training resumed after a kill sees what an uninterrupted one would have seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
+from liquid_control.bags.errors import BagError
 from liquid_control.learn.dataset import Episode, Stamps
 from liquid_control.learn.recipe import Timing
 
@@ -38,6 +39,11 @@ class Steps:
     speed: Tensor
     elapsed: Tensor
     commands: Tensor
+
+    def to(self, device: torch.device) -> Steps:
+        """The same steps on another device."""
+        parts = [entry.name for entry in fields(Steps)]
+        return Steps(**{name: getattr(self, name).to(device) for name in parts})
 
     @staticmethod
     def stack(windows: Sequence[Steps]) -> Steps:
@@ -91,14 +97,14 @@ def whole(episode: Episode, period_ns: int) -> Steps:
 
 
 class Windows(Dataset[Steps]):
-    """Training windows at random places of all episodes.
+    """Training windows at random places of all episodes, numbered from 0 without end.
 
     Args:
         episodes: to draw from, by their durations.
         period_ns: control period.
         timing: length and irregularity.
-        passes: times an epoch goes over the recorded time.
         seed: of places and irregularities.
+        change: applied to each window, with the window's own random numbers.
     """
 
     def __init__(
@@ -106,38 +112,36 @@ class Windows(Dataset[Steps]):
         episodes: Sequence[Episode],
         period_ns: int,
         timing: Timing,
-        passes: float,
         seed: int,
+        change: Callable[[Steps, np.random.Generator], Steps] = lambda steps, _: steps,
     ):
-        # A window needs room even when every tick is late; an episode without room is left out.
-        self._room_ns = round(timing.steps * period_ns * (1 + timing.jitter))
-        self._episodes = [e for e in episodes if e.end_ns - e.start_ns > self._room_ns]
+        self._episodes = [e for e in episodes if e.end_ns - e.start_ns > timing.steps * period_ns]
         if not self._episodes:
-            raise ValueError(f'no episode is longer than {self._room_ns / 1e9:.1f} s')
+            raise BagError(
+                f'no bag holds {timing.steps * period_ns / 1e9:.1f} s in one piece, the length of '
+                'a training window; record longer drives or lower timing.steps'
+            )
+        durations = np.array([episode.duration for episode in self._episodes])
+        self.count_per_pass = max(round(durations.sum() * 1e9 / (timing.steps * period_ns)), 1)
+        self._shares = durations / durations.sum()
         self._timing = timing
         self._period_ns = period_ns
         self._seed = seed
-        self._durations = np.array([e.duration for e in self._episodes])
-        window = timing.steps * period_ns / 1e9
-        self._count = max(round(passes * float(self._durations.sum()) / window), 1)
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self._change = change
 
     def __getitem__(self, index: int) -> Steps:
         timing = self._timing
-        rng = np.random.default_rng([self._seed, self.epoch, index])
-        share = self._durations / self._durations.sum()
-        episode = self._episodes[rng.choice(len(self._episodes), p=share)]
+        rng = np.random.default_rng([self._seed, index])
+        episode = self._episodes[rng.choice(len(self._episodes), p=self._shares)]
         elapsed = self._draw_elapsed(rng)
-        room = max(episode.end_ns - episode.start_ns - round(elapsed.sum() * 1e9), 0)
         offsets = np.round((np.cumsum(elapsed) - elapsed[0]) * 1e9).astype(np.int64)
+        room = max(episode.end_ns - episode.start_ns - int(offsets[-1]), 0)
         ticks = np.minimum(episode.start_ns + int(rng.uniform(0, room)) + offsets, episode.end_ns)
         lost = rng.random(len(episode.image_ns)) < timing.dropped_frames
         lost[:1] = False
         delay = round(rng.uniform(0, timing.image_delay) * 1e9)
-        return observe(episode, ticks, elapsed, image_delay_ns=delay, lost_frames=lost)
+        steps = observe(episode, ticks, elapsed, image_delay_ns=delay, lost_frames=lost)
+        return self._change(steps, rng)
 
     def _draw_elapsed(self, rng: np.random.Generator) -> NDArray[np.float64]:
         timing = self._timing
@@ -146,6 +150,32 @@ class Windows(Dataset[Steps]):
         missed = rng.random(timing.steps) < timing.missed_ticks
         periods = 1.0 + np.diff(lateness) + missed
         return np.maximum(periods, 0.1) * (self._period_ns / 1e9)
+
+
+class WindowOrder(Sampler[int]):
+    """The numbers of one epoch's windows: every epoch has new ones.
+
+    Args:
+        count: windows in an epoch, in all processes together.
+        rank, processes: which share is this process's, where several train together.
+    """
+
+    def __init__(self, count: int, rank: int = 0, processes: int = 1):
+        self._count = count
+        self._rank = rank
+        self._processes = processes
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._count // self._processes
+
+    def __iter__(self) -> Iterator[int]:
+        first = self._epoch * self._count + self._rank
+        return iter(range(first, first + len(self) * self._processes, self._processes))
 
 
 def _newest_values(values: NDArray[np.float32], stamps: Stamps, ticks: Stamps) -> Tensor:

@@ -1,0 +1,79 @@
+"""Imitation: the policy learns to give the commands that the recorded driver gave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from liquid_control.learn.parity import run_network
+from liquid_control.learn.recipe import Recipe
+from liquid_control.learn.scores import scores
+from liquid_control.learn.sequences import Steps
+from liquid_control.nn.policy import PolicyNetwork
+
+
+class Imitation(lightning.LightningModule):
+    """Squared error between given and recorded commands, each in shares of half its range.
+
+    Held-out episodes run from start to end in one sequence, as on a robot.
+
+    Attributes:
+        network: what is trained.
+    """
+
+    def __init__(self, network: PolicyNetwork, recipe: Recipe):
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        commands = recipe.signals.commands
+        self._half_range = torch.tensor([(c.max - c.min) / 2 for c in commands])
+        weights = recipe.fit.command_weights or (1.0,) * len(commands)
+        self._weights = torch.tensor(weights)
+        self._judged: list[tuple[Tensor, Tensor]] = []
+
+    def training_step(self, batch: Steps, index: int) -> Tensor:
+        commands, _ = self.network(batch.images, batch.imu, batch.speed, batch.elapsed)
+        settle = self.recipe.timing.settle
+        loss = self._loss(commands[:, settle:], batch.commands[:, settle:])
+        self.log('loss', loss, on_step=False, on_epoch=True, batch_size=len(commands))
+        return loss
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout draws from the global generator: a resumed run must find it where it was.
+        torch.manual_seed(self.recipe.fit.seed * 100_003 + self.current_epoch)
+
+    def validation_step(self, episode: Steps, index: int) -> None:
+        given = torch.from_numpy(run_network(self.network, episode))
+        self._judged.append((given, episode.commands.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        given = torch.cat([pair[0] for pair in self._judged])
+        recorded = torch.cat([pair[1] for pair in self._judged])
+        self._judged.clear()
+        self.log('val_loss', self._loss(given, recorded))
+        for command, score in scores(given, recorded, self.recipe.signals.commands).items():
+            self.log(f'r2_{command}', score['r2'])
+
+    def transfer_batch_to_device(self, batch: Steps, device: torch.device, index: int) -> Steps:
+        return batch.to(device)
+
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+        fit = self.recipe.fit
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=fit.learning_rate, weight_decay=fit.weight_decay
+        )
+        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, fit.epochs)]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint['recipe'] = repr(self.recipe)
+
+    def _loss(self, given: Tensor, recorded: Tensor) -> Tensor:
+        known = torch.isfinite(recorded)
+        error = (given - recorded.nan_to_num()) / self._half_range.to(given.device)
+        squared = error.square() * known * self._weights.to(given.device)
+        return squared.sum() / known.sum().clamp(min=1)

@@ -1,0 +1,242 @@
+"""Training: bags and a recipe in, a policy bundle out.
+
+Two trainings with the same seed, bags and recipe give the same weights on the same machine, also
+when one of them was killed and resumed: nothing depends on time or on the order of files.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from rich.console import Console
+from torch.utils.data import DataLoader
+
+from liquid_control import __version__
+from liquid_control.learn.augment import augment
+from liquid_control.learn.callbacks import EpochLines, StopOnInterrupt
+from liquid_control.learn.dataset import Episode, build
+from liquid_control.learn.export import export_bundle
+from liquid_control.learn.imitation import Imitation
+from liquid_control.learn.parity import run_network
+from liquid_control.learn.recipe import Recipe
+from liquid_control.learn.scores import scores
+from liquid_control.learn.sequences import Steps, WindowOrder, Windows, whole
+from liquid_control.learn.weights import load_weights, save_weights
+from liquid_control.nn.policy import PolicyNetwork
+from liquid_control.runtime.contract import Contract
+from liquid_control.runtime.errors import ConfigError
+
+STORE = Path('out/dataset')
+RUNS = Path('out/train')
+
+# Recorded steps on which the exported graphs are compared with torch.
+PARITY_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Split:
+    """Episodes to learn from, to choose the weights by, and to report on only."""
+
+    train: list[Episode]
+    validation: list[Episode]
+    test: list[Episode]
+
+
+def train(
+    bags: Sequence[Path],
+    recipe: Recipe,
+    path: Path,
+    *,
+    command: str = '',
+    warm_start: Path | None = None,
+    resume: bool = False,
+    store: Path = STORE,
+    runs: Path = RUNS,
+    console: Console | None = None,
+) -> Contract:
+    """Train a policy and export it to the bundle `path`, named after its last part.
+
+    Args:
+        command: that does the same, for the model card.
+        warm_start: bundle whose weights to start from, as far as they fit.
+        resume: go on with the run of this name that was interrupted.
+        store: of decoded bags.
+        runs: where checkpoints and logs go, in a folder of the policy's name.
+
+    Raises:
+        LiquidControlError: bags or recipe cannot be used, or the export was refused.
+    """
+    console = console or Console(stderr=True)
+    torch.set_float32_matmul_precision('highest')
+    episodes = build(bags, recipe.signals, store, console)
+    split = split_episodes(episodes, recipe)
+    run = runs / path.name
+    last = run / 'last.ckpt'
+    if resume:
+        _check_resumable(last, recipe)
+    lightning.seed_everything(recipe.fit.seed, verbose=False)
+    network = PolicyNetwork(recipe.network_config())
+    if warm_start is not None:
+        taken = load_weights(network, warm_start)
+        console.print(f'starting from {warm_start}: {", ".join(taken)}')
+    period_ns = round(1e9 / recipe.control_rate)
+    module = Imitation(network, recipe)
+    checkpoint = _fit(module, split, period_ns, run, last if resume else None, console)
+    module.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
+    network.eval()
+    judged = split.test or split.validation or split.train
+    longest = max(judged, key=lambda episode: episode.duration)
+    contract = export_bundle(
+        network,
+        name=path.name,
+        path=path,
+        control_rate=recipe.control_rate,
+        elapsed_range=recipe.elapsed_range,
+        steps=_first(whole(longest, period_ns), PARITY_STEPS),
+        image=recipe.signals.image,
+        imu=recipe.signals.imu,
+        speed=recipe.signals.speed,
+        provenance=_provenance(network, recipe, split, period_ns, command),
+    )
+    save_weights(network, path)
+    console.print(f'{path}: written')
+    return contract
+
+
+def split_episodes(episodes: Sequence[Episode], recipe: Recipe) -> Split:
+    """Whole episodes to judge by where there are several; else the frames the recipe names."""
+    test = [e.cut(recipe.test_frames) for e in episodes] if recipe.test_frames else []
+    if recipe.validation_frames is not None:
+        return Split(
+            train=[episode.cut(recipe.frames) for episode in episodes],
+            validation=[episode.cut(recipe.validation_frames) for episode in episodes],
+            test=test,
+        )
+    cut = [episode.cut(recipe.frames) for episode in episodes]
+    # By digest: which episodes are held out must not depend on names or their order.
+    cut.sort(key=lambda episode: episode.digest)
+    held_out = round(recipe.holdout * len(cut))
+    return Split(train=cut[held_out:], validation=cut[:held_out], test=test)
+
+
+def _fit(
+    module: Imitation,
+    split: Split,
+    period_ns: int,
+    run: Path,
+    resume_from: Path | None,
+    console: Console,
+) -> Path:
+    """Train; returns the checkpoint of the best weights (of the last, without validation)."""
+    recipe = module.recipe
+    fit = recipe.fit
+    names = tuple(command.name for command in recipe.signals.commands)
+    windows = Windows(
+        split.train,
+        period_ns,
+        recipe.timing,
+        fit.seed,
+        lambda steps, rng: augment(steps, recipe.augment, names, rng),
+    )
+    batches = max(round(windows.count_per_pass * fit.passes / fit.batch_size), 1)
+    loader = DataLoader(
+        windows,
+        batch_size=fit.batch_size,
+        sampler=WindowOrder(batches * fit.batch_size),
+        collate_fn=Steps.stack,
+    )
+    held_out: Any = [whole(episode, period_ns) for episode in split.validation]
+    best = ModelCheckpoint(run, 'best', monitor='val_loss', enable_version_counter=False)
+    last = ModelCheckpoint(run, 'last', enable_version_counter=False)
+    callbacks: list[Callback] = [EpochLines(console), StopOnInterrupt(console), last]
+    if held_out:
+        callbacks += [best, EarlyStopping('val_loss', patience=fit.patience)]
+    if console.is_terminal:
+        callbacks.append(RichProgressBar(leave=False))
+    with warnings.catch_warnings():
+        # Loading runs in this process on purpose: see WindowOrder and the two cores of a robot PC.
+        warnings.filterwarnings('ignore', '.*num_workers.*|.*does not have many workers.*')
+        trainer = lightning.Trainer(
+            max_epochs=fit.epochs,
+            accelerator='auto',
+            devices=1,
+            deterministic=True,
+            gradient_clip_val=fit.clip,
+            callbacks=callbacks,
+            logger=[
+                CSVLogger(run, name='', version=''),
+                TensorBoardLogger(run, name='', version=''),
+            ],
+            enable_progress_bar=console.is_terminal,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(
+            module,
+            loader,
+            DataLoader(held_out, batch_size=None) if held_out else None,
+            ckpt_path=resume_from,
+        )
+    return Path(best.best_model_path if held_out else last.best_model_path)
+
+
+def _check_resumable(last: Path, recipe: Recipe) -> None:
+    if not last.exists():
+        raise ConfigError(f'nothing to resume: {last} does not exist; train without --resume')
+    if torch.load(last, weights_only=True)['recipe'] != repr(recipe):
+        raise ConfigError(
+            f'{last} was trained with another recipe; train without --resume, or with the same '
+            'options as before'
+        )
+
+
+def _first(steps: Steps, count: int) -> Steps:
+    return Steps(**{part.name: getattr(steps, part.name)[:count] for part in fields(Steps)})
+
+
+def _provenance(
+    network: PolicyNetwork, recipe: Recipe, split: Split, period_ns: int, command: str
+) -> dict[str, Any]:
+    """What the bundle says of its making."""
+    parts = {'training': split.train, 'validation': split.validation, 'test': split.test}
+    metrics = {}
+    for part, episodes in parts.items():
+        if not episodes:
+            continue
+        runs = [whole(episode, period_ns) for episode in episodes]
+        given = torch.cat([torch.from_numpy(run_network(network, steps)) for steps in runs])
+        recorded = torch.cat([steps.commands for steps in runs])
+        for name, score in scores(given, recorded, recipe.signals.commands).items():
+            metrics[f'{part}, {name}'] = score
+    return {
+        'description': recipe.description,
+        'command': command,
+        'datasets': [
+            {
+                'bag': episode.name,
+                'sha256': episode.digest,
+                'used for': part,
+                'seconds': round(episode.duration, 2),
+            }
+            for part, episodes in parts.items()
+            for episode in episodes
+        ],
+        'metrics': metrics,
+        'seed': recipe.fit.seed,
+        'version': __version__,
+    }
