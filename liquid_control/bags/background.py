@@ -137,9 +137,11 @@ class BackgroundWriter:
             if not self._waiting and not self._closing:
                 self._state.wait(FLUSH_SECONDS)
             item = self._waiting[0] if self._waiting else None
+            if item is None and self._closing:
+                return False
         if item is None:
             self._bag.flush()
-            return not self._closing
+            return True
         if isinstance(item, ReceivedMessage):
             self._bag.write(item.topic, item.data, item.log_ns, item.publish_ns)
         else:

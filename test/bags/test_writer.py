@@ -158,7 +158,7 @@ def test_an_existing_directory_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
-    with pytest.raises(BagError, match='cannot record to .*file/bag: Not a directory'):
+    with pytest.raises(BagError, match=r'cannot record to .*file/bag: Not a directory'):
         BagWriter(tmp_path / 'file/bag')
 
 
@@ -187,11 +187,16 @@ def test_a_full_disk_leaves_a_finished_bag_with_all_that_was_written(tmp_path: P
     bag = SmallDiskWriter(tmp_path / 'bag', compression='none')
     bag.add_topic(IMU, 'sensor_msgs/msg/Imu')
     written = 0
-    with pytest.raises(BagError, match='No space left on device; what was written before is kept'):
+
+    def write_until_full() -> None:
+        nonlocal written
         while True:
             bag.write_message(IMU, {'linear_acceleration': {'x': float(written)}}, written + 1)
             bag.flush()
             written += 1
+
+    with pytest.raises(BagError, match='No space left on device; what was written before is kept'):
+        write_until_full()
     bag.close()
 
     assert (tmp_path / 'bag/metadata.yaml').exists()

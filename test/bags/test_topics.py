@@ -1,0 +1,57 @@
+"""Guessing which topic is the camera, the IMU, the odometry and the command."""
+
+from __future__ import annotations
+
+import pytest
+
+from liquid_control.bags.errors import TopicError
+from liquid_control.bags.topics import TopicRoles, guess_topics
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+TWIST = 'geometry_msgs/msg/TwistStamped'
+
+
+def test_topics_are_found_by_type() -> None:
+    topics = {
+        '/front': IMAGE,
+        '/imu': 'sensor_msgs/msg/Imu',
+        '/odometry': 'nav_msgs/msg/Odometry',
+        '/drive': 'ackermann_msgs/msg/AckermannDriveStamped',
+        '/rosout': 'rcl_interfaces/msg/Log',
+    }
+    assert guess_topics(topics) == TopicRoles('/front', '/imu', '/odometry', '/drive')
+    assert guess_topics({}) == TopicRoles()
+
+
+def test_raw_pictures_are_preferred_to_the_same_pictures_compressed() -> None:
+    topics = {'/camera/image_raw': IMAGE, '/camera/image_raw/compressed': COMPRESSED}
+    assert guess_topics(topics).image == '/camera/image_raw'
+    assert guess_topics({'/image/compressed': COMPRESSED}).image == '/image/compressed'
+
+
+def test_a_persons_override_is_not_the_command_unless_named() -> None:
+    topics = {'/cmd_vel': TWIST, '/cmd_vel_override': TWIST}
+    assert guess_topics(topics).command == '/cmd_vel'
+    assert guess_topics(topics, command='/cmd_vel_override').command == '/cmd_vel_override'
+
+
+def test_ambiguous_topics_are_named_and_a_choice_is_taken() -> None:
+    topics = {'/left': IMAGE, '/right': IMAGE}
+    with pytest.raises(TopicError, match='several topics could be the image: /left, /right'):
+        guess_topics(topics)
+    assert guess_topics(topics, image='/right').image == '/right'
+
+
+def test_odometry_can_stand_for_commands_only_where_named() -> None:
+    topics = {'/odom': 'nav_msgs/msg/Odometry'}
+    assert guess_topics(topics).command is None
+    assert guess_topics(topics, command='/odom').command == '/odom'
+
+
+def test_a_choice_that_cannot_be_is_refused() -> None:
+    topics = {'/imu': 'sensor_msgs/msg/Imu', '/left': IMAGE}
+    with pytest.raises(TopicError, match=r'/imu cannot be the image.*it is sensor_msgs/msg/Imu'):
+        guess_topics(topics, image='/imu')
+    with pytest.raises(TopicError, match=r'no such topic; possible: /left'):
+        guess_topics(topics, image='/lft')
