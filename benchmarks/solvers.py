@@ -78,7 +78,7 @@ def main() -> None:
     table = Table(
         box=SIMPLE,
         title=f'{UNITS} neurons, {INPUTS} inputs: largest error after one elapsed time, median',
-        caption='work: evaluations of the synapses; ms: a training step, and against fused 6',
+        caption='work: evaluations of the synapses; ms: a training step; its ratio to fused',
     )
     for heading in ('solver', 'work', *(f'{label} s' for label in ELAPSED), 'ms', ''):
         table.add_column(heading, justify='left' if heading == 'solver' else 'right', no_wrap=True)
