@@ -157,13 +157,11 @@ class CfCCell(LiquidCell):
     def effective_parameters(self) -> CfCParameters:
         """The parameters as the equations use them."""
         heads = [self.get_submodule(head) for head in self.heads]
-        weights = [head.weight for head in heads]
-        if self.sparsity_mask is not None:
-            masked = GATED_HEADS if self.mask_gates else ('ff1', 'ff2')
-            weights = [
-                weight * self.sparsity_mask if head in masked else weight
-                for head, weight in zip(self.heads, weights, strict=True)
-            ]
+        masks = self.parameter_masks()
+        weights = [
+            head.weight * masks[f'{name}.weight'] if f'{name}.weight' in masks else head.weight
+            for name, head in zip(self.heads, heads, strict=True)
+        ]
         linear = [layer for layer in self.backbone if isinstance(layer, nn.Linear)]
         pure = self.mode == 'pure'
         return CfCParameters(
@@ -186,6 +184,12 @@ class CfCCell(LiquidCell):
 
     def readout(self, states: Tensor) -> Tensor:
         return states
+
+    def parameter_masks(self) -> dict[str, Tensor]:
+        if self.sparsity_mask is None:
+            return {}
+        masked = self.heads if self.mask_gates else self.heads[:2]  # ff1 and, with gates, ff2
+        return {f'{head}.weight': self.sparsity_mask for head in masked}
 
 
 class WiredCfCCell(LiquidCell):
@@ -239,6 +243,13 @@ class WiredCfCCell(LiquidCell):
     def readout(self, states: Tensor) -> Tensor:
         motor_layer = states.split(self.layer_sizes, -1)[-1]
         return motor_layer[..., : self.output_size]
+
+    def parameter_masks(self) -> dict[str, Tensor]:
+        return {
+            f'layer_{index}.{name}': mask
+            for index, layer in enumerate(self.layers)
+            for name, mask in layer.parameter_masks().items()
+        }
 
 
 class CfC(LiquidLayer):

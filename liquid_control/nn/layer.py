@@ -38,6 +38,10 @@ class LiquidCell(nn.Module):
         """Outputs [..., outputs] of states [..., units]."""
         raise NotImplementedError
 
+    def parameter_masks(self) -> dict[str, Tensor]:
+        """Name of each parameter of which only a part acts, and 1 where it does."""
+        raise NotImplementedError
+
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
@@ -145,6 +149,14 @@ class LiquidLayer(nn.Module):
             )
         states, after = self._run(x[None], state, self._seconds(elapsed, x)[None])
         return self._readout(states[0]), after
+
+    @property
+    def active_parameter_count(self) -> int:
+        """Numbers to train that act; matrices are stored whole, with places without a synapse."""
+        masks = self.rnn_cell.parameter_masks()
+        total = sum(weight.numel() for weight in self.parameters())
+        idle = sum((mask == 0).sum().item() for mask in masks.values())
+        return total - int(idle)
 
     def _readout(self, states: Tensor) -> Tensor:
         return self.rnn_cell.readout(states)

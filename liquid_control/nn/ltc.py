@@ -202,6 +202,12 @@ class LTCCell(LiquidCell):
             outputs = outputs * self.output_w
         return outputs + self.output_b if self.output_mapping == 'affine' else outputs
 
+    def parameter_masks(self) -> dict[str, Tensor]:
+        synapse = ('w', 'sigma', 'mu', 'erev')
+        return {name: self.sparsity_mask for name in synapse} | {
+            f'sensory_{name}': self.sensory_sparsity_mask for name in synapse
+        }
+
 
 def _float(matrix: np.ndarray) -> Tensor:
     return torch.tensor(matrix, dtype=torch.get_default_dtype())

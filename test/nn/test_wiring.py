@@ -5,10 +5,11 @@ from __future__ import annotations
 import ncps.wirings
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_control.nn import NCP, AutoNCP, FixedWiring, FullyConnected, Random, Wiring
+from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FixedWiring, FullyConnected, Random, Wiring
 
 seeds = st.integers(0, 2**31 - 1)
 inputs = st.integers(1, 40)
@@ -77,6 +78,37 @@ def test_the_published_driving_network_has_253_synapses():
     wiring = NCP(12, 6, 1, 6, 4, 10, 6).build(32)
     assert wiring.units == 19
     assert wiring.synapse_count + wiring.sensory_synapse_count == 253
+    assert (wiring.sensory_synapse_count, wiring.synapse_count) == (192, 61)
+
+
+def test_the_published_driving_network_has_1069_parameters():
+    """Four for each synapse, three for each neuron; the paper's 1,065 is one synapse fewer."""
+    bare = LTC(32, NCP(12, 6, 1, 6, 4, 10, 6), input_mapping=None, output_mapping=None)
+    assert bare.active_parameter_count == 4 * 253 + 3 * 19 == 1069
+    mapped = LTC(32, NCP(12, 6, 1, 6, 4, 10, 6))
+    assert mapped.active_parameter_count == 1069 + 2 * 32 + 2 * 1
+
+
+def test_parameters_without_effect_are_not_counted():
+    """Counted again by what a change does to the outputs."""
+    torch.manual_seed(0)
+    for layer in (
+        LTC(3, NCP(4, 3, 1, 2, 2, 2, 2)),
+        CfC(3, NCP(4, 3, 1, 2, 2, 2, 2)),
+        CfC(3, NCP(4, 3, 1, 2, 2, 2, 2), strict_wiring=True, mode='no_gate'),
+        CfC(3, 4, mode='pure'),
+    ):
+        _, state = layer.double()(torch.randn(8, 5, 3).double())
+        weights = list(layer.parameters())
+        acting = sum(
+            (gradient != 0).sum()
+            for gradient in torch.autograd.grad(state.square().sum(), weights, allow_unused=True)
+            if gradient is not None
+        )
+        unread = sum(
+            weight.numel() for name, weight in layer.named_parameters() if 'output_' in name
+        )
+        assert layer.active_parameter_count == acting + unread
 
 
 @pytest.mark.parametrize(
