@@ -20,19 +20,16 @@ def paint_ground(track: Track, look: Look, seed: int) -> NDArray[np.uint8]:
     """Return the ground seen from above, RGB uint8 [HEIGHT, WIDTH, 3], row 0 at the largest y."""
     rng = np.random.default_rng([seed, 3])
     line = _to_pixels(track.points)
+    grass_shade = _patches(rng, 3, 0.05) + _patches(rng, 50, 0.05)
+    road_shade = _patches(rng, 1, 0.02) + _patches(rng, 30, 0.025)
 
-    grass = np.empty((HEIGHT, WIDTH, 3), np.float32)
-    grass[:] = look.season.grass
-    grass += _patches(rng, 3, 0.05) + _patches(rng, 50, 0.05)
-    road = np.empty_like(grass)
-    road[:] = look.season.road
-    road += _patches(rng, 1, 0.02) + _patches(rng, 30, 0.025)
-
-    picture = np.where(_stroke([line], ROAD_WIDTH + 2 * look.edge_width), look.edge_rgb, grass)
-    picture = np.where(_stroke([line], ROAD_WIDTH), road, picture)
+    picture = grass_shade + np.asarray(look.season.grass, np.float32)
+    picture[_stroke([line], ROAD_WIDTH + 2 * look.edge_width)] = look.edge_rgb
+    road = _stroke([line], ROAD_WIDTH)
+    picture[road] = road_shade[road] + np.asarray(look.season.road, np.float32)
     if look.dash_length > 0.0:
-        picture = np.where(_dashes(track, line, look), look.centre_rgb, picture)
-    texture = np.clip(picture * 255.0, 0.0, 255.0).astype(np.uint8)
+        picture[_dashes(track, line, look)] = look.centre_rgb
+    texture = np.clip(picture * np.float32(255.0), 0.0, 255.0).astype(np.uint8)
     return np.asarray(cv2.GaussianBlur(texture, (3, 3), 0), np.uint8)
 
 
@@ -48,11 +45,11 @@ def _to_pixels(points: NDArray[np.float64]) -> NDArray[np.int32]:
 def _stroke(
     lines: list[NDArray[np.int32]], width: float, closed: bool = True
 ) -> NDArray[np.bool_]:
-    """Pixels of lines drawn `width` m wide, [HEIGHT, WIDTH, 1]."""
+    """Pixels of lines drawn `width` m wide, [HEIGHT, WIDTH]."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     thickness = max(1, round(width * PIXELS_PER_METRE))
     cv2.polylines(mask, lines, closed, 255, thickness, cv2.LINE_8, _SUBPIXEL_BITS)
-    return mask[..., None] > 0
+    return mask > 0
 
 
 def _dashes(track: Track, line: NDArray[np.int32], look: Look) -> NDArray[np.bool_]:
