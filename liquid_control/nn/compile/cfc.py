@@ -60,10 +60,9 @@ def cfc_step(graph: Graph, cell: CfCCell, inputs: list[str], elapsed: str) -> st
     near_bias, far_bias, rate_bias, shift_bias = np.split(bias, 4, axis=1)
     near_target = graph.add('Tanh', graph.linear(z, near, near_bias))
     far_target = graph.add('Tanh', graph.linear(z, far, far_bias))
-    # rate(z) * elapsed + shift(z) as one product with [z, z * elapsed, elapsed].
-    timed = graph.add('Concat', z, graph.add('Mul', z, elapsed), elapsed, axis=1)
-    timed_weight = np.concatenate([shift, rate, rate_bias])
-    gate = graph.add('Sigmoid', graph.linear(timed, timed_weight, shift_bias))
+    # elapsed * rate(z) + shift(z): the inner product adds the bias that the outer has no room for.
+    timed = graph.linear(elapsed, graph.linear(z, rate, rate_bias), shift_bias)
+    gate = graph.add('Sigmoid', graph.linear(z, shift, timed))
     if cell.mode == 'no_gate':
         return graph.add('Add', near_target, graph.add('Mul', gate, far_target))
     way = graph.add('Mul', gate, graph.add('Sub', far_target, near_target))

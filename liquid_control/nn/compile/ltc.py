@@ -183,11 +183,11 @@ def _fused(
 ) -> str:
     """v after h is (v + h N / cm) / (1 + h D / cm): exact for an elapsed time of zero."""
     drive = Drive(graph, synapses, scale=elapsed)
-    numerator, denominator = fixed
+    numerator = graph.add('Mul', fixed[0], elapsed)
     ones = graph.constant(np.ones((1, synapses.exists.shape[1])))
-    denominator = graph.linear(elapsed, denominator, ones)
+    denominator = graph.linear(elapsed, fixed[1], ones)
     for _ in range(unfolds):
-        v = graph.add('Div', *drive(v, graph.linear(elapsed, numerator, v), denominator))
+        v = graph.add('Div', *drive(v, graph.add('Add', v, numerator), denominator))
     return v
 
 
