@@ -9,6 +9,7 @@ import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
 from liquid_control.nodes.dds import use_default_profile
@@ -121,7 +122,12 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    node = node_class()
+    try:
+        node = node_class()
+    except LiquidControlError as error:  # a parameter that cannot be
+        get_logger('liquid_control').error(str(error))
+        rclpy.try_shutdown()
+        return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import array
 import math
+import signal
 import threading
 import time
+import traceback
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -167,7 +169,17 @@ class PolicyNode(ManagedNode):
     # The control thread
 
     def _run(self) -> None:
-        """Tick at the control rate until cancelled."""
+        """The control thread: a defect in it ends the node, and the robot is told to stop."""
+        try:
+            self._tick_until_cancelled()
+        except Exception:
+            last = self._controller.halt()
+            if last is not None:
+                self._commands.publish(last, self._stamp(self._now_ns()))
+            self.get_logger().fatal(f'defect in the control loop:\n{traceback.format_exc()}')
+            signal.raise_signal(signal.SIGTERM)
+
+    def _tick_until_cancelled(self) -> None:
         if self.parameters.priority:
             self._warn(realtime.set_priority(self.parameters.priority))
         if self.parameters.cpu_affinity:
@@ -316,8 +328,11 @@ class PolicyNode(ManagedNode):
         message.policy = self._controller.policy.contract.name
         message.policy_hash = self._controller.policy.bundle.digest
         self._modes.publish(message)
-        log = self.get_logger().warning if mode is Mode.SAFE_STOP else self.get_logger().info
-        log(f'{mode.name}: {reason}')
+        # Two calls: a place in the code may log at one severity only.
+        if mode is Mode.SAFE_STOP:
+            self.get_logger().warning(f'{mode.name}: {reason}')
+        else:
+            self.get_logger().info(f'{mode.name}: {reason}')
 
     def _wait_until_at_rest(self) -> None:
         deadline = time.monotonic() + _BRAKING_TIMEOUT

@@ -1,0 +1,241 @@
+"""The policy node's own process, driven over DDS by a camera and an IMU that can be broken."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from bundles import make_bundle
+from geometry_msgs.msg import TwistStamped
+from liquid_control.msg import ControlMode, PolicyState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from ros import Peer, Process, running
+from sensor_msgs.msg import Image, Imu
+from std_srvs.srv import SetBool
+
+LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Sensors(threading.Thread):
+    """A 30 Hz camera and a 100 Hz IMU on wall time, in a thread of their own."""
+
+    def __init__(self, peer: Peer) -> None:
+        super().__init__(daemon=True)
+        node = peer.node
+        self._clock = node.get_clock()
+        self._camera = node.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
+        self._imu = node.create_publisher(Imu, 'imu/data', qos_profile_sensor_data)
+        picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+        self.image = Image(height=120, width=160, encoding='rgb8', step=480)
+        self.image.data = picture.tobytes()
+        self.imu = Imu()
+        self.imu.linear_acceleration.z = 9.81
+        self.camera_works = True
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        count = 0
+        while not self._stopping.wait(0.01):
+            count += 1
+            self.imu.header.stamp = self._clock.now().to_msg()
+            self._imu.publish(self.imu)
+            if count % 3 == 0 and self.camera_works:
+                self.image.header.stamp = self._clock.now().to_msg()
+                self._camera.publish(self.image)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join()
+
+
+class Robot:
+    """A running policy node, its sensors and everything it says."""
+
+    def __init__(self, peer: Peer, process: Process) -> None:
+        self.peer, self.process = peer, process
+        self.commands = peer.listen(TwistStamped, 'cmd_vel', 10)
+        self.states = peer.listen(PolicyState, 'policy_node/state', 50)
+        self.modes = peer.listen(ControlMode, 'policy_node/mode', LATCHED)
+        self.sensors = Sensors(peer)
+        self.sensors.start()
+
+    def wait(self, condition: Any, what: str) -> Any:
+        return self.peer.wait(condition, what, process=self.process)
+
+    def engage(self, engage: bool = True) -> SetBool.Response:
+        return self.peer.call(SetBool, 'policy_node/engage', SetBool.Request(data=engage))
+
+    def engaged(self) -> None:
+        self.wait(lambda: self.states and len(self.states[-1].command_raw), 'sensors arrive')
+        assert self.engage().success
+        self.wait(lambda: self.commands and self.commands[-1].twist.linear.x > 0.2, 'it moves')
+
+    def reaches(self, mode: int) -> ControlMode:
+        return self.wait(
+            lambda: self.modes[-1] if self.modes and self.modes[-1].mode == mode else None,
+            f'mode {mode}',
+        )
+
+    def set_policy(self, path: Path | str) -> Any:
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=str(path))
+        request = SetParameters.Request(parameters=[Parameter(name='policy', value=value)])
+        return self.peer.call(SetParameters, 'policy_node/set_parameters', request).results[0]
+
+
+@pytest.fixture
+def robot(tmp_path: Path) -> Iterator[Robot]:
+    bundle = make_bundle(tmp_path / 'bundle')
+    peer = Peer()
+    with running('policy_node', tmp_path / 'log', autostart=True, policy=bundle) as process:
+        robot = Robot(peer, process)
+        try:
+            yield robot
+        finally:
+            robot.sensors.stop()
+            process.end()
+            peer.close()
+
+
+def test_drives_only_when_engaged_at_its_rate_with_little_memory(robot: Robot) -> None:
+    robot.wait(lambda: len(robot.states) > 5, 'ticks')
+    assert not robot.commands, 'nothing moves before it is engaged'
+    robot.engaged()
+    robot.states.clear()
+    robot.wait(lambda: len(robot.states) >= 60, 'three seconds of driving')
+    ticks = [state.tick for state in robot.states]
+    stamps = [state.header.stamp.sec + state.header.stamp.nanosec / 1e9 for state in robot.states]
+    rate = (ticks[-1] - ticks[0]) / (stamps[-1] - stamps[0])
+    assert rate == pytest.approx(20.0, rel=0.02)
+    state = robot.states[-1]
+    assert list(state.command_names) == ['steering_angle', 'speed']
+    assert len(state.neurons) == 8
+    assert state.imu[2] == pytest.approx(9.81)
+    twist = robot.commands[-1].twist
+    assert abs(twist.angular.z) <= twist.linear.x * np.tan(0.5) / 0.325 + 1e-6
+    process = psutil.Process(robot.process.popen.pid)
+    assert process.memory_info().rss < 250e6
+    assert not any('libtorch' in file.path for file in process.memory_maps())
+
+
+def test_camera_that_stops_for_a_second_stops_the_car_until_engaged_again(robot: Robot) -> None:
+    robot.engaged()
+    robot.sensors.camera_works = False
+    stop = robot.reaches(ControlMode.SAFE_STOP)
+    assert 'image' in stop.reason
+    robot.wait(lambda: robot.commands[-1].twist.linear.x == 0.0, 'standstill')
+    refusal = robot.engage()
+    assert not refusal.success
+    assert 'image' in refusal.message
+    robot.sensors.camera_works = True
+    robot.wait(lambda: len(robot.states[-1].command_raw), 'the camera is back')
+    assert robot.modes[-1].mode == ControlMode.SAFE_STOP
+    assert robot.commands[-1].twist.linear.x == 0.0
+    robot.engaged()
+
+
+def test_nan_in_the_imu_stops_the_car(robot: Robot) -> None:
+    robot.engaged()
+    robot.sensors.imu.angular_velocity.z = float('nan')
+    assert 'not finite' in robot.reaches(ControlMode.SAFE_STOP).reason
+    robot.wait(lambda: robot.commands[-1].twist.linear.x == 0.0, 'standstill')
+    assert all(np.isfinite(command.twist.linear.x) for command in robot.commands)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'encoding': 'rgb16'}, 'rgb16'),
+        ({'height': 60, 'width': 80, 'step': 240}, 'smaller than the crop'),
+        ({'step': 100}, 'step'),
+    ],
+    ids=['encoding', 'small', 'step'],
+)
+def test_useless_images_are_refused_with_the_reason(
+    robot: Robot, change: dict[str, Any], message: str
+) -> None:
+    for field, value in change.items():
+        setattr(robot.sensors.image, field, value)
+    robot.wait(lambda: message in robot.process.output, 'the reason')
+    assert not robot.engage().success
+
+
+def test_a_person_takes_over_and_gives_back(robot: Robot) -> None:
+    robot.engaged()
+    publisher = robot.peer.node.create_publisher(TwistStamped, 'cmd_vel_override', 1)
+    override = TwistStamped()
+    override.twist.linear.x, override.twist.angular.z = 0.5, -0.4
+    robot.wait(lambda: publisher.get_subscription_count(), 'the override topic')
+
+    def taken_over() -> bool:
+        publisher.publish(override)
+        return robot.modes[-1].mode == ControlMode.MANUAL
+
+    robot.wait(taken_over, 'manual mode')
+    robot.wait(lambda: robot.commands[-1].twist.linear.x == 0.5, 'the hand drives')
+    assert robot.commands[-1].twist.angular.z == pytest.approx(-0.4)
+    assert robot.reaches(ControlMode.AUTONOMOUS).reason == 'override ended'
+
+
+def test_policy_is_swapped_while_driving_and_bad_ones_are_refused(
+    robot: Robot, tmp_path: Path
+) -> None:
+    robot.engaged()
+    for damage in ('hash', 'not onnx', 'version', 'signature'):
+        broken = make_bundle(tmp_path / damage.replace(' ', '_'), break_=damage)
+        result = robot.set_policy(broken)
+        assert not result.successful
+        assert str(broken) in result.reason
+    assert not robot.set_policy('trakc_cfc').successful
+    other = make_bundle(tmp_path / 'other', seed=5)
+    robot.states.clear()
+    assert robot.set_policy(other).successful
+    robot.wait(lambda: robot.states and robot.states[-1].policy == 'other', 'the swap')
+    assert robot.modes[-1].mode == ControlMode.AUTONOMOUS
+    robot.wait(lambda: robot.commands[-1].twist.linear.x > 0.1, 'it drives on')
+
+
+@pytest.mark.parametrize('signum', [signal.SIGINT, signal.SIGTERM])
+def test_last_message_of_a_node_that_is_ended_is_a_stop(robot: Robot, signum: int) -> None:
+    robot.engaged()
+    robot.process.popen.send_signal(signum)
+    end = time.monotonic() + 20
+    while robot.process.popen.poll() is None and time.monotonic() < end:
+        robot.peer.spin()
+    for _ in range(20):
+        robot.peer.spin(0.02)
+    assert robot.process.popen.returncode == 0, robot.process.output
+    assert robot.commands[-1].twist.linear.x == 0.0
+    speeds = [command.twist.linear.x for command in robot.commands]
+    braking = speeds[speeds.index(max(speeds)) :]
+    assert len(braking) > 1, 'it brakes, it does not just go'
+    assert braking == sorted(braking, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'message'),
+    [
+        ({'policy': '/nowhere'}, 'no policy bundle'),
+        ({'robot': 'simulated_cat'}, 'simulated_car'),
+        ({'command_type': 'twist_stampd'}, 'twist_stamped'),
+        ({'control_rate': -5.0}, 'control_rate'),
+        ({'providers': "['gpu']"}, 'providers'),
+        ({'policy': 17}, 'policy'),
+    ],
+)
+def test_wrong_parameter_is_refused_with_its_reason(
+    tmp_path: Path, parameters: dict[str, Any], message: str
+) -> None:
+    parameters = {'policy': make_bundle(tmp_path / 'bundle'), **parameters}
+    with running('policy_node', tmp_path / 'log', autostart=True, **parameters) as process:
+        assert process.popen.wait(30) != 0
+        assert message in process.output
+        assert 'Traceback' not in process.output
