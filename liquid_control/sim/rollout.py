@@ -1,0 +1,145 @@
+"""Closed-loop drives in simulated time: how well does a driver get round a track?
+
+No ROS and no waiting, so that training can score policies as fast as the machine allows. A policy
+is driven by the `Controller` that drives the robot: newest value of each sensor at every tick,
+measured elapsed time, safety envelope. Only a tick's own duration is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from liquid_control.runtime.controller import Controller, Mode
+from liquid_control.runtime.errors import ConfigError
+from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.robot import Robot
+from liquid_control.sim.car import Command
+from liquid_control.sim.sensors import CameraFrame, ImuSample, Observation
+from liquid_control.sim.simulator import Simulator
+
+LOST = 1.5
+"""A drive ends when the car is further than this from the centre line, m."""
+
+_SLOWEST = 0.3
+"""A drive ends when its laps would have been done at this speed, m/s."""
+
+
+class Driver(Protocol):
+    """Whatever drives the car: told of every observation, asked for a command at every tick."""
+
+    def sense(self, observation: Observation) -> None:
+        """Take note of an observation; they come in time order."""
+
+    def act(self, now_ns: int) -> Command:
+        """Return the command of the tick at `now_ns`."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How a drive went.
+
+    problem: why the laps were not finished on the road, '' when they were
+    lap_times: s
+    max_offset, mean_offset: distance from the centre line, m
+    departures: how often the car left the road
+    """
+
+    seed: int
+    problem: str
+    lap_times: tuple[float, ...]
+    max_offset: float
+    mean_offset: float
+    departures: int
+    duration: float
+    """Simulated, s."""
+
+
+class PolicyDriver:
+    """A policy bundle at the wheel, engaged as soon as its sensors are alive.
+
+    Raises:
+        ConfigError: the policy does not command `steering_angle` and `speed`.
+    """
+
+    def __init__(self, policy: Policy, robot: Robot) -> None:
+        names = policy.contract.command_names
+        if sorted(names) != ['speed', 'steering_angle']:
+            raise ConfigError(
+                f'the simulated car takes steering_angle and speed, policy {policy.contract.name} '
+                f'commands {list(names)}: choose a policy trained for this car'
+            )
+        policy.reset()
+        self._controller = Controller(policy, robot)
+        self._policy = policy
+
+    def sense(self, observation: Observation) -> None:
+        """Encode pictures, keep the newest of everything else."""
+        sensors, stamp_ns = self._controller.sensors, observation.stamp_ns
+        if isinstance(observation, CameraFrame):
+            if sensors.image is not None:
+                sensors.put_features(stamp_ns, self._policy.encode(observation.rgb))
+        elif isinstance(observation, ImuSample):
+            sensors.put_imu(stamp_ns, observation.values.astype(np.float32))
+        else:
+            sensors.put_speed(stamp_ns, observation.motion.speed)
+
+    def act(self, now_ns: int) -> Command:
+        """One control tick."""
+        if self._controller.mode is Mode.DISENGAGED:
+            self._controller.engage(now_ns)
+        values = self._controller.tick(now_ns).command
+        if values is None:
+            return Command()
+        named = dict(zip(self._policy.contract.command_names, values, strict=True))
+        return Command(named['steering_angle'], named['speed'])
+
+
+def drive(
+    driver: Driver,
+    seed: int,
+    *,
+    laps: int = 2,
+    control_rate: float = 20.0,
+    randomise: bool = True,
+    camera: bool = True,
+) -> Rollout:
+    """Let a driver do its laps on the track of a seed, from rest on the centre line.
+
+    Args:
+        control_rate: Hz.
+        randomise: let the seed choose the look of the world.
+        camera: False for drivers that need no pictures.
+    """
+    offsets: list[float] = []
+    tick, problem = 0, ''
+    with Simulator(seed, randomise=randomise, camera=camera) as simulator:
+        longest_ns = laps * simulator.track.length / _SLOWEST * 1e9
+        while len(simulator.status.lap_times) < laps:
+            command = driver.act(simulator.time_ns)
+            tick += 1
+            tick_ns = round(tick * 1e9 / control_rate)
+            for observation in simulator.step(command, tick_ns - simulator.time_ns):
+                driver.sense(observation)
+            status = simulator.status
+            offsets.append(abs(status.place.offset))
+            if offsets[-1] > LOST:
+                problem = f'the car was lost {offsets[-1]:.1f} m from the centre line'
+                break
+            if simulator.time_ns > longest_ns:
+                problem = f'the car did not finish at {_SLOWEST} m/s or more'
+                break
+        duration = simulator.time_ns / 1e9
+    if status.departures and not problem:
+        problem = f'the car left the road {status.departures} times'
+    return Rollout(
+        seed=seed,
+        problem=problem,
+        lap_times=status.lap_times,
+        max_offset=status.max_offset,
+        mean_offset=float(np.mean(offsets)),
+        departures=status.departures,
+        duration=duration,
+    )
