@@ -194,7 +194,7 @@ class BagReader:
         return [c for c in self._reader.connections if c.topic in wanted]
 
     def _is_stamped(self, msgtype: str) -> bool:
-        fields = self._reader.typestore.fielddefs[msgtype][1]
+        _, fields = self._reader.typestore.fielddefs.get(msgtype, ([], []))
         if not fields:
             return False
         name, (kind, detail) = fields[0]

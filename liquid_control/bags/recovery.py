@@ -8,6 +8,7 @@ that a reader can be shown a finished file and a repair appends a few kilobytes 
 import io
 import os
 import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +24,6 @@ from mcap.records import (
     Chunk,
     ChunkIndex,
     DataEnd,
-    Footer,
     MessageIndex,
     Schema,
     Statistics,
@@ -37,7 +37,8 @@ from liquid_control.bags.metadata import FileSummary, TopicSummary
 
 _RECORD = struct.Struct('<BQ')  # opcode, length of what follows
 _MESSAGE = struct.Struct('<HIQQ')  # channel, sequence, log time, publish time
-_FOOTER_SIZE = _RECORD.size + 20
+_FOOTER = struct.Struct('<BQQQI')  # record, start of summary, of summary offsets, checksum
+_CHECKSUM_SIZE = 4
 _DAMAGE = (McapError, ValueError, RuntimeError, EOFError, struct.error, zstandard.ZstdError)
 
 
@@ -86,13 +87,26 @@ class Recovered:
 
 
 def is_finished(path: Path) -> bool:
-    """Tell whether an MCAP file was closed by its writer; raises OSError where it is missing."""
+    """Tell whether an MCAP file has a whole ending; raises OSError where it is missing."""
     with path.open('rb') as stream:
-        if stream.seek(0, os.SEEK_END) < _FOOTER_SIZE + 2 * len(MCAP0_MAGIC):
+        size = stream.seek(0, os.SEEK_END)
+        footer_start = size - _FOOTER.size - len(MCAP0_MAGIC)
+        if footer_start < len(MCAP0_MAGIC):
             return False
-        stream.seek(-_FOOTER_SIZE - len(MCAP0_MAGIC), os.SEEK_END)
-        end = stream.read()
-    return end[0] == Opcode.FOOTER and end.endswith(MCAP0_MAGIC)
+        stream.seek(footer_start)
+        footer = stream.read(_FOOTER.size)
+        if stream.read() != MCAP0_MAGIC:
+            return False
+        opcode, length, summary_start, _, checksum = _FOOTER.unpack(footer)
+        if opcode != Opcode.FOOTER or length != _FOOTER.size - _RECORD.size:
+            return False
+        if checksum == 0:
+            return True  # the writer made none
+        if not 0 < summary_start <= footer_start:
+            return False
+        stream.seek(summary_start)
+        summary = stream.read(footer_start - summary_start)
+        return zlib.crc32(footer[:-_CHECKSUM_SIZE], zlib.crc32(summary)) == checksum
 
 
 def scan(path: Path) -> Recovered:
@@ -266,6 +280,8 @@ def _ending(recovered: Recovered, last_index: dict[int, list[tuple[int, int]]]) 
     ).write(builder)
     for chunk in recovered.chunks:
         chunk.write(builder)
-    Footer(summary_start=summary_start, summary_offset_start=0, summary_crc=0).write(builder)
-    builder.write(MCAP0_MAGIC)
-    return bytes(builder.end())
+    ending = bytes(builder.end())
+    footer = _FOOTER.pack(Opcode.FOOTER, _FOOTER.size - _RECORD.size, summary_start, 0, 0)
+    covered = ending[summary_start - recovered.end :] + footer[:-_CHECKSUM_SIZE]
+    checksum = zlib.crc32(covered).to_bytes(_CHECKSUM_SIZE, 'little')
+    return ending + footer[:-_CHECKSUM_SIZE] + checksum + MCAP0_MAGIC
