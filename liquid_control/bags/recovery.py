@@ -97,7 +97,7 @@ def is_finished(path: Path) -> bool:
         footer = stream.read(_FOOTER.size)
         if stream.read() != MCAP0_MAGIC:
             return False
-        opcode, length, summary_start, _, checksum = _FOOTER.unpack(footer)
+        opcode, length, summary_start, _, checksum = map(int, _FOOTER.unpack(footer))
         if opcode != Opcode.FOOTER or length != _FOOTER.size - _RECORD.size:
             return False
         if checksum == 0:
