@@ -69,6 +69,11 @@ class CommandPort:
         self._publisher.publish(message)
 
     @property
+    def topic(self) -> str:
+        """Full name of the command topic."""
+        return str(self._publisher.topic_name)
+
+    @property
     def listeners(self) -> int:
         """How many subscribers the command has."""
         return int(self._publisher.get_subscription_count())
@@ -76,7 +81,7 @@ class CommandPort:
     @property
     def rivals(self) -> int:
         """How many other publishers the command topic has."""
-        return int(self._node.count_publishers(self._publisher.topic_name)) - 1
+        return int(self._node.count_publishers(self.topic)) - 1
 
     def close(self) -> None:
         self._node.destroy_publisher(self._publisher)

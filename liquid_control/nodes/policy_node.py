@@ -10,7 +10,7 @@ controller and is held for no longer than a tick.
 
 from __future__ import annotations
 
-import array
+import contextlib
 import math
 import signal
 import threading
@@ -18,29 +18,30 @@ import time
 import traceback
 from typing import Any
 
-from builtin_interfaces.msg import Time
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
-from liquid_control.msg import ControlMode, PolicyState
+from liquid_control.msg import ControlMode
 from liquid_control.nodes.commands import CommandPort
 from liquid_control.nodes.diagnostics import Diagnostics
 from liquid_control.nodes.lifecycle import ManagedNode, run
 from liquid_control.nodes.parameters import read_parameters
+from liquid_control.nodes.policies import SLOTS, Policies, load_pilot
 from liquid_control.nodes.policy_parameters import PolicyParameters
+from liquid_control.nodes.reporting import ShadowReport, StateReport, to_stamp
 from liquid_control.nodes.sensing import SensorNode
 from liquid_control.nodes.share import models_directories, robot_file
 from liquid_control.runtime import realtime
-from liquid_control.runtime.bundle import find_bundle, load_bundle
+from liquid_control.runtime.bundle import find_bundle
 from liquid_control.runtime.controller import Controller, Mode, Tick
 from liquid_control.runtime.errors import LiquidControlError
 from liquid_control.runtime.image import Pixels
 from liquid_control.runtime.observation import Sensors
-from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.pilot import Frame, see_all
 from liquid_control.runtime.rate import Cycle, FixedRate, SimClock, SteadyClock
 from liquid_control.runtime.robot import Robot
 from liquid_control.runtime.timing import Timing
@@ -51,6 +52,8 @@ _LATCHED = QoSProfile(
 )
 # How long a deactivated robot may take to brake before the node goes on without waiting, s.
 _BRAKING_TIMEOUT = 3.0
+# How often the command topic is looked at for rivals and lost listeners, s.
+_TOPIC_CHECK_PERIOD = 0.5
 
 
 class PolicyNode(ManagedNode):
@@ -59,71 +62,89 @@ class PolicyNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('policy_node')
         self._lock = threading.Lock()
-        self._sensing: SensorNode | None = None
         self._vision: Vision | None = None
+        self._sim_clock: SimClock | None = None
         self._loop: threading.Thread | None = None
         self._cancelled = threading.Event()
-        self._jump_handle: Any = None
-        self._frame: tuple[Pixels, int, int] | None = None
+        self._had_listener = False
+        self._configured = contextlib.ExitStack()
+        self._active = contextlib.ExitStack()
         read_parameters(self, PolicyParameters)
         self.add_on_set_parameters_callback(self._on_parameters)
 
     # Lifecycle
 
     def setup(self) -> None:
-        """Load the policy and make every publisher and service."""
+        """Load the policies and make every publisher and service."""
         self.parameters = parameters = read_parameters(self, PolicyParameters)
-        policy = self._load(parameters.policy)
+        pilot = load_pilot(parameters.policy, parameters, self._warn)
         robot = Robot.load(robot_file(parameters.robot))
         self._controller = Controller(
-            policy,
+            pilot,
             robot,
             on_mode=self._publish_mode,
             override_timeout=parameters.override_timeout,
         )
-        self._tighten(self._controller.sensors)
-        rate = parameters.control_rate or policy.contract.control_rate
+        rate = parameters.control_rate or pilot.policy.contract.control_rate
         self._timing = Timing(rate)
         self._period_ns = round(1e9 / rate)
-        self._sim_clock = SimClock() if self._uses_sim_time() else None
+        self._sim_clock = SimClock() if self.get_clock().ros_time_is_active else None
+        self._policies = Policies(
+            self._controller, parameters, lock=self._lock, now_ns=self._now_ns, warn=self._warn
+        )
+        made = self._configured
         self._modes = self.create_publisher(ControlMode, '~/mode', _LATCHED)
-        self._states = self.create_publisher(PolicyState, '~/state', 10)
+        made.callback(self.destroy_publisher, self._modes)
         self._commands = CommandPort(
             self,
             command_type=parameters.command_type,
-            names=policy.contract.command_names,
+            names=pilot.policy.contract.command_names,
             wheelbase=robot.wheelbase,
             frame_id=parameters.frame_id,
             on_override=self._on_override,
         )
-        self._engage = self.create_service(SetBool, '~/engage', self._on_engage)
-        self._diagnostics = Diagnostics(
-            self, parameters, self._timing, self._controller, self._commands
-        )
+        made.callback(self._commands.close)
+        self._states = StateReport(self)
+        made.callback(self._states.close)
+        self._shadow = ShadowReport(self, rate)
+        made.callback(self._shadow.close)
+        for kind, topic, serve in (
+            (SetBool, '~/engage', self._on_engage),
+            (Trigger, '~/promote', self._on_promote),
+        ):
+            made.callback(self.destroy_service, self.create_service(kind, topic, serve))
+        diagnostics = Diagnostics(self, parameters, self._timing, self._controller, self._commands)
+        made.callback(diagnostics.close)
         self.get_logger().info(
-            f'policy {policy.contract.name} on {policy.engine.provider}, {rate:g} Hz, '
+            f'policy {pilot.policy.contract.name} on {pilot.policy.engine.provider}, {rate:g} Hz, '
             f'robot {robot.name}'
         )
 
     def start(self) -> None:
         """Begin to sense and to tick; nothing moves before it is engaged."""
+        started = self._active
         self._cancelled.clear()
-        policy = self._controller.policy
-        policy.reset()
-        if policy.preprocess is not None:
+        self._had_listener = False
+        self._controller.pilot.forget()
+        if self._controller.pilot.policy.preprocess is not None:
             self._vision = Vision(
                 self._on_frame,
                 compressed=self.parameters.image_transport == 'compressed',
                 on_error=self._on_sensor_error,
             )
             self._vision.start()
+            started.callback(self._vision.stop)
         if self._sim_clock is not None:
-            self._follow_sim_time(self._sim_clock)
-        self._sensing = SensorNode(self, self._controller.sensors, self._vision, self._now_ns)
-        self._sensing.start()
+            started.callback(self._follow_sim_time(self._sim_clock))
+        sensing = SensorNode(self, self._watching, self._vision, self._now_ns)
+        sensing.start()
+        started.callback(sensing.stop)
         realtime.freeze_garbage()
+        started.callback(realtime.thaw_garbage)
         if self.parameters.lock_memory:
             self._warn(realtime.lock_memory())
+        timer = self.create_timer(_TOPIC_CHECK_PERIOD, self._check_command_topic)
+        started.callback(self.destroy_timer, timer)
         self._loop = threading.Thread(target=self._run, name='control', daemon=True)
         self._loop.start()
         self._publish_mode(self._controller.mode, self._controller.reason)
@@ -137,34 +158,13 @@ class PolicyNode(ManagedNode):
             self._cancelled.set()
             self._loop.join()
             self._loop = None
-            last = self._controller.halt()
-            if last is not None:
-                self._commands.publish(last, self._stamp(self._now_ns()))
-        if self._sensing is not None:
-            self._sensing.stop()
-            self._sensing = None
-        if self._vision is not None:
-            self._vision.stop()
-            self._vision = None
-        if self._jump_handle is not None:
-            self._jump_handle.unregister()
-            self._jump_handle = None
-        realtime.thaw_garbage()
+            self._send_last_stop()
+        self._active.close()
+        self._vision = None
 
     def release(self) -> None:
         """Give back what `setup` made, as far as it got."""
-        for name, destroy in (
-            ('_modes', self.destroy_publisher),
-            ('_states', self.destroy_publisher),
-            ('_engage', self.destroy_service),
-        ):
-            if hasattr(self, name):
-                destroy(getattr(self, name))
-                delattr(self, name)
-        for name in ('_commands', '_diagnostics'):
-            if hasattr(self, name):
-                getattr(self, name).close()
-                delattr(self, name)
+        self._configured.close()
 
     # The control thread
 
@@ -173,9 +173,7 @@ class PolicyNode(ManagedNode):
         try:
             self._tick_until_cancelled()
         except Exception:
-            last = self._controller.halt()
-            if last is not None:
-                self._commands.publish(last, self._stamp(self._now_ns()))
+            self._send_last_stop()
             self.get_logger().fatal(f'defect in the control loop:\n{traceback.format_exc()}')
             signal.raise_signal(signal.SIGTERM)
 
@@ -184,67 +182,57 @@ class PolicyNode(ManagedNode):
             self._warn(realtime.set_priority(self.parameters.priority))
         if self.parameters.cpu_affinity:
             self._warn(realtime.set_affinity(self.parameters.cpu_affinity))
-        clock = self._sim_clock or SteadyClock()
-        rate = FixedRate(self._period_ns, clock)
+        rate = FixedRate(self._period_ns, self._sim_clock or SteadyClock())
         while (cycle := rate.wait(self._cancelled)) is not None:
             now_ns = cycle.now_ns if self._sim_clock is not None else time.time_ns()
             with self._lock:
                 tick = self._controller.tick(now_ns, stalled=cycle.stalled)
+                shadow = self._controller.shadow
             if tick.command is not None:
-                self._commands.publish(tick.command, self._stamp(now_ns))
+                self._commands.publish(tick.command, to_stamp(now_ns))
             self._report(tick, cycle)
+            if shadow is not None:
+                self._shadow.publish(tick, shadow.policy.contract.name)
 
     def _report(self, tick: Tick, cycle: Cycle) -> None:
-        """Publish what this tick saw and did; the command is already on its way."""
-        timing, seen = self._timing, tick.observation
-        if not cycle.stalled:
-            timing.tick(time.monotonic_ns(), cycle.lateness_ns / 1e9, cycle.skipped)
-        if tick.raw is not None:
-            timing.core.append(tick.core_ns / 1e9)
+        """Tell what this tick saw and did; the command is already on its way."""
+        timing, seen = self._timing, tick.action.observation
+        lateness = cycle.lateness_ns / 1e9
         encoder_time = self._vision.duration_ns / 1e9 if self._vision is not None else 0.0
-        timing.encoder.append(encoder_time)
-        sense_to_act = (
-            (self._now_ns() - seen.image_stamp_ns) / 1e9 if seen.features is not None else math.nan
-        )
-        if math.isfinite(sense_to_act):
+        sense_to_act = math.nan
+        if not cycle.stalled:
+            timing.tick(time.monotonic_ns(), lateness, cycle.skipped)
+        if tick.action.raw is not None:
+            timing.core.append(tick.action.core_ns / 1e9)
+            timing.encoder.append(encoder_time)
+        if seen.features is not None:
+            sense_to_act = (self._now_ns() - seen.image_stamp_ns) / 1e9
             timing.sense_to_act.append(sense_to_act)
-        message = PolicyState()
-        message.header.stamp = self._stamp(tick.now_ns)
-        message.tick = timing.ticks + timing.missed
-        message.missed = timing.missed
-        message.mode = int(tick.mode)
-        message.policy = self._controller.policy.contract.name
-        message.image_stamp = self._stamp(seen.image_stamp_ns)
-        if seen.imu is not None:
-            message.imu = seen.imu
-        message.speed = float(seen.speed) if seen.speed is not None else math.nan
-        message.elapsed = tick.elapsed
-        message.image_age = seen.image_age
-        message.imu_age = seen.imu_age
-        message.speed_age = seen.speed_age
-        message.command_names = list(self._controller.policy.contract.command_names)
-        if tick.raw is not None:
-            message.command_raw = array.array('f', tick.raw.tobytes())
-        if tick.command is not None:
-            message.command = array.array('f', tick.command)
-        message.limited_by = tick.limited_by
-        message.neurons = array.array('f', self._controller.policy.state.tobytes())
-        message.lateness = cycle.lateness_ns / 1e9
-        message.encoder_time = encoder_time
-        message.core_time = tick.core_ns / 1e9
-        message.sense_to_act = sense_to_act
-        self._states.publish(message)
+        self._states.publish(
+            tick,
+            timing,
+            lateness=lateness,
+            encoder_time=encoder_time,
+            sense_to_act=sense_to_act,
+        )
 
     # The vision thread
 
     def _on_frame(self, rgb: Pixels, stamp_ns: int, received_ns: int) -> None:
-        """Encode with the policy in charge."""
-        policy, sensors = self._controller.policy, self._controller.sensors
-        sensors.put_features(stamp_ns, policy.encode(rgb), received_ns)
-        self._frame = (rgb, stamp_ns, received_ns)
+        """Let the policy in charge and its shadow see a frame."""
+        controller = self._controller
+        controller.frame = frame = Frame(rgb, stamp_ns, received_ns)
+        see_all((controller.pilot, controller.shadow), frame)
 
     def _on_sensor_error(self, error: LiquidControlError) -> None:
         self.get_logger().warning(str(error), throttle_duration_sec=2.0)
+
+    # The sensors' thread
+
+    def _watching(self) -> list[Sensors]:
+        """Whose slots a sensor message goes to."""
+        pilots = (self._controller.pilot, self._controller.shadow)
+        return [pilot.sensors for pilot in pilots if pilot is not None]
 
     # The executor thread
 
@@ -256,9 +244,20 @@ class PolicyNode(ManagedNode):
             elif self._loop is None:
                 problem = 'the node is not active'
             else:
-                problem = self._controller.engage(self._now_ns())
+                problem = self._rivalry() or self._controller.engage(self._now_ns())
         response.success = not problem
         response.message = problem or ('engaged' if request.data else 'disengaged')
+        return response
+
+    def _on_promote(self, request: Trigger.Request, response: Trigger.Response) -> Any:
+        problem = self._policies.promote()
+        if not problem:
+            # The parameters say who drives; setting them to what is so already changes nothing.
+            names = self._policies.names()
+            self.set_parameters([Parameter(key, value=value) for key, value in names.items()])
+            self._publish_mode(self._controller.mode, 'shadow policy promoted')
+        response.success = not problem
+        response.message = problem or f'{self._controller.pilot.name} drives'
         return response
 
     def _on_override(self, values: tuple[float, ...]) -> None:
@@ -271,62 +270,48 @@ class PolicyNode(ManagedNode):
             self.get_logger().warning(str(error), throttle_duration_sec=2.0)
 
     def _on_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        """Swap the policy; everything else is read when the node is configured."""
+        """Policies change while driving; everything else is read when the node is configured."""
         for parameter in changed:
-            if parameter.name == 'policy' and self.state in ('inactive', 'active'):
-                try:
-                    self._swap(parameter.value)
-                except LiquidControlError as error:
-                    return SetParametersResult(successful=False, reason=str(error))
+            if parameter.name not in SLOTS:
+                continue
+            try:
+                self._assign(parameter.name, parameter.value)
+            except LiquidControlError as error:
+                return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _swap(self, name: str) -> None:
-        """Load, check and warm another policy beside the running one, then exchange them.
+    def _assign(self, parameter: str, name: str) -> None:
+        if self.state not in ('inactive', 'active'):
+            if name:
+                find_bundle(name, *models_directories())
+        elif self._policies.assign(parameter, name):
+            self.get_logger().info(f'{parameter}: {name or "none"}')
+            self._publish_mode(self._controller.mode, self._controller.reason)
 
-        Raises:
-            LiquidControlError: it must not drive; the running policy never notices.
-        """
-        policy = self._load(name)
-        sensors = Sensors(policy.contract, shared=self._controller.sensors)
-        self._tighten(sensors)
-        frame = self._frame
-        if frame is not None and policy.preprocess is not None:
-            rgb, stamp_ns, received_ns = frame
-            sensors.put_features(stamp_ns, policy.encode(rgb), received_ns)
-        with self._lock:
-            self._controller.use(policy, sensors)
-        if self._sensing is not None:
-            self._sensing.feed(sensors)
-        self._publish_mode(self._controller.mode, self._controller.reason)
-        self.get_logger().info(f'policy {policy.contract.name} took over')
+    def _check_command_topic(self) -> None:
+        """One master on the command topic, and somebody who listens."""
+        listening = self._commands.listeners > 0
+        problem = self._rivalry()
+        if self._had_listener and not listening:
+            problem = problem or 'nobody listens to the command any more'
+        self._had_listener = listening
+        if problem:
+            with self._lock:
+                self._controller.stop(problem)
+
+    def _rivalry(self) -> str:
+        if self.parameters.exclusive_command and self._commands.rivals > 0:
+            return f'another node publishes on {self._commands.topic}'
+        return ''
 
     # Small things
 
-    def _load(self, name: str) -> Policy:
-        policy = Policy(
-            load_bundle(find_bundle(name, *models_directories())),
-            providers=self.parameters.providers,
-            provider_required=self.parameters.provider_required,
-        )
-        self._warn(policy.engine.warning)
-        return policy
-
-    def _tighten(self, sensors: Sensors) -> None:
-        """The YAML may shorten the contract's age limits, never lengthen them."""
-        parameters = self.parameters
-        for slot, limit in (
-            (sensors.image, parameters.max_image_age),
-            (sensors.imu, parameters.max_imu_age),
-            (sensors.speed, parameters.max_speed_age),
-        ):
-            if slot is not None and limit:
-                slot.max_age = min(slot.max_age, limit)
-
     def _publish_mode(self, mode: Mode, reason: str) -> None:
         message = ControlMode(mode=int(mode), reason=reason)
-        message.header.stamp = self._stamp(self._now_ns())
-        message.policy = self._controller.policy.contract.name
-        message.policy_hash = self._controller.policy.bundle.digest
+        message.header.stamp = to_stamp(self._now_ns())
+        policy = self._controller.pilot.policy
+        message.policy = policy.contract.name
+        message.policy_hash = policy.bundle.digest
         self._modes.publish(message)
         # Two calls: a place in the code may log at one severity only.
         if mode is Mode.SAFE_STOP:
@@ -334,22 +319,24 @@ class PolicyNode(ManagedNode):
         else:
             self.get_logger().info(f'{mode.name}: {reason}')
 
+    def _send_last_stop(self) -> None:
+        last = self._controller.halt()
+        if last is not None:
+            self._commands.publish(last, to_stamp(self._now_ns()))
+
     def _wait_until_at_rest(self) -> None:
         deadline = time.monotonic() + _BRAKING_TIMEOUT
         while self._controller.mode is not Mode.DISENGAGED and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def _uses_sim_time(self) -> bool:
-        return self.get_clock().ros_time_is_active
-
-    def _follow_sim_time(self, clock: SimClock) -> None:
-        """Wake the control thread with every /clock message."""
+    def _follow_sim_time(self, clock: SimClock) -> Any:
+        """Wake the control thread with every /clock message; returns what ends it."""
         ros_clock = self.get_clock()
 
         def moved(jump: TimeJump) -> None:
             clock.set(ros_clock.now().nanoseconds)
 
-        self._jump_handle = ros_clock.create_jump_callback(
+        handle = ros_clock.create_jump_callback(
             JumpThreshold(
                 min_forward=Duration(nanoseconds=1),
                 min_backward=Duration(nanoseconds=-1),
@@ -357,14 +344,11 @@ class PolicyNode(ManagedNode):
             ),
             post_callback=moved,
         )
+        return handle.unregister
 
     def _now_ns(self) -> int:
         """Time of the sensors' stamps, ns."""
         return self._sim_clock.now_ns() if self._sim_clock is not None else time.time_ns()
-
-    @staticmethod
-    def _stamp(now_ns: int) -> Time:
-        return Time(sec=now_ns // 1_000_000_000, nanosec=now_ns % 1_000_000_000)
 
     def _warn(self, warning: str) -> None:
         if warning:

@@ -15,6 +15,20 @@ class PolicyParameters:
     policy: str = parameter(
         'track_cfc', 'Policy bundle: a directory, or the name of a shipped one. Set it to swap.'
     )
+    shadow_policy: str = parameter(
+        '', 'Second bundle that runs on the same observations and cannot actuate; empty: none.'
+    )
+    fallback_policy: str = parameter(
+        '', 'Bundle that takes over when the active one fails; empty: safe stop.'
+    )
+    time_budget: float = parameter(
+        0.0,
+        'A policy whose step takes longer five ticks in a row has failed, s; 0: half the period.',
+        range=(0.0, 1.0),
+    )
+    exclusive_command: bool = parameter(
+        True, 'Safe stop when another node publishes on the command topic.'
+    )
     robot: str = parameter(
         'simulated_car',
         'Robot file with wheelbase and limits: a path, or a name of config/robots.',

@@ -29,11 +29,16 @@ class SensorNode:
     """
 
     def __init__(
-        self, owner: Node, sensors: Sensors, vision: Vision | None, now_ns: Callable[[], int]
+        self,
+        owner: Node,
+        sensors: Callable[[], list[Sensors]],
+        vision: Vision | None,
+        now_ns: Callable[[], int],
     ) -> None:
         """Subscribe; nothing is delivered before `start`.
 
         Args:
+            sensors: whose slots the next message goes to; all want the same topics.
             vision: takes the camera's messages; None for a policy without camera.
             now_ns: time of arrival, in the time of the stamps.
         """
@@ -59,9 +64,9 @@ class SensorNode:
             )
             offer = vision.offer
             subscribe(kind, topic, lambda message: offer(message, now_ns()), SENSOR_QOS, raw=True)
-        if sensors.imu is not None:
+        if any(each.imu is not None for each in sensors()):
             subscribe(Imu, 'imu/data', self._on_imu, SENSOR_QOS, raw=True)
-        if sensors.speed is not None:
+        if any(each.speed is not None for each in sensors()):
             subscribe(Odometry, 'odom', self._on_odometry, SENSOR_QOS, raw=True)
         self._executor = SingleThreadedExecutor(context=owner.context)
         self._executor.add_node(self._node)
@@ -69,10 +74,6 @@ class SensorNode:
 
     def start(self) -> None:
         self._thread.start()
-
-    def feed(self, sensors: Sensors) -> None:
-        """Fill these slots from now on."""
-        self._sensors = sensors
 
     def stop(self) -> None:
         """End the thread and the subscriptions; returns when both are gone."""
@@ -87,14 +88,18 @@ class SensorNode:
     def _on_imu(self, message: bytes) -> None:
         try:
             stamp_ns, imu = cdr.read_imu(message)
-            self._sensors.put_imu(stamp_ns, imu, self._now_ns())
+            now_ns = self._now_ns()
+            for sensors in self._sensors():
+                sensors.put_imu(stamp_ns, imu, now_ns)
         except SensorError as error:
             self._warn(error)
 
     def _on_odometry(self, message: bytes) -> None:
         try:
             stamp_ns, speed = cdr.read_odometry_speed(message)
-            self._sensors.put_speed(stamp_ns, speed, self._now_ns())
+            now_ns = self._now_ns()
+            for sensors in self._sensors():
+                sensors.put_speed(stamp_ns, speed, now_ns)
         except SensorError as error:
             self._warn(error)
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import enum
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.runtime.errors import ConfigError
-from liquid_control.runtime.observation import Observation, Sensors
-from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.errors import ConfigError, LiquidControlError
+from liquid_control.runtime.pilot import Action, Frame, Pilot
 from liquid_control.runtime.robot import Robot
 from liquid_control.runtime.safety import Envelope, Limited
 
@@ -40,20 +38,18 @@ class Tick:
     now_ns: int
     mode: Mode
     reason: str
-    observation: Observation
-    elapsed: float
-    """As given to the network, s."""
-    raw: Array | None
-    """The network's command, None when it was not run."""
+    pilot: Pilot
+    action: Action
+    """Of the pilot in charge."""
     command: tuple[float, ...] | None
     """What to send, None for nothing."""
     limited_by: str
-    core_ns: int
-    """Duration of the core network."""
+    shadow: Action | None
+    """Of the shadow pilot, which never actuates."""
 
 
 class Controller:
-    """Modes and ticks of one robot; not thread-safe, one thread calls everything.
+    """Modes and ticks of one robot; not thread-safe, one thread at a time calls it.
 
     DISENGAGED sends nothing. AUTONOMOUS sends the policy's limited command. MANUAL passes a
     person's commands on and returns to what was before when they end. SAFE_STOP brakes within the
@@ -62,7 +58,7 @@ class Controller:
 
     def __init__(
         self,
-        policy: Policy,
+        pilot: Pilot,
         robot: Robot,
         *,
         on_mode: Callable[[Mode, str], None] = lambda mode, reason: None,
@@ -78,11 +74,15 @@ class Controller:
             ConfigError: the robot's limits do not cover the policy's commands.
         """
         self.robot = robot
-        self.policy = policy
-        self.sensors = Sensors(policy.contract)
-        self._envelope = Envelope(policy.contract.commands, robot)
+        self.pilot = pilot
+        self.shadow: Pilot | None = None
+        self.fallback: Pilot | None = None
+        """Takes over when the pilot in charge fails."""
+        self.frame: Frame | None = None
+        """The newest camera frame, for a pilot that takes over between two."""
         self.mode = Mode.DISENGAGED
         self.reason = 'not engaged yet'
+        self._envelope = Envelope(pilot.policy.contract.commands, robot)
         self._on_mode = on_mode
         self._override_timeout = override_timeout
         self._after_override = Mode.DISENGAGED
@@ -90,26 +90,47 @@ class Controller:
         self._last_ns: int | None = None
         self._disengage_at_rest = False
 
-    def use(self, policy: Policy, sensors: Sensors) -> None:
-        """Drive with another policy from the next tick on.
+    # Who drives
+
+    def check(self, pilot: Pilot) -> None:
+        """Whether a pilot may take part: same commands, same robot.
 
         Raises:
             ConfigError: its commands are not the ones this robot is driven with.
         """
-        if policy.contract.command_names != self.policy.contract.command_names:
+        mine, its = (one.policy.contract.command_names for one in (self.pilot, pilot))
+        if mine != its:
             raise ConfigError(
-                f'policy {policy.contract.name} commands {policy.contract.command_names}, the '
-                f'running one {self.policy.contract.command_names}; restart the node to change '
-                'what is commanded'
+                f'policy {pilot.name} commands {its}, the running one {mine}; restart the node to '
+                'change what is commanded'
             )
-        envelope = Envelope(policy.contract.commands, self.robot)
+        Envelope(pilot.policy.contract.commands, self.robot)
+
+    def use(self, pilot: Pilot) -> None:
+        """Drive with another pilot from the next tick on, from the last command on.
+
+        Raises:
+            ConfigError: see `check`.
+        """
+        self.check(pilot)
+        envelope = Envelope(pilot.policy.contract.commands, self.robot)
         envelope.start_from(self._envelope.values)
-        self.policy, self.sensors, self._envelope = policy, sensors, envelope
-        self.policy.reset()
+        self.pilot, self._envelope = pilot, envelope
+
+    def promote(self) -> str:
+        """The shadow takes over, the pilot in charge becomes the shadow; returns why not."""
+        if self.shadow is None:
+            return 'there is no shadow policy: set the parameter shadow_policy'
+        before = self.pilot
+        self.use(self.shadow)
+        self.shadow = before
+        return ''
+
+    # Modes
 
     def engage(self, now_ns: int) -> str:
         """Let the policy drive; returns why not, '' when it does."""
-        problem = self.sensors.observe(now_ns).problem
+        problem = self.pilot.sensors.observe(now_ns).problem
         if problem:
             return problem
         if self.mode in (Mode.DISENGAGED, Mode.SAFE_STOP):
@@ -145,47 +166,6 @@ class Controller:
             self._after_override = self.mode
             self._enter(Mode.MANUAL, 'override')
 
-    def tick(self, now_ns: int, *, stalled: bool = False) -> Tick:
-        """One control cycle.
-
-        Args:
-            now_ns: time of the tick, in the time of the sensors' stamps.
-            stalled: the clock stands still, the robot must stop.
-        """
-        period = 1 / self.policy.contract.control_rate
-        elapsed = period if self._last_ns is None else (now_ns - self._last_ns) / 1e9
-        if elapsed < 0:
-            self.stop(f'clock went back {-elapsed:.3f} s')
-            self.sensors.clear()
-            self.policy.reset()
-            self._override = None
-        if stalled:
-            self.stop('clock stopped')
-        if elapsed <= 0:
-            elapsed = period
-        self._last_ns = now_ns
-        observation = self.sensors.observe(now_ns)
-        if observation.problem and self.mode is Mode.AUTONOMOUS:
-            self.stop(observation.problem)
-        self._end_override(now_ns)
-        shortest, longest = self.policy.contract.elapsed_range
-        felt = min(max(elapsed, shortest), longest)
-        started = time.perf_counter_ns()
-        raw = None if observation.problem or stalled else self._step(observation, felt)
-        core_ns = time.perf_counter_ns() - started
-        limited = self._act(raw, min(elapsed, longest))
-        return Tick(
-            now_ns=now_ns,
-            mode=self.mode,
-            reason=self.reason,
-            observation=observation,
-            elapsed=felt,
-            raw=raw,
-            command=limited.values if limited else None,
-            limited_by=limited.limited_by if limited else '',
-            core_ns=core_ns,
-        )
-
     def halt(self) -> tuple[float, ...] | None:
         """The last words on the wire when the node goes: a stop; None if nothing was sent."""
         if self.mode is Mode.DISENGAGED:
@@ -194,24 +174,67 @@ class Controller:
         self._enter(Mode.DISENGAGED, 'shut down')
         return self._envelope.values
 
-    def _step(self, observation: Observation, elapsed: float) -> Array | None:
-        """Run the network, in every mode, so that its state is warm when it takes over."""
-        try:
-            raw = self.policy.step(
-                elapsed=elapsed,
-                features=observation.features,
-                imu=observation.imu,
-                speed=observation.speed,
-            )
-        except Exception as error:  # whatever it is, the robot must stop
-            self.stop(f'policy failed: {error}')
-            self.policy.reset()
-            return None
-        if not (np.isfinite(raw).all() and np.isfinite(self.policy.state).all()):
-            self.stop(f'policy output is not finite: {[float(value) for value in raw]}')
-            self.policy.reset()
-            return None
-        return raw
+    # The tick
+
+    def tick(self, now_ns: int, *, stalled: bool = False) -> Tick:
+        """One control cycle.
+
+        Args:
+            now_ns: time of the tick, in the time of the sensors' stamps.
+            stalled: the clock stands still, the robot must stop.
+        """
+        elapsed = self._elapsed(now_ns)
+        if stalled:
+            self.stop('clock stopped')
+        self._end_override(now_ns)
+        # The network runs in every mode, so that its state is warm when it takes over.
+        action = self.pilot.act(now_ns, elapsed)
+        shadow = self.shadow.act(now_ns, elapsed) if self.shadow is not None else None
+        if action.fault and self.fallback is not None:
+            action = self._fall_back(action.fault, now_ns, elapsed)
+        if action.observation.problem and self.mode is Mode.AUTONOMOUS:
+            self.stop(action.observation.problem)
+        if action.fault:
+            self.stop(action.fault)
+        limited = self._act(action.raw, min(elapsed, self.pilot.policy.contract.elapsed_range[1]))
+        return Tick(
+            now_ns=now_ns,
+            mode=self.mode,
+            reason=self.reason,
+            pilot=self.pilot,
+            action=action,
+            command=limited.values if limited else None,
+            limited_by=limited.limited_by if limited else '',
+            shadow=shadow,
+        )
+
+    def _elapsed(self, now_ns: int) -> float:
+        """Time since the last tick, s; a clock that went back stops the robot."""
+        period = 1 / self.pilot.policy.contract.control_rate
+        elapsed = period if self._last_ns is None else (now_ns - self._last_ns) / 1e9
+        self._last_ns = now_ns
+        if elapsed < 0:
+            self.stop(f'clock went back {-elapsed:.3f} s')
+            self._override = None
+            for pilot in (self.pilot, self.shadow):
+                if pilot is not None:
+                    pilot.sensors.clear()
+                    pilot.forget()
+        return elapsed if elapsed > 0 else period
+
+    def _fall_back(self, fault: str, now_ns: int, elapsed: float) -> Action:
+        """Hand over to the fallback within the tick; it sees the newest frame first."""
+        pilot, self.fallback = self.fallback, None
+        assert pilot is not None
+        pilot.sensors.share(self.pilot.sensors)
+        if self.frame is not None:
+            try:
+                pilot.see(self.frame)
+            except LiquidControlError as error:
+                self.stop(f'{fault}; and the fallback policy failed: {error}')
+        self.use(pilot)
+        self._on_mode(self.mode, f'{fault}: fallback policy {pilot.name} took over')
+        return pilot.act(now_ns, elapsed)
 
     def _act(self, raw: Array | None, dt: float) -> Limited | None:
         if self.mode is Mode.AUTONOMOUS and raw is not None:
@@ -227,20 +250,19 @@ class Controller:
         return None
 
     def _end_override(self, now_ns: int) -> None:
+        """Give back what a person took once the override is old."""
         if self.mode is not Mode.MANUAL or self._override is None:
             return
         if now_ns - self._override[1] <= self._override_timeout * 1e9:
             return
         self._override = None
-        if self._after_override is Mode.AUTONOMOUS:
-            problem = self.sensors.observe(now_ns).problem
-            if problem:
-                self._enter(Mode.SAFE_STOP, problem)
-            else:
-                self._enter(Mode.AUTONOMOUS, 'override ended')
+        problem = self.pilot.sensors.observe(now_ns).problem
+        if self._after_override is Mode.AUTONOMOUS and not problem:
+            self._enter(Mode.AUTONOMOUS, 'override ended')
         else:
             self._disengage_at_rest = self._after_override is Mode.DISENGAGED
-            self._enter(Mode.SAFE_STOP, 'override ended')
+            was_driving = self._after_override is Mode.AUTONOMOUS
+            self._enter(Mode.SAFE_STOP, problem if was_driving else 'override ended')
 
     def _enter(self, mode: Mode, reason: str) -> None:
         self.mode, self.reason = mode, reason

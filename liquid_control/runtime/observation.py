@@ -90,6 +90,10 @@ class Slot:
             return sample, age, f'{self.name}: {age:.3f} s old, {limit}{suffix}'
         return sample, age, ''
 
+    def copy(self, other: Slot) -> None:
+        """Take over another slot's newest value."""
+        self._sample, self._refusal = other._sample, other._refusal
+
     def clear(self) -> None:
         """Forget everything, for a clock that went back."""
         self._sample = None
@@ -97,20 +101,18 @@ class Slot:
 
 
 class Sensors:
-    """The slots a policy needs. IMU and speed may be shared with other policies' `Sensors`."""
+    """The slots a policy needs, with its contract's age limits."""
 
-    def __init__(self, contract: Contract, *, shared: Sensors | None = None) -> None:
-        """Make slots with the contract's age limits.
-
-        Args:
-            shared: take IMU and speed values from there where it has them.
-        """
+    def __init__(self, contract: Contract) -> None:
         self.image = Slot('image', contract.image.max_age) if contract.image else None
         self.imu = Slot('imu', contract.imu.max_age) if contract.imu else None
         self.speed = Slot('speed', contract.speed.max_age) if contract.speed else None
-        if shared is not None:
-            self.imu = shared.imu if self.imu and shared.imu else self.imu
-            self.speed = shared.speed if self.speed and shared.speed else self.speed
+
+    def share(self, other: Sensors) -> None:
+        """Take over what another policy's sensors know of IMU and speed."""
+        for mine, its in ((self.imu, other.imu), (self.speed, other.speed)):
+            if mine is not None and its is not None:
+                mine.copy(its)
 
     def put_features(self, stamp_ns: int, features: Array, received_ns: int | None = None) -> None:
         """Features of a camera frame; `stamp_ns` is the frame's. Raises SensorError."""

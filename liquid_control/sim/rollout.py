@@ -7,6 +7,7 @@ measured elapsed time, safety envelope. Only a tick's own duration is left out.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from liquid_control.runtime.controller import Controller, Mode
 from liquid_control.runtime.errors import ConfigError
+from liquid_control.runtime.pilot import Frame, Pilot
 from liquid_control.runtime.policy import Policy
 from liquid_control.runtime.robot import Robot
 from liquid_control.sim.car import Command
@@ -72,15 +74,16 @@ class PolicyDriver:
                 f'commands {list(names)}: choose a policy trained for this car'
             )
         policy.reset()
-        self._controller = Controller(policy, robot)
+        # Simulated time does not pass while the network computes: no step is too slow.
+        self._pilot = Pilot(policy, time_budget=math.inf)
+        self._controller = Controller(self._pilot, robot)
         self._policy = policy
 
     def sense(self, observation: Observation) -> None:
         """Encode pictures, keep the newest of everything else."""
-        sensors, stamp_ns = self._controller.sensors, observation.stamp_ns
+        sensors, stamp_ns = self._pilot.sensors, observation.stamp_ns
         if isinstance(observation, CameraFrame):
-            if sensors.image is not None:
-                sensors.put_features(stamp_ns, self._policy.encode(observation.rgb))
+            self._pilot.see(Frame(observation.rgb, stamp_ns, stamp_ns))
         elif isinstance(observation, ImuSample):
             sensors.put_imu(stamp_ns, observation.values.astype(np.float32))
         else:

@@ -1,5 +1,7 @@
 """Modes, faults and limits on a virtual clock: what stops the robot, why, and how fast."""
 
+import contextlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,8 @@ import pytest
 from bundles import make_bundle
 
 from liquid_control.runtime.controller import Controller, Mode, Tick
-from liquid_control.runtime.errors import ConfigError, SensorError
-from liquid_control.runtime.observation import Sensors
+from liquid_control.runtime.errors import BundleError, ConfigError, SensorError
+from liquid_control.runtime.pilot import Frame, Pilot
 from liquid_control.runtime.policy import Policy
 from liquid_control.runtime.robot import CommandLimits, Robot
 
@@ -28,33 +30,40 @@ ROBOT = Robot(
 )
 
 
+def make_pilot(path: Path, *, time_budget: float | None = None, **bundle: object) -> Pilot:
+    return Pilot(Policy.load(make_bundle(path, **bundle)), time_budget=time_budget)
+
+
 class Drive:
     """A controller on a virtual clock, with a camera and an IMU that can be broken."""
 
     def __init__(self, path: Path, **bundle: object) -> None:
-        self.policy = Policy.load(make_bundle(path / 'bundle', **bundle))
+        self.pilot = make_pilot(path / 'bundle', **bundle)
+        self.policy = self.pilot.policy
         self.changes: list[tuple[Mode, str]] = []
         self.controller = Controller(
-            self.policy, ROBOT, on_mode=lambda mode, reason: self.changes.append((mode, reason))
+            self.pilot, ROBOT, on_mode=lambda mode, reason: self.changes.append((mode, reason))
         )
-        self.features = self.policy.encode(PICTURE)
+        self.features: np.ndarray | None = None
         self.now = START
         self.image_stamp = self.imu_stamp = lambda: self.now
         self.imu = GRAVITY
-        self.refusals: list[str] = []
 
     def sense(self) -> None:
-        sensors = self.controller.sensors
-        for put in (
-            lambda: sensors.put_features(self.image_stamp(), self.features, self.now),
-            lambda: sensors.put_imu(self.imu_stamp(), self.imu, self.now),
-        ):
-            try:
-                put()
-            except SensorError as error:
-                self.refusals.append(str(error))
+        controller, now = self.controller, self.now
+        controller.frame = Frame(PICTURE, self.image_stamp(), now)
+        for pilot in (controller.pilot, controller.shadow):
+            if pilot is None:
+                continue
+            with contextlib.suppress(SensorError):
+                if self.features is None:
+                    pilot.see(controller.frame)
+                else:
+                    pilot.sensors.put_features(self.image_stamp(), self.features, now)
+            with contextlib.suppress(SensorError):
+                pilot.sensors.put_imu(self.imu_stamp(), self.imu, now)
 
-    def tick(self, count: int = 1, *, camera: bool = True, imu: bool = True) -> Tick:
+    def tick(self, count: int = 1) -> Tick:
         tick = None
         for _ in range(count):
             self.now += PERIOD
@@ -77,7 +86,7 @@ def test_nothing_is_sent_before_engaging(drive: Drive) -> None:
     tick = drive.tick(20)
     assert tick.mode is Mode.DISENGAGED
     assert tick.command is None
-    assert tick.raw is not None, 'the network runs, so that its state is warm'
+    assert tick.action.raw is not None, 'the network runs, so that its state is warm'
 
 
 def test_engaging_drives_within_the_rate_limits(drive: Drive) -> None:
@@ -138,7 +147,7 @@ def imu_absurd(drive: Drive) -> None:
 
 
 def encoder_nan(drive: Drive) -> None:
-    drive.features = np.full_like(drive.features, np.nan)
+    drive.features = np.full(8, np.nan, np.float32)
 
 
 SENSOR_FAULTS = {
@@ -168,7 +177,7 @@ def test_sensor_fault_stops_within_its_age_limit_and_says_why(
         tick = drive.tick()
         assert drive.now <= deadline + PERIOD, 'too late'
     assert tick.mode is Mode.SAFE_STOP
-    assert __import__('re').match(reason, tick.reason), tick.reason
+    assert re.match(reason, tick.reason), tick.reason
     speed = tick.command[1]
     while speed > 0:
         tick = drive.tick()
@@ -210,7 +219,7 @@ def test_clock_that_goes_back_stops_and_forgets_the_sensors(drive: Drive) -> Non
     tick = drive.controller.tick(drive.now)
     assert tick.mode is Mode.SAFE_STOP
     assert 'clock went back' in tick.reason
-    assert tick.raw is None
+    assert tick.action.raw is None
     drive.tick(20)
     assert drive.controller.engage(drive.now) == '', 'new stamps count again'
 
@@ -300,20 +309,110 @@ def test_halt_ends_with_a_stop(drive: Drive) -> None:
 def test_swapped_policy_goes_on_from_the_last_command(drive: Drive, tmp_path: Path) -> None:
     moving(drive)
     before = drive.tick().command
-    other = Policy.load(make_bundle(tmp_path / 'other', seed=7))
-    sensors = Sensors(other.contract, shared=drive.controller.sensors)
-    sensors.put_features(drive.now, other.encode(PICTURE))
-    drive.controller.use(other, sensors)
-    drive.now += PERIOD
-    sensors.put_imu(drive.now, GRAVITY)
-    tick = drive.controller.tick(drive.now)
+    other = make_pilot(tmp_path / 'other', seed=7)
+    other.see(Frame(PICTURE, drive.now, drive.now))
+    other.sensors.share(drive.pilot.sensors)
+    drive.controller.use(other)
+    tick = drive.tick()
     assert tick.mode is Mode.AUTONOMOUS
+    assert tick.pilot is other
     assert abs(tick.command[0] - before[0]) <= 2.0 * 0.05 + 1e-9
     assert abs(tick.command[1] - before[1]) <= 4.0 * 0.05 + 1e-9
 
 
 def test_swap_to_other_commands_is_refused(drive: Drive, tmp_path: Path) -> None:
-    other = Policy.load(make_bundle(tmp_path / 'o', commands=('steering_angle',)))
+    other = make_pilot(tmp_path / 'o', commands=('steering_angle',))
     with pytest.raises(ConfigError, match='restart the node'):
-        drive.controller.use(other, Sensors(other.contract))
-    assert drive.controller.policy is drive.policy
+        drive.controller.use(other)
+    assert drive.controller.pilot is drive.pilot
+
+
+def test_shadow_sees_the_same_and_never_actuates(drive: Drive, tmp_path: Path) -> None:
+    alone = Drive(tmp_path / 'alone')
+    drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7)
+    for each in (alone, drive):
+        each.engage()
+    for _ in range(20):
+        expected, tick = alone.tick(), drive.tick()
+        assert tick.command == expected.command
+        assert tick.shadow.observation.image_stamp_ns == tick.action.observation.image_stamp_ns
+        assert not np.array_equal(tick.shadow.raw, tick.action.raw)
+
+
+def test_shadow_that_fails_is_nobodys_business(drive: Drive, tmp_path: Path) -> None:
+    drive.controller.shadow = make_pilot(tmp_path / 'shadow', break_='nan')
+    drive.engage()
+    tick = drive.tick(20)
+    assert tick.mode is Mode.AUTONOMOUS
+    assert 'not finite' in tick.shadow.fault
+
+
+def test_promoted_shadow_drives_and_can_be_put_back(drive: Drive, tmp_path: Path) -> None:
+    assert 'no shadow policy' in drive.controller.promote()
+    shadow = drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7)
+    moving(drive)
+    assert drive.controller.promote() == ''
+    tick = drive.tick()
+    assert tick.pilot is shadow
+    assert tick.mode is Mode.AUTONOMOUS
+    assert drive.controller.promote() == ''
+    assert drive.tick().pilot is drive.pilot
+
+
+def break_policy(drive: Drive, how: str) -> None:
+    """Make the policy in charge fail from the next step on."""
+    pilot, step = drive.pilot, drive.policy.step
+
+    def fail(**inputs: object) -> np.ndarray:
+        if how == 'raise':
+            raise RuntimeError('device lost')
+        return np.full_like(step(**inputs), np.nan)
+
+    if how == 'slow':
+        pilot._budget_ns = 1.0
+    else:
+        drive.policy.step = fail
+
+
+@pytest.mark.parametrize(
+    ('how', 'reason'),
+    [('raise', 'device lost'), ('nan', 'not finite'), ('slow', 'too slow')],
+)
+def test_policy_that_fails_stops_without_a_fallback(drive: Drive, how: str, reason: str) -> None:
+    moving(drive)
+    break_policy(drive, how)
+    tick = drive.tick(5)
+    assert tick.mode is Mode.SAFE_STOP
+    assert reason in tick.reason
+
+
+@pytest.mark.parametrize('how', ['raise', 'nan', 'slow'])
+def test_policy_that_fails_is_replaced_within_the_tick(
+    drive: Drive, tmp_path: Path, how: str
+) -> None:
+    fallback = drive.controller.fallback = make_pilot(tmp_path / 'fallback', seed=7)
+    before = moving(drive).tick().command
+    break_policy(drive, how)
+    while (tick := drive.tick()).pilot is drive.pilot:
+        assert tick.command is not None
+        before = tick.command
+    assert tick.pilot is fallback
+    assert tick.mode is Mode.AUTONOMOUS
+    assert tick.action.raw is not None
+    assert abs(tick.command[1] - before[1]) <= 4.0 * 0.05 + 1e-9
+    assert drive.tick(20).mode is Mode.AUTONOMOUS
+
+
+def test_fallback_that_fails_too_is_a_safe_stop(drive: Drive, tmp_path: Path) -> None:
+    drive.controller.fallback = make_pilot(tmp_path / 'fallback', break_='nan')
+    moving(drive)
+    break_policy(drive, 'raise')
+    assert drive.tick(2).mode is Mode.SAFE_STOP
+
+
+def test_rehearsal_refuses_what_leaves_its_contract(tmp_path: Path) -> None:
+    for name, bundle in (('wild', {'gain': 50.0}), ('nan', {'break_': 'nan'})):
+        drive = Drive(tmp_path / name, **bundle)
+        drive.tick()
+        with pytest.raises(BundleError, match='refused'):
+            drive.pilot.rehearse(drive.now)
