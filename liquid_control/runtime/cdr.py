@@ -118,7 +118,8 @@ def read_imu(message: bytes) -> tuple[int, NDArray[np.float32]]:
     stamp_ns = cursor.header()
     # orientation 4, covariance 9, angular velocity 3, covariance 9, linear acceleration 3
     values = cursor.take('28d', 8)
-    return stamp_ns, np.array(values[25:28] + values[13:16], np.float32)
+    with np.errstate(over='ignore'):  # what float32 cannot hold becomes infinite, and is refused
+        return stamp_ns, np.array(values[25:28] + values[13:16], np.float32)
 
 
 def read_odometry_speed(message: bytes) -> tuple[int, float]:

@@ -1,0 +1,185 @@
+"""Hostile input: 100,000 broken or malicious messages never move the robot wrongly."""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundles import make_bundle
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from liquid_control.runtime import cdr
+from liquid_control.runtime.controller import Controller, Mode
+from liquid_control.runtime.errors import LiquidControlError
+from liquid_control.runtime.image import ENCODINGS, decode_compressed, to_rgb
+from liquid_control.runtime.pilot import Frame, Pilot
+from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.robot import CommandLimits, Robot
+
+EXAMPLES, MESSAGES = 200, 500  # together 100,000
+
+STEERING, SPEED = CommandLimits(-0.4, 0.4, max_rate=2.0), CommandLimits(0.0, 1.5, max_rate=2.0)
+ROBOT = Robot('car', 0.325, {'steering_angle': STEERING, 'speed': SPEED})
+HOSTILE = (0.0, -0.0, 1e-320, 1.0, -9.81, 1e3, 1e30, 1e308, math.inf, -math.inf, math.nan)
+SIZES = (0, 1, 2, 3, 119, 120, 160, 640, 4096, 2**31, 2**32 - 1)
+START = 1_000_000_000_000
+
+
+def text(value: str) -> bytes:
+    """A CDR string, padded to the next 4 bytes as what follows mostly needs it."""
+    data = value.encode() + b'\0'
+    return struct.pack('<I', len(data)) + data + bytes(-len(data) % 4)
+
+
+def header(rng: np.random.Generator, now_ns: int) -> bytes:
+    """A stamp: mostly now, sometimes from anywhere."""
+    stamp = now_ns if rng.random() < 0.7 else int(rng.integers(-(2**62), 2**62))
+    sec, nanosec = divmod(stamp, 10**9)
+    return struct.pack('<iI', (sec + 2**31) % 2**32 - 2**31, nanosec) + text('camera')
+
+
+def image(rng: np.random.Generator, now_ns: int) -> bytes:
+    width, height = (160, 120) if rng.random() < 0.6 else rng.choice(SIZES, 2)
+    encoding = str(rng.choice([*ENCODINGS, 'rgb16', '', 'x' * 300]))
+    step = int(width) * 3 if rng.random() < 0.7 else int(rng.choice(SIZES))
+    size = min(step * int(height), 60_000) if rng.random() < 0.7 else int(rng.integers(0, 999))
+    body = struct.pack('<II', int(height), int(width)) + text(encoding)
+    body += struct.pack('<B3xI', 0, step % 2**32)
+    announced = size if rng.random() < 0.9 else int(rng.choice(SIZES))
+    return b'\0\1\0\0' + header(rng, now_ns) + body + struct.pack('<I', announced) + bytes(size)
+
+
+def compressed(rng: np.random.Generator, now_ns: int) -> bytes:
+    size = int(rng.integers(0, 300))
+    data = rng.choice([b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'']) + rng.bytes(size)
+    return b'\0\1\0\0' + header(rng, now_ns) + text('jpeg') + struct.pack('<I', len(data)) + data
+
+
+def imu(rng: np.random.Generator, now_ns: int) -> bytes:
+    values = rng.normal(0, 3, 37)
+    if rng.random() < 0.5:
+        values[rng.integers(0, 37, 3)] = rng.choice(HOSTILE, 3)
+    head = b'\0\1\0\0' + header(rng, now_ns)
+    return head + bytes(-(len(head) - 4) % 8) + struct.pack('<37d', *values)
+
+
+def damaged(rng: np.random.Generator, message: bytes) -> bytes:
+    """Cut short, with bytes changed, or untouched."""
+    what = rng.random()
+    if what < 0.1:
+        return message[: rng.integers(0, len(message) + 1)]
+    if what < 0.2:
+        changed = bytearray(message)
+        for at in rng.integers(0, len(message), 4):
+            changed[at] = rng.integers(0, 256)
+        return bytes(changed)
+    return message
+
+
+class Receiver:
+    """The way of a message through the runtime, as the node's threads walk it."""
+
+    def __init__(self, path: Path) -> None:
+        self.pilot = Pilot(Policy.load(make_bundle(path)), time_budget=math.inf)
+        self.driven = 0
+        self.restart()
+
+    def restart(self) -> None:
+        self.pilot.sensors.clear()
+        self.pilot.forget()
+        self.controller = Controller(self.pilot, ROBOT)
+
+    def take(self, kind: str, message: bytes, now_ns: int) -> None:
+        sensors = self.pilot.sensors
+        if kind == 'imu':
+            sensors.put_imu(*cdr.read_imu(message), now_ns)
+        elif kind == 'image':
+            raw = cdr.read_image(message)
+            rgb = to_rgb(raw.encoding, raw.width, raw.height, raw.step, raw.data)
+            self.pilot.see(Frame(rgb, raw.stamp_ns, now_ns))
+        elif kind == 'compressed':
+            packed = cdr.read_compressed_image(message)
+            self.pilot.see(Frame(decode_compressed(packed.data), packed.stamp_ns, now_ns))
+        else:
+            sensors.put_speed(*cdr.read_odometry_speed(message), now_ns)
+
+
+@pytest.fixture(scope='module')
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Receiver:
+    return Receiver(tmp_path_factory.mktemp('fuzz') / 'bundle')
+
+
+MAKERS = {'imu': imu, 'image': image, 'compressed': compressed, 'odometry': imu}
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 2**32 - 1), mix=st.tuples(*[st.integers(1, 9)] * len(MAKERS)))
+def test_no_message_crashes_it_or_gets_past_the_limits(
+    receiver: Receiver, seed: int, mix: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(seed)
+    receiver.restart()
+    kinds = rng.choice(list(MAKERS), MESSAGES, p=np.array(mix) / sum(mix))
+    now, before = START, (0.0, 0.0)
+    accepted = refused = 0
+    for index, kind in enumerate(kinds):
+        message = damaged(rng, MAKERS[kind](rng, now))
+        try:
+            receiver.take(kind, message, now)
+            accepted += 1
+        except LiquidControlError:
+            refused += 1
+        now += 10_000_000
+        if index % 5:
+            continue
+        if index % 50 == 0:
+            receiver.controller.engage(now)
+        if rng.random() < 0.02:
+            values = tuple(float(value) for value in rng.choice(HOSTILE, 2))
+            try:
+                receiver.controller.override(values, now)
+            except ValueError:
+                assert not all(map(math.isfinite, values))
+        tick = receiver.controller.tick(now)
+        if tick.command is None:
+            before = (0.0, 0.0)
+            continue
+        steering, speed = tick.command
+        assert -0.4 <= steering <= 0.4
+        assert 0.0 <= speed <= 1.5
+        if tick.mode is Mode.AUTONOMOUS:
+            receiver.driven += 1
+            assert abs(steering - before[0]) <= 2.0 * 0.25 + 1e-6
+            assert abs(speed - before[1]) <= 2.0 * 0.25 + 1e-6
+        before = tick.command
+    assert accepted, 'the fuzzer must also make messages that are good'
+    assert refused, 'and bad ones'
+
+
+def test_the_fuzzer_gets_as_far_as_driving(receiver: Receiver) -> None:
+    assert receiver.driven > 100, 'after the test above'
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400))
+def test_random_bytes_are_refused_or_read(data: bytes) -> None:
+    for read in (
+        cdr.read_image,
+        cdr.read_compressed_image,
+        cdr.read_imu,
+        cdr.read_odometry_speed,
+    ):
+        for message in (data, b'\0\1\0\0' + data):
+            try:
+                read(message)
+            except LiquidControlError:
+                continue
