@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from liquid_control.nn import LTC, AutoNCP, CfC
-from liquid_control.nn.checkpoint import CheckpointError, load_layer, save_layer
+from liquid_control.nn import LTC, AutoNCP, CfC, load_layer, save_layer
+from liquid_control.nn.checkpoint import CheckpointError
 
 LAYERS = [
     lambda: LTC(5, AutoNCP(12, 2, seed=9), solver='exponential_midpoint', unfolds=2),

@@ -8,8 +8,7 @@ import pytest
 import torch
 from ncps_pairs import irregular_seconds, make_pair, run_reference, shake
 
-from liquid_control.nn import LTC, AutoNCP, CfC
-from liquid_control.nn.exchange import from_ncps, to_ncps
+from liquid_control.nn import LTC, AutoNCP, CfC, from_ncps, to_ncps
 
 CASES = [
     (LTC, 'autoncp', {'unfolds': 4}),

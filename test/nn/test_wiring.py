@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import matplotlib
 import ncps.wirings
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+matplotlib.use('Agg')
+
+import matplotlib.pyplot as plt
 
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FixedWiring, FullyConnected, Random, Wiring
 
@@ -184,3 +189,17 @@ def test_a_wiring_survives_being_written_as_plain_data(wiring):
     np.testing.assert_array_equal(again.adjacency, wiring.adjacency)
     np.testing.assert_array_equal(again.sensory_adjacency, wiring.sensory_adjacency)
     assert (again.layers, again.output_size) == (wiring.layers, wiring.output_size)
+
+
+def test_a_drawing_has_a_mark_for_every_neuron_and_an_arrow_for_every_synapse():
+    wiring = NCP(4, 3, 2, 2, 2, 5, 2).build(3)
+    axes = wiring.draw()
+    assert len(axes.patches) == wiring.synapse_count + wiring.sensory_synapse_count
+    assert sum(len(marks.get_offsets()) for marks in axes.collections) == 3 + 9
+    assert [text.get_text() for text in axes.texts] == [
+        '3 sensory',
+        '4 inter',
+        '3 command',
+        '2 motor',
+    ]
+    plt.close(axes.figure)

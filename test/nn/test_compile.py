@@ -1,0 +1,277 @@
+"""Compiled steps: ONNX Runtime gives what torch gives, for every cell, size and elapsed time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import TensorProto
+
+from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FullyConnected, Random
+from liquid_control.nn.compile.core import core_model, layer_step, readout
+from liquid_control.nn.compile.encoder import encoder_model
+from liquid_control.nn.compile.graph import FLOAT, Graph
+from liquid_control.nn.compile.quantize import quantize_encoder
+from liquid_control.nn.encoder import ImageEncoder
+from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
+from liquid_control.runtime.contract import CommandSpec
+
+COMMANDS = (
+    CommandSpec('steering_angle', 'rad', -0.5, 0.5),
+    CommandSpec('speed', 'm/s', 0.0, 3.0),
+)
+MIDPOINT = {'solver': 'exponential_midpoint', 'unfolds': 1}
+
+LAYERS: dict[str, Callable[[], LTC | CfC]] = {
+    'ltc published ncp': lambda: LTC(32, NCP(12, 6, 1, 6, 4, 10, 6)),
+    'ltc one unfold': lambda: LTC(5, AutoNCP(12, 2), unfolds=1),
+    'ltc no mapping': lambda: LTC(9, AutoNCP(16, 3), input_mapping=None, output_mapping=None),
+    'ltc linear mapping': lambda: LTC(9, AutoNCP(16, 3), input_mapping='linear'),
+    'ltc fully connected': lambda: LTC(20, FullyConnected(40, 4)),
+    'ltc sparse random': lambda: LTC(10, Random(30, 4, sparsity=0.9)),
+    'ltc wide input': lambda: LTC(200, AutoNCP(64, 2)),
+    'ltc single neuron': lambda: LTC(1, FullyConnected(1)),
+    'midpoint published ncp': lambda: LTC(32, NCP(12, 6, 1, 6, 4, 10, 6), **MIDPOINT),
+    'midpoint fully connected': lambda: LTC(20, FullyConnected(40, 4), **MIDPOINT),
+    'midpoint three unfolds': lambda: LTC(
+        8, AutoNCP(16, 2), solver='exponential_midpoint', unfolds=3
+    ),
+    'cfc': lambda: CfC(12, 19),
+    'cfc pure': lambda: CfC(12, 19, mode='pure'),
+    'cfc no gate': lambda: CfC(12, 19, mode='no_gate'),
+    'cfc projected': lambda: CfC(12, 19, proj_size=3),
+    'cfc two relu layers': lambda: CfC(12, 19, activation='relu', backbone_layers=2),
+    'cfc silu': lambda: CfC(12, 19, activation='silu', backbone_units=30),
+    'cfc gelu': lambda: CfC(12, 19, activation='gelu'),
+    'cfc tanh': lambda: CfC(12, 19, activation='tanh'),
+    'cfc no backbone': lambda: CfC(12, 19, backbone_layers=0),
+    'wired cfc': lambda: CfC(32, NCP(12, 6, 1, 6, 4, 10, 6)),
+    'wired cfc strict': lambda: CfC(20, AutoNCP(40, 3), strict_wiring=True),
+    'wired cfc pure': lambda: CfC(20, AutoNCP(40, 3), mode='pure'),
+    'wired cfc no gate': lambda: CfC(20, AutoNCP(40, 3), mode='no_gate'),
+}
+
+# Nodes of a step of the published wiring; the time of a small step is the number of its nodes.
+NODE_BUDGET = {
+    'ltc published ncp': 46,
+    'midpoint published ncp': 27,
+    'wired cfc': 39,
+    'cfc': 15,
+}
+
+
+def compile_layer(layer: LTC | CfC) -> onnx.ModelProto:
+    sizes = {'x': layer.input_size, 'elapsed': 1, 'state': layer.state_size}
+    graph = Graph({name: ((1, size), FLOAT) for name, size in sizes.items()})
+    state = layer_step(graph, layer, ['x'], 'state', 'elapsed')
+    return graph.model(
+        'step',
+        {
+            'output': (graph.linear(state, *readout(layer)), (1, layer.output_size)),
+            'next_state': (state, (1, layer.state_size)),
+        },
+    )
+
+
+def session(model: onnx.ModelProto) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(
+        model.SerializeToString(), options, providers=['CPUExecutionProvider']
+    )
+
+
+def make(name: str) -> LTC | CfC:
+    """The layer with weights away from their start, where mappings are the identity."""
+    torch.manual_seed(1)
+    layer = LAYERS[name]()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return layer
+
+
+def network(cell: str, **changes: object) -> PolicyNetwork:
+    torch.manual_seed(2)
+    options: dict = {'neurons': 19, 'imu': True, 'speed': True, **changes}
+    return PolicyNetwork(NetworkConfig(COMMANDS, cell=cell, **options)).eval()
+
+
+def irregular(steps: int, inputs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs [T, inputs] and elapsed times [T] from nothing to half a second."""
+    rng = np.random.default_rng(seed)
+    elapsed = rng.uniform(0.0, 0.5, steps)
+    elapsed[::7] = 0.0
+    return rng.normal(size=(steps, inputs)).astype(np.float32), elapsed.astype(np.float32)
+
+
+@pytest.mark.parametrize('name', LAYERS)
+def test_a_compiled_step_is_the_step_of_torch(name: str) -> None:
+    layer = make(name)
+    compiled = session(compile_layer(layer))
+    xs, elapsed = irregular(64, layer.input_size)
+    with torch.no_grad():
+        expected, last = layer(torch.from_numpy(xs), None, torch.from_numpy(elapsed))
+    state = np.zeros((1, layer.state_size), np.float32)
+    for x, seconds, wanted in zip(xs, elapsed, expected.numpy(), strict=True):
+        feeds = {'x': x[None], 'elapsed': np.full((1, 1), seconds), 'state': state}
+        output, state = compiled.run(None, feeds)
+        np.testing.assert_allclose(output[0], wanted, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(state[0], last.numpy(), atol=1e-5, rtol=1e-5)
+
+
+def test_small_circuits_are_products_and_large_ones_matrices() -> None:
+    small, large = (
+        {node.op_type for node in compile_layer(make(name)).graph.node}
+        for name in ('ltc published ncp', 'ltc fully connected')
+    )
+    assert 'ReduceSum' not in small
+    assert 'ReduceSum' in large
+
+
+@pytest.mark.parametrize('name', NODE_BUDGET)
+def test_a_small_step_keeps_its_budget_of_nodes(name: str) -> None:
+    assert len(compile_layer(make(name)).graph.node) <= NODE_BUDGET[name]
+
+
+@pytest.mark.parametrize('name', ['ltc published ncp', 'midpoint published ncp'])
+def test_no_time_elapsed_leaves_ltc_neurons_as_they_are(name: str) -> None:
+    layer = make(name)
+    state = np.linspace(-1, 1, layer.state_size, dtype=np.float32)[None]
+    feeds = {'x': np.ones((1, layer.input_size), np.float32), 'elapsed': np.zeros((1, 1))}
+    feeds = {key: value.astype(np.float32) for key, value in feeds.items()}
+    _, after = session(compile_layer(layer)).run(None, {**feeds, 'state': state})
+    np.testing.assert_allclose(after, state, atol=1e-6)
+
+
+def test_what_has_no_compiled_form_is_named() -> None:
+    with pytest.raises(ValueError, match='rk4'):
+        compile_layer(LTC(4, AutoNCP(8, 1), solver='rk4'))
+    with pytest.raises(ValueError, match='mixed memory'):
+        compile_layer(CfC(4, 8, mixed_memory=True))
+
+
+@pytest.mark.parametrize('cell', ['ltc', 'cfc', 'cfc-dense'])
+def test_ten_thousand_steps_neither_overflow_nor_drift(cell: str) -> None:
+    policy, count = network(cell), 10_000
+    sensors, elapsed = irregular(count, 7, seed=3)
+    imu, speed = sensors[:, :6] * 10, sensors[:, 6:] * 3
+    imu[5000:5100] = 1e6  # a broken IMU for a while
+    with torch.no_grad():
+        inputs = policy.core_inputs(None, torch.from_numpy(imu), torch.from_numpy(speed))
+        outputs, last = policy.cell(inputs[None], None, torch.from_numpy(elapsed)[None])
+        expected = policy.commands(outputs)[0].numpy()
+    core = session(core_model(policy))
+    state = np.zeros((1, policy.state_size), np.float32)
+    found = []
+    for step in range(count):
+        feeds = {'imu': imu[step, None], 'speed': speed[step, None], 'state': state}
+        command, state = core.run(None, {**feeds, 'elapsed': elapsed[step, None, None]})
+        found.append(command[0])
+    error = np.abs(np.stack(found) - expected).max(axis=1)
+    assert np.isfinite(error).all()
+    assert error.max() < 1e-4
+    # No drift: the last thousand steps agree as well as the first.
+    assert error[-1000:].max() < 2 * error[:1000].max() + 1e-6
+    np.testing.assert_allclose(state, last.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'inputs'),
+    [
+        ({}, {'imu': 6, 'speed': 1, 'elapsed': 1, 'state': 19}),
+        ({'speed': False}, {'imu': 6, 'elapsed': 1, 'state': 19}),
+        (
+            {'image_size': (24, 48), 'features': 9, 'imu': False},
+            {'features': 9, 'speed': 1, 'elapsed': 1, 'state': 19},
+        ),
+        (
+            {'image_size': (24, 48), 'features': 9, 'imu': False, 'speed': False},
+            {'features': 9, 'elapsed': 1, 'state': 19},
+        ),
+    ],
+)
+@pytest.mark.parametrize('cell', ['ltc', 'cfc', 'cfc-dense'])
+def test_a_core_takes_the_inputs_that_the_network_has(
+    cell: str, changes: dict[str, object], inputs: dict[str, int]
+) -> None:
+    policy = network(cell, **changes)
+    core = session(core_model(policy))
+    assert {node.name: node.shape for node in core.get_inputs()} == {
+        name: [1, size] for name, size in inputs.items()
+    }
+    assert {node.name: node.shape for node in core.get_outputs()} == {
+        'command': [1, 2],
+        'next_state': [1, 19],
+    }
+    rng = np.random.default_rng(4)
+    feeds = {
+        name: rng.uniform(0, 1, (1, size)).astype(np.float32) for name, size in inputs.items()
+    }
+    tensors = {name: torch.from_numpy(array) for name, array in feeds.items()}
+    with torch.no_grad():
+        expected = policy.core(
+            tensors.get('features'),
+            tensors.get('imu'),
+            tensors.get('speed'),
+            tensors['elapsed'],
+            tensors['state'],
+        )
+    for found, wanted in zip(core.run(None, feeds), expected, strict=True):
+        np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
+
+
+def pictures(count: int) -> np.ndarray:
+    """Coarse random pictures, then a black and a white one: uint8 [N + 2, 24, 48, 3]."""
+    rng = np.random.default_rng(5)
+    coarse = rng.integers(0, 256, (count, 6, 12, 3), dtype=np.uint8)
+    smooth = coarse.repeat(4, axis=1).repeat(4, axis=2)
+    flat = np.zeros((2, 24, 48, 3), np.uint8)
+    flat[1] = 255
+    return np.concatenate([smooth, flat])
+
+
+@pytest.mark.parametrize(
+    ('form', 'tolerance'), [('float32', 1e-5), ('float16', 5e-3), ('int8', 0.1)]
+)
+def test_a_compiled_encoder_sees_what_torch_sees(form: str, tolerance: float) -> None:
+    torch.manual_seed(6)
+    encoder = ImageEncoder(24, 48, 9).eval()
+    model = encoder_model(encoder, 24, 48, half=form == 'float16')
+    seen = pictures(16)
+    if form == 'int8':
+        model = quantize_encoder(model, seen)
+    compiled = session(model)
+    with torch.no_grad():
+        expected = encoder(torch.from_numpy(seen)).numpy()
+    assert np.abs(expected).max() > 0.2
+    for picture, wanted in zip(seen, expected, strict=True):
+        (features,) = compiled.run(None, {'image': picture[None]})
+        np.testing.assert_allclose(features[0], wanted, atol=tolerance)
+
+
+def models() -> dict[str, onnx.ModelProto]:
+    encoder = ImageEncoder(24, 48, 9)
+    plain = encoder_model(encoder, 24, 48)
+    return {
+        'ltc': core_model(network('ltc')),
+        'cfc': core_model(network('cfc')),
+        'encoder': plain,
+        'half encoder': encoder_model(encoder, 24, 48, half=True),
+        'int8 encoder': quantize_encoder(plain, pictures(4)),
+    }
+
+
+def test_graphs_load_in_onnx_runtime_1_16() -> None:
+    # ONNX Runtime 1.16 knows opset 19 and IR version 9, and no operator outside the standard.
+    for name, model in models().items():
+        assert model.ir_version <= 9, name
+        domains = {entry.domain: entry.version for entry in model.opset_import}
+        assert domains == {'': 17}, name
+        assert all(
+            tensor.data_location == TensorProto.DEFAULT for tensor in model.graph.initializer
+        ), name

@@ -1,0 +1,311 @@
+"""The compiled kernels: the numbers and gradients of plain torch, whatever comes in."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import shutil
+
+import ncps.torch
+import ncps.wirings
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FullyConnected, Random
+from liquid_control.nn.kernels import build, plain_torch, serves
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which(os.environ.get('CXX', 'c++')) is None, reason='no C++ compiler'
+)
+LAYERS = {
+    'ltc': lambda f, n: LTC(f, AutoNCP(n + 3, n)),
+    'ltc fully connected': lambda f, n: LTC(f, n, unfolds=2),
+    'ltc midpoint': lambda f, n: LTC(f, FullyConnected(n), solver='exponential_midpoint'),
+    'ltc midpoint, one unfold': lambda f, n: LTC(
+        f, Random(n + 1, 1, sparsity=0.5), solver='exponential_midpoint', unfolds=1
+    ),
+    'ltc unmapped': lambda f, n: LTC(f, n, input_mapping=None, output_mapping=None),
+    'cfc': lambda f, n: CfC(f, n),
+    'cfc no gate': lambda f, n: CfC(f, n, mode='no_gate', backbone_units=11),
+    'cfc tanh': lambda f, n: CfC(f, n, activation='tanh'),
+    'cfc without backbone': lambda f, n: CfC(f, n, backbone_layers=0),
+    'cfc wired': lambda f, n: CfC(f, AutoNCP(n + 3, n)),
+    'cfc wired strictly': lambda f, n: CfC(f, AutoNCP(n + 3, n), strict_wiring=True),
+    'cfc wired, no gate': lambda f, n: CfC(f, NCP(n, 3, n, 2, 2, 2, 2), mode='no_gate'),
+}
+Sequence = tuple[Tensor, Tensor, Tensor]
+
+
+def draw(layer: nn.Module, seed: int, batch: int, steps: int) -> Sequence:
+    """Inputs, state and irregular elapsed times in float64, all asking for gradients."""
+    generator = torch.Generator().manual_seed(seed)
+    options = {'generator': generator, 'dtype': torch.float64}
+    shape = (batch, steps) if layer.batch_first else (steps, batch)
+    x = torch.randn(*shape, layer.input_size, **options)
+    state = torch.randn(batch, layer.state_size, **options)
+    elapsed = torch.rand(*shape, **options) * torch.randint(0, 3, shape, generator=generator)
+    return x.requires_grad_(), state.requires_grad_(), elapsed.requires_grad_()
+
+
+def run(layer: nn.Module, sequence: Sequence) -> list[Tensor]:
+    """Outputs, last state and all gradients of a weighted sum of both."""
+    outputs, state = layer(*sequence)
+    weights = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype).view(outputs.shape)
+    leaves = [t for t in (*sequence, *layer.parameters()) if t.requires_grad]
+    grads = torch.autograd.grad(((outputs * weights).sum() + state.square().sum()), leaves)
+    return [outputs, state, *grads]
+
+
+def assert_equal(found: list[Tensor], expected: list[Tensor], tolerance: float) -> None:
+    """Equal to `tolerance` times the largest number of each tensor."""
+    for ours, theirs in zip(found, expected, strict=True):
+        largest = theirs.abs().max().clamp_min(1e-3).item()
+        torch.testing.assert_close(ours.to(theirs.dtype), theirs, rtol=0, atol=tolerance * largest)
+
+
+@needs_compiler
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('kind', LAYERS)
+def test_numbers_and_gradients_are_those_of_plain_torch(kind, seed):
+    sizes = random.Random(f'{kind} {seed}')
+    inputs, units = sizes.randint(1, 40), sizes.randint(1, 40)
+    batch, steps = sizes.choice([1, 3, 8, 17, 40]), sizes.choice([1, 2, 16, 35])
+    torch.manual_seed(seed)
+    layer = LAYERS[kind](inputs, units).double()
+    layer.batch_first = bool(seed % 2)
+    sequence = draw(layer, seed, batch, steps)
+    with plain_torch():
+        expected = run(layer, sequence)
+
+    assert_equal(run(layer, sequence), expected, 1e-10)
+
+    single = tuple(t.detach().float().requires_grad_() for t in sequence)
+    assert_equal(run(layer.float(), single), expected, 1e-5)
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', LAYERS)
+def test_the_kernel_is_what_runs(kind):
+    layer = LAYERS[kind](3, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ('ltc', 'cfc'):
+            patch.setattr(f'liquid_control.nn.{module}.{module}_sequence', None)
+        layer(torch.randn(2, 5, 3))
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', LAYERS)
+def test_gradients_are_the_slopes_of_the_outputs(kind):
+    torch.manual_seed(0)
+    layer = LAYERS[kind](2, 2).double()
+    names, parameters = zip(*layer.named_parameters(), strict=True)
+
+    def outputs(*tensors: Tensor) -> Tensor:
+        weights = dict(zip(names, tensors[3:], strict=True))
+        return torch.func.functional_call(layer, weights, tensors[:3])[0]
+
+    assert torch.autograd.gradcheck(outputs, (*draw(layer, 1, 2, 3), *parameters), fast_mode=True)
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', LAYERS)
+def test_the_number_of_threads_changes_no_bit(kind):
+    layer = LAYERS[kind](30, 30).float()
+    sequence = tuple(t.detach().float().requires_grad_() for t in draw(layer, 0, 70, 20))
+    one = run(layer, sequence)
+    torch.set_num_threads(2)
+    try:
+        # torch's own products, whose order of sums may depend on threads, are left out.
+        two = [layer(*sequence)[0] for _ in range(2)]
+    finally:
+        torch.set_num_threads(1)
+    again = run(layer, sequence)
+    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
+    if kind.startswith('ltc'):
+        assert torch.equal(one[0], two[0])
+    assert torch.equal(two[0], two[1])
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', LAYERS)
+def test_elapsed_times_of_every_shape(kind):
+    layer = LAYERS[kind](3, 4).double()
+    x = torch.randn(5, 6, 3, dtype=torch.float64)
+    for elapsed in (0.3, torch.rand(5), torch.rand(5, 6), torch.rand(5, 6, 1), None):
+        with plain_torch():
+            expected = layer(x, elapsed=elapsed)
+        assert_equal(list(layer(x, elapsed=elapsed)), list(expected), 1e-10)
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', LAYERS)
+def test_views_and_single_sequences_are_taken_as_they_are(kind):
+    layer = LAYERS[kind](3, 4).double()
+    x = torch.randn(9, 8, 2, 5, dtype=torch.float64)[::2, 1::3, 1, 1:4]
+    state = torch.randn(layer.state_size, 5, dtype=torch.float64).T
+    elapsed = torch.rand(3, 5, dtype=torch.float64).T
+    expected, after = layer(x.contiguous(), state.contiguous(), elapsed.contiguous())
+    assert_equal(list(layer(x, state, elapsed)), [expected, after], 0.0)
+    alone = layer(x[1], state[1], elapsed[1])
+    assert_equal(list(alone), [expected[1], after[1]], 1e-14)
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', LAYERS)
+@pytest.mark.parametrize('wanted', ['inputs', 'state', 'elapsed', 'parameters', 'nothing'])
+def test_only_what_asks_for_gradients_gets_them(kind, wanted):
+    layer = LAYERS[kind](3, 4).double()
+    sequence = draw(layer, 0, 3, 5)
+    expected = run(layer, sequence)
+    gradients = dict(zip(('inputs', 'state', 'elapsed'), expected[2:5], strict=True))
+    frozen = [t.detach() for t in sequence]
+    layer.requires_grad_(wanted == 'parameters')
+    if wanted in gradients:
+        frozen[list(gradients).index(wanted)].requires_grad_()
+
+    outputs, _ = layer(*frozen)
+
+    assert_equal([outputs], expected[:1], 0.0)
+    assert outputs.requires_grad == (wanted != 'nothing')
+    if wanted == 'parameters':
+        assert_equal(run(layer, tuple(frozen)), [*expected[:2], *expected[5:]], 0.0)
+    elif wanted in gradients:
+        assert_equal(run(layer, tuple(frozen)), [*expected[:2], gradients[wanted]], 0.0)
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', LAYERS)
+def test_no_grad_gives_the_same_numbers(kind):
+    layer = LAYERS[kind](3, 4)
+    x = torch.randn(19, 37, 3)
+    with torch.no_grad():
+        quick = layer(x)[0]
+    assert torch.equal(quick, layer(x)[0])
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', LAYERS)
+def test_checkpointing_and_offloading_keep_the_gradients(kind):
+    layer = LAYERS[kind](3, 4).double()
+    sequence = draw(layer, 0, 3, 5)
+    expected = run(layer, sequence)
+
+    class Recomputed(nn.Module):
+        def forward(self, *tensors: Tensor) -> Tensor:
+            return checkpoint(layer, *tensors, use_reentrant=False)
+
+        def parameters(self):
+            return layer.parameters()
+
+    assert_equal(run(Recomputed(), sequence), expected, 0.0)
+    # Hands copies to the backward pass, as moving what is saved to another memory does.
+    with torch.autograd.graph.saved_tensors_hooks(Tensor.clone, Tensor.clone):
+        assert_equal(run(layer, sequence), expected, 0.0)
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', [kind for kind in LAYERS if kind.startswith('ltc')])
+def test_no_elapsed_time_leaves_the_potentials_as_they_are(kind):
+    layer = LAYERS[kind](3, 4)
+    state = torch.randn(2, layer.state_size)
+    assert torch.equal(layer(torch.randn(2, 6, 3), state, elapsed=0.0)[1], state)
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', LAYERS)
+def test_a_number_that_is_none_stays_visible(kind):
+    layer = LAYERS[kind](3, 4)
+    x = torch.randn(2, 6, 3)
+    x[1, 2] = torch.nan
+    outputs, state = layer(x)
+    assert state[1].isnan().any()
+    assert not outputs[0].isnan().any()
+
+
+@needs_compiler
+def test_synapses_follow_a_mask_that_changes():
+    layer = LTC(3, FullyConnected(5)).double()
+    sequence = draw(layer, 0, 2, 4)
+    before = layer(*sequence)[0]
+    layer.rnn_cell.sparsity_mask.fill_(0.0)
+    with plain_torch():
+        expected = run(layer, sequence)
+    found = run(layer, sequence)
+    assert not torch.equal(found[0], before)
+    assert_equal(found, expected, 1e-10)
+
+
+@needs_compiler
+def test_transforms_of_torch_get_plain_torch():
+    layer = LTC(2, 3)
+    x = torch.randn(1, 2, 2)
+    assert serves(x)
+    assert not serves(x.half())
+    jacobian = torch.func.jacrev(lambda inputs: layer(inputs)[0])(x)
+    assert_equal(
+        [jacobian], [torch.autograd.functional.jacobian(lambda inputs: layer(inputs)[0], x)], 1e-5
+    )
+
+
+@needs_compiler
+@pytest.mark.parametrize(('neurons', 'inputs'), [(19, 32), (64, 64), (64, 256)])
+@pytest.mark.parametrize('cell', ['LTC', 'CfC', 'CfC dense'])
+def test_less_is_kept_for_the_backward_pass_than_in_the_reference(cell, neurons, inputs):
+    def kept(layer: nn.Module) -> int:
+        sizes: dict[int, int] = {}
+
+        def note(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            sizes[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            outputs, _ = layer(torch.randn(32, 32, inputs))
+        assert outputs.requires_grad
+        return sum(sizes.values())
+
+    kind = cell.split()[0]
+    ours, theirs = AutoNCP(neurons, 4), ncps.wirings.AutoNCP(neurons, 4)
+    if cell == 'CfC dense':
+        ours = theirs = neurons
+    reference = getattr(ncps.torch, kind)(inputs, theirs)
+    assert kept({'LTC': LTC, 'CfC': CfC}[kind](inputs, ours)) < kept(reference)
+
+
+@pytest.fixture
+def fresh_library(tmp_path, monkeypatch):
+    """The library is looked for again, with an empty cache in `tmp_path`."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    build.library.cache_clear()
+    yield
+    build.library.cache_clear()
+
+
+@pytest.mark.parametrize('compiler', ['no-such-compiler', 'false'])
+def test_without_a_working_compiler_plain_torch_runs_and_says_so_once(
+    fresh_library, monkeypatch, caplog, compiler
+):
+    monkeypatch.setenv('CXX', compiler)
+    layer, x = LTC(3, 4), torch.randn(2, 5, 3)
+    with caplog.at_level(logging.INFO):
+        outputs = [layer(x)[0] for _ in range(2)]
+    with plain_torch():
+        assert torch.equal(outputs[0], layer(x)[0])
+    assert [record.levelname for record in caplog.records] == ['WARNING']
+    assert compiler in caplog.text
+    assert 'C++ compiler' in caplog.text
+
+
+@needs_compiler
+def test_the_library_is_compiled_once_and_found_again(fresh_library, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        first = build.library()
+        build.library.cache_clear()
+        second = build.library()
+    assert first is not None
+    assert second is not None
+    assert [record.levelname for record in caplog.records] == ['INFO']
+    assert [path.suffix for path in (tmp_path / 'liquid_control').iterdir()] == ['.so']
