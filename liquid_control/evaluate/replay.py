@@ -1,11 +1,12 @@
 """Offline replay: the policy over a recording, deterministic, as fast as the machine can.
 
-What a tick sees is decided by `runtime.observation.Sensors` and what the network feels by its
-contract, as in the control loop of the robot. Memory does not grow with the recording.
+A `Pilot` decides what a tick sees and what the network feels, the one that drives the robot.
+Memory does not grow with the recording.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,7 +22,8 @@ from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.stream import instants
 from liquid_control.runtime.errors import ImageError, SensorError
 from liquid_control.runtime.image import Pixels
-from liquid_control.runtime.observation import Sensors, Slot
+from liquid_control.runtime.observation import Slot
+from liquid_control.runtime.pilot import Frame, Pilot
 from liquid_control.runtime.policy import Policy
 
 
@@ -79,27 +81,19 @@ def replay(
     """
     contract = policy.contract
     stages = stages or Stages()
-    sensors = Sensors(contract)
-    shortest, longest = contract.elapsed_range
-    elapsed = min(max(contract.period_ns / 1e9, shortest), longest)
-    recorded = np.full(len(contract.commands), np.nan)
     policy.reset()
-    ticks = instants(
-        reader.messages({topic for topic in asdict(topics).values() if topic}),
-        topics,
-        contract.period_ns,
-        start_frame=start_frame,
-        end_frame=end_frame,
-    )
+    pilot = Pilot(policy, time_budget=math.inf)
+    sensors, period = pilot.sensors, contract.period_ns / 1e9
+    unknown = np.full(len(contract.commands), np.nan)
+    recorded = unknown
 
     def put_image(message: BagMessage) -> None:
         started = time.perf_counter()
         picture = samples.picture(reader, message)
         decoded = time.perf_counter()
         stages.decoding += decoded - started
-        features = policy.encode(picture)
+        pilot.see(Frame(picture, message.stamp_ns, message.stamp_ns))
         stages.encoder += time.perf_counter() - decoded
-        sensors.put_features(message.stamp_ns, features)
 
     def put_imu(message: BagMessage) -> None:
         sensors.put_imu(message.stamp_ns, samples.imu(reader, message))
@@ -107,7 +101,13 @@ def replay(
     def put_speed(message: BagMessage) -> None:
         sensors.put_speed(message.stamp_ns, samples.speed(reader, message))
 
-    for tick in ticks:
+    for tick in instants(
+        reader.messages({topic for topic in asdict(topics).values() if topic}),
+        topics,
+        contract.period_ns,
+        start_frame=start_frame,
+        end_frame=end_frame,
+    ):
         _put_newest(tick.image, sensors.image, put_image)
         _put_newest(tick.imu, sensors.imu, put_imu)
         _put_newest(tick.odom, sensors.speed, put_speed)
@@ -115,23 +115,18 @@ def replay(
             recorded = np.array(
                 samples.command(tick.command[-1], contract.command_names, wheelbase or np.nan)
             )
-        seen = sensors.observe(tick.stamp_ns)
-        command = np.full(len(contract.commands), np.nan, np.float32)
-        if not seen.problem:
-            started = time.perf_counter()
-            command = policy.step(
-                elapsed=elapsed, features=seen.features, imu=seen.imu, speed=seen.speed
-            )
-            stages.core += time.perf_counter() - started
-            _require_finite(command, policy, tick.stamp_ns)
+        action = pilot.act(tick.stamp_ns, period)
+        if action.fault:
+            raise ReplayError(f'{action.fault} at {tick.stamp_ns} ns; train or export it again')
+        stages.core += action.core_ns / 1e9
         yield ReplayedTick(
-            tick.stamp_ns,
-            tick.frame,
-            seen.image_stamp_ns,
-            elapsed,
-            command,
-            recorded,
-            seen.problem,
+            stamp_ns=tick.stamp_ns,
+            frame=tick.frame,
+            image_stamp_ns=action.observation.image_stamp_ns,
+            elapsed=action.elapsed,
+            command=unknown.astype(np.float32) if action.raw is None else action.raw,
+            recorded=recorded,
+            problem=action.observation.problem,
         )
 
 
@@ -171,7 +166,7 @@ def replay_ticks(
                 )
             features = policy.encode(picture)
         if before is None:
-            known = state.tick == 0
+            known = state.tick <= 1  # the first since activation
             policy.reset()
         else:
             known = state.tick - before.tick - 1 == state.missed - before.missed
@@ -207,11 +202,3 @@ def _note(slot: Slot, error: ImageError) -> None:
         slot.refuse(str(error))
     except SensorError:
         return
-
-
-def _require_finite(command: NDArray[np.float32], policy: Policy, stamp_ns: int) -> None:
-    if not np.isfinite(command).all():
-        raise ReplayError(
-            f'policy {policy.contract.name} answers {command.tolist()} at {stamp_ns} ns: '
-            'a command must be finite, train or export it again'
-        )

@@ -1,0 +1,136 @@
+"""Child processes that never outlive their parent and whose last words are kept."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from liquid_control.runtime.errors import LiquidControlError
+
+Self = TypeVar('Self', bound='Children')
+
+# How long a child may take to end after each signal, s. A recorder closes its bag after SIGINT.
+_PATIENCE = ((signal.SIGINT, 15.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+_LAST_WORDS = 3
+
+# Loaded before any fork: what runs between fork and exec must not load libraries.
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+# Domains above 101 use ports that the operating system hands out to others.
+_DOMAINS = range(1, 102)
+
+
+class ProcessError(LiquidControlError):
+    """A process that is needed has ended or does not answer."""
+
+
+class Children:
+    """Processes started together, ended in the order they were started.
+
+    Each writes to a log file of its own and stands in a process group of its own, so that Ctrl-C
+    reaches the parent alone, which ends them one after the other. Should the parent be killed, the
+    operating system ends them.
+    """
+
+    def __init__(self, log_directory: Path, environment: Mapping[str, str]) -> None:
+        self._log_directory = log_directory
+        self._environment = dict(environment)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        log_directory.mkdir(parents=True, exist_ok=True)
+
+    def start(self, name: str, module: str, arguments: Sequence[str]) -> None:
+        """Start `python -m module` with arguments."""
+        with self._log(name).open('wb') as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, '-m', module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == 'linux' else None,
+            )
+
+    def require_alive(self) -> None:
+        """Raises ProcessError with the last words of one that has ended."""
+        for name, process in self._processes.items():
+            status = process.poll()
+            if status is not None:
+                how = f'signal {-status}' if status < 0 else f'exit status {status}'
+                raise ProcessError(f'{name} ended with {how}: {self.last_words(name)}')
+
+    def last_words(self, name: str) -> str:
+        """The last lines of a child's log, and where there is more."""
+        log = self._log(name)
+        lines = [line for line in log.read_text(errors='replace').splitlines() if line.strip()]
+        return f'{" | ".join(lines[-_LAST_WORDS:]) or "it said nothing"} (see {log})'
+
+    def stop(self) -> None:
+        """End all that still run: SIGINT, then SIGTERM, then SIGKILL."""
+        for process in self._processes.values():
+            for signum, patience in _PATIENCE:
+                if process.poll() is not None:
+                    break
+                process.send_signal(signum)
+                try:
+                    process.wait(patience)
+                except subprocess.TimeoutExpired:
+                    continue
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # A second Ctrl-C must not leave processes behind; ending them takes bounded time.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self.stop()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _log(self, name: str) -> Path:
+        return self._log_directory / f'{name}.log'
+
+
+def isolated_environment() -> dict[str, str]:
+    """This process's environment with a ROS domain of its own, on this machine alone.
+
+    What the user has set stays.
+    """
+    environment = dict(os.environ)
+    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    if 'ROS_DOMAIN_ID' not in environment:
+        environment['ROS_DOMAIN_ID'] = str(free_domain())
+    return environment
+
+
+def free_domain() -> int:
+    """A ROS domain that nobody on this machine uses.
+
+    Raises:
+        ProcessError: all are in use.
+    """
+    first = os.getpid() % len(_DOMAINS)
+    for offset in range(len(_DOMAINS)):
+        domain = _DOMAINS[(first + offset) % len(_DOMAINS)]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                # Where the domain's first participant listens (DDSI-RTPS, 9.6.1.1).
+                probe.bind(('', 7400 + 250 * domain + 10))
+            except OSError:
+                continue
+            return domain
+    raise ProcessError('no free ROS domain: set ROS_DOMAIN_ID to the one to share')
+
+
+def _end_with_parent() -> None:
+    """Between fork and exec: ask the kernel for SIGTERM when the parent dies."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
