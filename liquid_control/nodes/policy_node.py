@@ -285,8 +285,7 @@ class PolicyNode(ManagedNode):
             if name:
                 find_bundle(name, *models_directories())
         elif self._policies.assign(parameter, name):
-            self.get_logger().info(f'{parameter}: {name or "none"}')
-            self._publish_mode(self._controller.mode, self._controller.reason)
+            self._publish_mode(self._controller.mode, f'{parameter}: {name or "none"}')
 
     def _check_command_topic(self) -> None:
         """One master on the command topic, and somebody who listens."""

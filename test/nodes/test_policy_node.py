@@ -14,13 +14,16 @@ import psutil
 import pytest
 from bundles import make_bundle
 from geometry_msgs.msg import TwistStamped
-from liquid_control.msg import ControlMode, PolicyState
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from liquid_control.msg import ControlMode, PolicyComparison, PolicyState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.serialization import serialize_message
 from ros import Peer, Process, running
 from sensor_msgs.msg import Image, Imu
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -85,9 +88,9 @@ class Robot:
             f'mode {mode}',
         )
 
-    def set_policy(self, path: Path | str) -> Any:
+    def set_policy(self, path: Path | str, *, role: str = 'policy') -> Any:
         value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=str(path))
-        request = SetParameters.Request(parameters=[Parameter(name='policy', value=value)])
+        request = SetParameters.Request(parameters=[Parameter(name=role, value=value)])
         return self.peer.call(SetParameters, 'policy_node/set_parameters', request).results[0]
 
 
@@ -239,3 +242,96 @@ def test_wrong_parameter_is_refused_with_its_reason(
         assert process.popen.wait(30) != 0
         assert message in process.output
         assert 'Traceback' not in process.output
+
+
+def test_a_thousand_swaps_leak_nothing_and_the_command_stays_continuous(
+    robot: Robot, tmp_path: Path
+) -> None:
+    bundles = [make_bundle(tmp_path / name, seed=seed) for seed, name in enumerate('ab')]
+    robot.engaged()
+    process = psutil.Process(robot.process.popen.pid)
+    settled = threads = 0
+    for count in range(1000):
+        assert robot.set_policy(bundles[count % 2]).successful, robot.process.output[-1000:]
+        if count == 200:  # ONNX Runtime's pools and the allocator have their size
+            settled, threads = process.memory_info().rss, process.num_threads()
+    growth = process.memory_info().rss - settled
+    assert growth < 5e6, f'{growth / 1e6:.1f} MB'
+    assert process.num_threads() == threads
+    assert robot.modes[-1].mode == ControlMode.AUTONOMOUS
+    assert {state.policy for state in robot.states} == {'bundle', 'a', 'b'}
+    # One command may be lost on the way (depth 1): two periods' worth of change.
+    speeds = np.array([command.twist.linear.x for command in robot.commands])
+    assert np.diff(speeds).max() <= 2 * 3.0 * 0.05 + 1e-3
+    assert np.diff(speeds).min() >= -2 * 5.0 * 0.05 - 1e-3
+
+
+def test_shadow_compares_and_is_promoted(robot: Robot, tmp_path: Path) -> None:
+    shadow = make_bundle(tmp_path / 'shadow', seed=3)
+    comparisons = robot.peer.listen(PolicyComparison, 'policy_node/shadow')
+    refused = robot.peer.call(Trigger, 'policy_node/promote', Trigger.Request())
+    assert not refused.success
+    robot.engaged()
+    assert robot.set_policy(shadow, role='shadow_policy').successful
+    robot.wait(lambda: comparisons and comparisons[-1].ticks > 10, 'comparisons')
+    seen = comparisons[-1]
+    assert (seen.active, seen.shadow) == ('bundle', 'shadow')
+    differences = np.abs(np.subtract(seen.active_command, seen.shadow_command))
+    assert (differences <= np.array(seen.max_abs_difference) + 1e-6).all()
+    assert max(seen.mean_abs_difference) > 0
+    assert robot.peer.call(Trigger, 'policy_node/promote', Trigger.Request()).success
+    robot.wait(lambda: robot.states[-1].policy == 'shadow', 'the promoted policy drives')
+    assert robot.modes[-1].mode == ControlMode.AUTONOMOUS
+    robot.wait(lambda: comparisons[-1].shadow == 'bundle', 'the other one watches')
+
+
+def test_two_nodes_on_one_command_topic_stop(robot: Robot) -> None:
+    robot.engaged()
+    rival = robot.peer.node.create_publisher(TwistStamped, 'cmd_vel', 1)
+    assert 'another node publishes' in robot.reaches(ControlMode.SAFE_STOP).reason
+    robot.wait(lambda: robot.commands[-1].twist.linear.x == 0.0, 'standstill')
+    assert not robot.engage().success
+    robot.peer.node.destroy_publisher(rival)
+    robot.wait(lambda: robot.engage().success, 'it is alone again')
+
+
+def test_losing_the_listener_stops(robot: Robot) -> None:
+    robot.engaged()
+    robot.wait(lambda: len(robot.commands) > 15, 'the listener was noticed')
+    robot.peer.node.destroy_subscription(
+        next(each for each in robot.peer.node.subscriptions if each.topic_name == '/cmd_vel')
+    )
+    assert 'nobody listens' in robot.reaches(ControlMode.SAFE_STOP).reason
+
+
+def test_deactivated_while_moving_it_brakes_to_a_stop(robot: Robot) -> None:
+    robot.engaged()
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+    assert robot.peer.call(ChangeState, 'policy_node/change_state', request).success
+    for _ in range(10):
+        robot.peer.spin(0.02)
+    assert robot.commands[-1].twist.linear.x == 0.0
+    assert robot.modes[-1].mode == ControlMode.DISENGAGED
+    count = len(robot.commands)
+    for _ in range(20):
+        robot.peer.spin(0.02)
+    assert len(robot.commands) == count, 'then it is silent'
+
+
+def test_network_noise_neither_crashes_nor_moves_it(robot: Robot) -> None:
+    rng = np.random.default_rng(0)
+    image = robot.peer.node.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
+    imu = robot.peer.node.create_publisher(Imu, 'imu/data', qos_profile_sensor_data)
+    robot.engaged()
+    good = serialize_message(robot.sensors.imu)
+    for _ in range(1000):
+        noise = bytearray(good)
+        for at in rng.integers(4, len(noise), 8):
+            noise[at] = rng.integers(0, 256)
+        imu.publish(bytes(noise))
+        image.publish(b'\0\1\0\0' + rng.bytes(int(rng.integers(20, 400))))
+        robot.peer.spin(0.0)
+    assert robot.process.popen.poll() is None
+    for command in robot.commands:
+        assert 0.0 <= command.twist.linear.x <= 2.5
+        assert abs(command.twist.angular.z) <= command.twist.linear.x * np.tan(0.5) / 0.325 + 1e-6
