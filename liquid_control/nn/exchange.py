@@ -18,7 +18,7 @@ from liquid_control.nn.wiring import FixedWiring, Wiring
 CLIPPED = ('w', 'sensory_w', 'cm', 'gleak')
 
 
-def from_ncps(layer: nn.Module) -> LTC | CfC:
+def from_ncps(layer: Any) -> LTC | CfC:
     """Our layer with the weights of an `ncps.torch.LTC` or `CfC`; equal outputs and gradients.
 
     Raises:
@@ -39,7 +39,7 @@ def from_ncps(layer: nn.Module) -> LTC | CfC:
     return ours
 
 
-def _ltc(layer: nn.Module, options: dict[str, Any], weights: dict[str, Tensor]) -> LTC:
+def _ltc(layer: Any, options: dict[str, Any], weights: dict[str, Tensor]) -> LTC:
     cell = layer.rnn_cell
     if cell._epsilon != LEAST_CONDUCTANCE:
         raise ValueError(f'expected an LTC with epsilon={LEAST_CONDUCTANCE}, got {cell._epsilon}')
@@ -65,7 +65,7 @@ def _ltc(layer: nn.Module, options: dict[str, Any], weights: dict[str, Tensor]) 
     )
 
 
-def _cfc(layer: nn.Module, options: dict[str, Any], weights: dict[str, Tensor]) -> CfC:
+def _cfc(layer: Any, options: dict[str, Any], weights: dict[str, Tensor]) -> CfC:
     cell, units = layer.rnn_cell, layer.wiring_or_units
     options['proj_size'] = layer.proj_size
     if not isinstance(units, int):

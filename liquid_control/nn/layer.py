@@ -94,7 +94,7 @@ class LiquidLayer(nn.Module):
                 or [time, inputs] for a single sequence.
             state: state before the first step, [batch, units] ([units] for a single sequence);
                 with mixed memory a pair of these (state, memory). None starts from zeros.
-            elapsed: seconds between each step and the step before it: one number for all,
+            elapsed: seconds, not negative, between each step and the step before it: one number,
                 [batch], [batch, time] or [batch, time, 1] (time before batch where `batch_first`
                 is false; [time] or [time, 1] for a single sequence). None stands for 1 s.
 
@@ -167,12 +167,12 @@ class LiquidLayer(nn.Module):
         if self.lstm is None:
             states = self.rnn_cell.scan(x, v, seconds)
             return states, states[-1]
-        states = []
+        steps = []
         for t in range(x.shape[0]):
             v, memory = self.lstm(x[t], v, memory)
             v = self.rnn_cell.scan(x[t : t + 1], v, seconds[t : t + 1])[0]
-            states.append(v)
-        return torch.stack(states), (v, memory)
+            steps.append(v)
+        return torch.stack(steps), (v, memory)
 
     def _split(self, state: State | None, x: Tensor) -> tuple[Tensor, Tensor]:
         """State and memory (unused without mixed memory), checked."""

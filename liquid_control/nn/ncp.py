@@ -7,8 +7,11 @@ Machine Intelligence 2020, section "Methods", algorithm 1.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liquid_control.nn.wiring import Adjacency, Wiring
+
+Neurons = NDArray[np.integer]
 
 
 class NCP(Wiring):
@@ -69,8 +72,8 @@ class NCP(Wiring):
         sensory = np.zeros((input_size, self.units), dtype=np.int32)
         adjacency = np.zeros((self.units, self.units), dtype=np.int32)
         inter, command, motor = (np.array(ids) for ids in self.layers.values())
-
         inputs = np.arange(input_size)
+
         _fan_out(rng, sensory, inputs, inter, self.sensory_fanout, input_size)
         _fan_out(rng, adjacency, inter, command, self.inter_fanout, len(command))
         for _ in range(self.recurrent_command_synapses):
@@ -84,8 +87,8 @@ class NCP(Wiring):
 def _fan_out(
     rng: np.random.RandomState,
     matrix: Adjacency,
-    near: Adjacency,
-    far: Adjacency,
+    near: Neurons,
+    far: Neurons,
     fan: int,
     most: int,
 ) -> None:
