@@ -25,6 +25,7 @@ from liquid_control.learn.parity import (
     run_network,
 )
 from liquid_control.learn.sequences import Steps
+from liquid_control.learn.weights import save_weights
 from liquid_control.nn.compile.core import core_model
 from liquid_control.nn.compile.encoder import encoder_model
 from liquid_control.nn.compile.graph import OPSET
@@ -120,6 +121,7 @@ def _fill(
         _write(folder, contract, graphs, {})
         facts['encoder'] = check_loss(expected, run_bundle(folder, steps), commands, precision)
     contract = _write(folder, contract, graphs, facts)
+    save_weights(network, folder)
     (folder / CARD_FILE).write_text(model_card(contract), encoding='utf-8')
     size = sum(file.stat().st_size for file in folder.iterdir())
     if size > MAX_BUNDLE_BYTES:

@@ -34,7 +34,7 @@ from liquid_control.learn.parity import run_network
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.scores import scores
 from liquid_control.learn.sequences import Steps, WindowOrder, Windows, whole
-from liquid_control.learn.weights import load_weights, save_weights
+from liquid_control.learn.weights import load_weights
 from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import ConfigError
@@ -63,6 +63,7 @@ def train(
     command: str = '',
     warm_start: Path | None = None,
     resume: bool = False,
+    precision: str = 'float32',
     store: Path = STORE,
     runs: Path = RUNS,
     console: Console | None = None,
@@ -73,6 +74,7 @@ def train(
         command: that does the same, for the model card.
         warm_start: bundle whose weights to start from, as far as they fit.
         resume: go on with the run of this name that was interrupted.
+        precision: number format of the encoder: 'float32', 'float16' or 'int8'.
         store: of decoded bags.
         runs: where checkpoints and logs go, in a folder of the policy's name.
 
@@ -110,8 +112,8 @@ def train(
         imu=recipe.signals.imu,
         speed=recipe.signals.speed,
         provenance=_provenance(network, recipe, split, period_ns, command),
+        precision=precision,
     )
-    save_weights(network, path)
     console.print(f'{path}: written')
     return contract
 
@@ -167,8 +169,16 @@ def _fit(
     if console.is_terminal:
         callbacks.append(RichProgressBar(leave=False))
     with warnings.catch_warnings():
-        # Loading runs in this process on purpose: see WindowOrder and the two cores of a robot PC.
-        warnings.filterwarnings('ignore', '.*num_workers.*|.*does not have many workers.*')
+        # Windows are loaded in this process on purpose, a run's folder is written to again, and
+        # training without held-out episodes is a choice.
+        for known in (
+            '.*num_workers',
+            '.*does not have many workers',
+            '.*not empty',
+            '.*val_data',
+        ):
+            warnings.filterwarnings('ignore', known)
+        warnings.filterwarnings('ignore', category=FutureWarning, module='lightning')
         trainer = lightning.Trainer(
             max_epochs=fit.epochs,
             accelerator='auto',

@@ -1,0 +1,210 @@
+"""Export: what is written drives as the network does, and what does not is never written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from liquid_control.learn import export, parity
+from liquid_control.learn.export import CARD_FILE, ExportError, export_bundle
+from liquid_control.learn.parity import ParityError, run_bundle, run_network
+from liquid_control.learn.sequences import Steps
+from liquid_control.learn.weights import load_weights
+from liquid_control.nn.compile.core import core_model
+from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
+from liquid_control.runtime.bundle import load_bundle
+from liquid_control.runtime.contract import CommandSpec, Contract, ImageSpec, SensorSpec
+
+torch.set_num_threads(1)
+
+COMMANDS = (
+    CommandSpec('steering_angle', 'rad', -0.5, 0.5),
+    CommandSpec('speed', 'm/s', 0.0, 3.0),
+)
+HEIGHT, WIDTH, FEATURES = 24, 48, 8
+IMAGE = ImageSpec(WIDTH, HEIGHT, 96, 72, (0, 24, 96, 48), 30.0, 0.3, FEATURES)
+IMU = SensorSpec(200.0, 0.1)
+PROVENANCE = {
+    'description': 'Follows a stripe.',
+    'command': 'liquid-control train bags/stripe --out models/stripe',
+    'datasets': [{'bag': 'stripe', 'sha256': 'c0ffee'}],
+    'metrics': {'test, steering_angle': {'mae': 0.125, 'r2': 0.875}},
+    'seed': 7,
+}
+
+
+def make_network(cell: str = 'cfc', seed: int = 0, **changes: object) -> PolicyNetwork:
+    torch.manual_seed(seed)
+    options: dict = {'neurons': 12, 'image_size': (HEIGHT, WIDTH), 'features': FEATURES}
+    return PolicyNetwork(NetworkConfig(COMMANDS, cell=cell, imu=True, **{**options, **changes}))
+
+
+def make_steps(count: int = 60, height: int = HEIGHT, width: int = WIDTH) -> Steps:
+    """A bright stripe that wanders, with an IMU that feels it."""
+    rng = np.random.default_rng(1)
+    place = 0.5 + 0.4 * np.sin(np.arange(count) / 7)
+    images = rng.integers(40, 80, (count, height, width, 3), dtype=np.uint8)
+    for image, share in zip(images, place, strict=True):
+        column = int(share * (width - 6))
+        image[:, column : column + 6] += 150
+    imu = np.concatenate([rng.normal(size=(count, 5)), place[:, None]], axis=1)
+    return Steps(
+        images=torch.from_numpy(images),
+        imu=torch.from_numpy(imu.astype(np.float32)),
+        speed=torch.zeros(count, 0),
+        elapsed=torch.from_numpy(rng.uniform(0.02, 0.1, count).astype(np.float32)),
+        commands=torch.zeros(count, 2),
+    )
+
+
+def write(path: Path, network: PolicyNetwork | None = None, **changes: object) -> Contract:
+    options: dict = {
+        'name': 'stripe',
+        'control_rate': 20.0,
+        'elapsed_range': (0.005, 0.25),
+        'steps': make_steps(),
+        'image': IMAGE,
+        'imu': IMU,
+        'provenance': PROVENANCE,
+        **changes,
+    }
+    return export_bundle(network or make_network(), path=path, **options)
+
+
+@pytest.mark.parametrize('cell', ['cfc', 'ltc', 'cfc-dense'])
+def test_a_bundle_drives_as_its_network_does(tmp_path: Path, cell: str) -> None:
+    network = make_network(cell)
+    contract = write(tmp_path / 'stripe', network)
+    # Other steps than those it was judged on.
+    steps = make_steps(90)
+    expected = run_network(network, steps)
+    found = run_bundle(tmp_path / 'stripe', steps)
+    assert np.ptp(expected, axis=0).min() > 1e-3
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    errors = contract.provenance['parity']['max_abs_error']
+    assert set(errors) == {'steering_angle', 'speed'}
+    assert max(errors.values()) < 1e-5
+
+
+def test_the_contract_on_disk_is_the_one_returned_and_holds_the_provenance(tmp_path: Path) -> None:
+    contract = write(tmp_path / 'stripe')
+    bundle = load_bundle(tmp_path / 'stripe')
+    assert bundle.contract == contract
+    assert contract.opset == onnx.load_from_string(bundle.core).opset_import[0].version
+    assert PROVENANCE.items() <= contract.provenance.items()
+    assert contract.provenance['parity']['steps'] == 60
+
+
+def test_the_card_says_where_the_policy_comes_from_and_how_good_it_is(tmp_path: Path) -> None:
+    write(tmp_path / 'stripe')
+    card = (tmp_path / 'stripe' / CARD_FILE).read_text()
+    for fact in ('Follows a stripe.', PROVENANCE['command'], 'c0ffee', '0.125', 'max_abs_error'):
+        assert fact in card
+    assert '0.005 to 0.25 s' in card
+
+
+def test_the_same_network_gives_the_same_bundle(tmp_path: Path) -> None:
+    write(tmp_path / 'one', make_network())
+    write(tmp_path / 'two', make_network())
+    assert load_bundle(tmp_path / 'one').digest == load_bundle(tmp_path / 'two').digest
+
+
+def test_graphs_that_disagree_with_torch_are_refused_and_the_old_bundle_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / 'stripe'
+    write(path)
+    before = load_bundle(path).digest
+    stranger = make_network(seed=5)
+    monkeypatch.setattr(export, 'core_model', lambda network: core_model(stranger))
+    with pytest.raises(ParityError, match=r'steering_angle .* differs from torch'):
+        write(path)
+    assert load_bundle(path).digest == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ['stripe']
+
+
+def test_a_network_that_diverged_is_refused(tmp_path: Path) -> None:
+    network = make_network('ltc')
+    with torch.no_grad():
+        network.gain.fill_(float('nan'))
+    with pytest.raises(ParityError, match='diverged'):
+        write(tmp_path / 'stripe', network)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_beyond_its_size_is_refused(tmp_path: Path) -> None:
+    network = make_network(image_size=(96, 192), features=200)
+    image = ImageSpec(192, 96, 192, 96, (0, 0, 192, 96), 30.0, 0.3, 200)
+    with pytest.raises(ExportError, match='smaller picture'):
+        write(tmp_path / 'stripe', network, image=image, steps=make_steps(4, 96, 192))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_new_bundle_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / 'stripe'
+    old = write(path)
+    (tmp_path / '.stripe.partial').mkdir()  # an export that was killed
+    new = write(path, make_network(seed=3))
+    assert load_bundle(path).contract == new
+    assert new.hashes != old.hashes
+    assert [entry.name for entry in tmp_path.iterdir()] == ['stripe']
+
+
+@pytest.mark.parametrize(('precision', 'share'), [('float16', 0.6), ('int8', 0.5)])
+def test_a_smaller_encoder_states_its_loss(tmp_path: Path, precision: str, share: float) -> None:
+    network = make_network()
+    write(tmp_path / 'whole', network)
+    contract = write(tmp_path / 'small', network, precision=precision)
+    sizes = [len(load_bundle(tmp_path / name).encoder or b'') for name in ('whole', 'small')]
+    assert sizes[1] < share * sizes[0]
+    stated = contract.provenance['encoder']
+    assert stated['precision'] == precision
+    steps = make_steps()
+    change = run_bundle(tmp_path / 'small', steps) - run_network(network, steps)
+    rms = np.sqrt(np.square(change).mean(axis=0)) / [1.0, 3.0]
+    np.testing.assert_allclose(list(stated['rms_loss_share_of_range'].values()), rms, rtol=1e-3)
+    assert 0 < rms.max() < stated['limit']
+    assert 'Encoder precision' in (tmp_path / 'small' / CARD_FILE).read_text()
+
+
+def test_a_smaller_encoder_that_loses_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(parity.LOSS_LIMITS, 'int8', 1e-9)
+    with pytest.raises(ParityError, match=r'int8 changes .* at most .* is accepted'):
+        write(tmp_path / 'stripe', precision='int8')
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_can_go_on_from_the_bundle_alone(tmp_path: Path) -> None:
+    network = make_network()
+    write(tmp_path / 'stripe', network)
+    other = make_network(seed=4)
+    assert load_weights(other, tmp_path / 'stripe') == ['encoder', 'core']
+    np.testing.assert_array_equal(
+        run_network(other.eval(), make_steps()), run_network(network, make_steps())
+    )
+
+
+def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match='float32, float16, int8, found int4'):
+        write(tmp_path / 'stripe', precision='int4')
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_policy_without_a_camera_has_no_encoder(tmp_path: Path) -> None:
+    network = make_network(image_size=None, features=0)
+    steps = make_steps()
+    blind = Steps(
+        images=torch.zeros(60, 0, 0, 3, dtype=torch.uint8),
+        imu=steps.imu,
+        speed=steps.speed,
+        elapsed=steps.elapsed,
+        commands=steps.commands,
+    )
+    write(tmp_path / 'stripe', network, image=None, steps=blind)
+    assert load_bundle(tmp_path / 'stripe').encoder is None
