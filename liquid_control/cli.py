@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,6 +43,26 @@ Topic = Annotated[str | None, typer.Option(help='Where the type does not tell.')
 @app.callback()
 def _liquid_control() -> None:
     """Drive robots with liquid neural networks: record, train, compile, drive."""
+
+
+@app.command()
+def drive(
+    policy: Policy = 'track_cfc',
+    seed: Annotated[int, typer.Option(help='Of the track; training never sees 101 to 103.')] = 101,
+    laps: Annotated[int, typer.Option(help='To drive.')] = 2,
+    rate: Annotated[float, typer.Option(help='Control rate, Hz.')] = 20.0,
+    out: Annotated[
+        Path | None, typer.Option(help='Directory to make; out/drive/<stamp> without it.')
+    ] = None,
+) -> None:
+    """Drive the simulated car: simulator, policy node and recorder, and a report."""
+    from liquid_control.evaluate.drive import DriveOptions
+    from liquid_control.evaluate.drive import drive as drive_laps
+    from liquid_control.evaluate.errors import DriveError
+
+    reason = drive_laps(DriveOptions(policy, seed, laps, rate, out), Console())
+    if reason:
+        raise DriveError(reason)
 
 
 @app.command()
@@ -130,6 +151,51 @@ def inspect(
     from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
 
     print_bundle(load_bundle(find_bundle(policy, shipped_models())), Console())
+
+
+@app.command()
+def train(
+    bags: Annotated[list[Path], typer.Argument(help='Recordings to learn from.')],
+    out: Annotated[Path, typer.Option(help='Policy bundle to write, e.g. models/my_robot.')],
+    recipe: Annotated[
+        Path | None, typer.Option(help='YAML; without it the first bag decides.')
+    ] = None,
+    cell: Annotated[str | None, typer.Option(help='cfc, ltc or cfc-dense.')] = None,
+    neurons: Annotated[int | None, typer.Option(help='Of the liquid core.', min=4)] = None,
+    epochs: Annotated[int | None, typer.Option(help='At most.', min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help='Same seed, same weights.', min=0)] = None,
+    start_frame: Annotated[
+        int | None, typer.Option(help='First frame to learn from, in every bag.', min=0)
+    ] = None,
+    end_frame: Annotated[int | None, typer.Option(help='First frame left out.', min=1)] = None,
+    warm_start: Annotated[
+        str | None, typer.Option('--from', help='Bundle whose weights to start from.')
+    ] = None,
+    resume: Annotated[bool, typer.Option(help='Go on with an interrupted training.')] = False,
+) -> None:
+    """Learn a policy from recordings and write its bundle."""
+    from liquid_control.learn.guess import guess_recipe
+    from liquid_control.learn.recipe import Recipe
+    from liquid_control.learn.train import train as train_policy
+    from liquid_control.runtime.bundle import find_bundle, shipped_models
+
+    chosen = guess_recipe(bags[0]) if recipe is None else Recipe.load(recipe)
+    start = find_bundle(warm_start, shipped_models()) if warm_start is not None else None
+    train_policy(
+        bags,
+        chosen.changed(
+            cell=cell,
+            neurons=neurons,
+            epochs=epochs,
+            seed=seed,
+            start_frame=start_frame,
+            end_frame=end_frame,
+        ),
+        out,
+        command=shlex.join(['liquid-control', *sys.argv[1:]]),
+        warm_start=start,
+        resume=resume,
+    )
 
 
 def _policy(name: str) -> Any:

@@ -5,3 +5,7 @@ from liquid_control.runtime.errors import LiquidControlError
 
 class ReplayError(LiquidControlError):
     """A recording and a policy do not go together, or two replays differ where they must not."""
+
+
+class DriveError(LiquidControlError):
+    """A drive did not finish its laps on the road."""

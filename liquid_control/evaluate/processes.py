@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +19,8 @@ Self = TypeVar('Self', bound='Children')
 
 # How long a child may take to end after each signal, s. A recorder closes its bag after SIGINT.
 _PATIENCE = ((signal.SIGINT, 15.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
-_LAST_WORDS = 3
+_LAST_LINES = 3
+_LOGGED_ERROR = re.compile(r'\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^]]*\]: (.*)')
 
 # Loaded before any fork: what runs between fork and exec must not load libraries.
 _LIBC = ctypes.CDLL(None)
@@ -68,10 +70,12 @@ class Children:
                 raise ProcessError(f'{name} ended with {how}: {self.last_words(name)}')
 
     def last_words(self, name: str) -> str:
-        """The last lines of a child's log, and where there is more."""
+        """The last error a child logged, else its last lines; and where there is more."""
         log = self._log(name)
         lines = [line for line in log.read_text(errors='replace').splitlines() if line.strip()]
-        return f'{" | ".join(lines[-_LAST_WORDS:]) or "it said nothing"} (see {log})'
+        errors = [match[1] for line in lines if (match := _LOGGED_ERROR.match(line))]
+        said = errors[-1] if errors else ' | '.join(lines[-_LAST_LINES:])
+        return f'{said or "it said nothing"} (log: {log})'
 
     def stop(self) -> None:
         """End all that still run: SIGINT, then SIGTERM, then SIGKILL."""
