@@ -24,6 +24,7 @@ IMU_SIZE = 6  # linear acceleration x y z (m/s^2), angular velocity x y z (rad/s
 MAX_IMAGE_PIXELS = 4096 * 4096
 MAX_STATE_SIZE = 65536
 MAX_FEATURES = 65536
+MAX_NAME_LENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,11 @@ class Contract:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
+        if not (0 < len(self.name) <= MAX_NAME_LENGTH and self.name.isprintable()):
+            raise BundleError(
+                f'name must be 1 to {MAX_NAME_LENGTH} printable characters, '
+                f'found {self.name[:MAX_NAME_LENGTH]!r}'
+            )
         _require_positive('policy', control_rate=self.control_rate)
         shortest, longest = self.elapsed_range
         if not 0 <= shortest < longest <= 10:
@@ -197,9 +203,9 @@ class Contract:
             BundleError: the text is not a contract of this format version.
         """
         try:
-            document = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise BundleError(f'policy.yaml is not valid YAML: {error}') from error
+            document = yaml.load(text, _Loader)
+        except Exception as error:  # PyYAML raises unrelated types for scalars it cannot build
+            raise BundleError(f'policy.yaml is not valid YAML: {_reason(error)}') from error
         if not isinstance(document, dict):
             raise BundleError(
                 f'policy.yaml must hold a mapping, found {type(document).__name__}; export the '
@@ -217,6 +223,26 @@ class Contract:
     def dump(self, path: Path) -> None:
         """Write this contract as policy.yaml."""
         path.write_text(yaml.safe_dump(_plain(asdict(self)), sort_keys=False, width=99))
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data only; without aliases, by which a short text describes a huge document."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(
+                problem='aliases are not accepted', problem_mark=self.get_mark()
+            )
+        return super().compose_node(parent, index)
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong and where, without repeating the text: it may be any file at all."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f'{error.problem}, line {error.problem_mark.line + 1}'
+    if isinstance(error, RecursionError):
+        return 'nested too deeply'
+    return f'a value cannot be read ({type(error).__name__})'
 
 
 def _plain(value: Any) -> Any:

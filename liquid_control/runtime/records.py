@@ -68,7 +68,10 @@ def _read_value(hint: Any, value: Any, where: str, error: type[LiquidControlErro
             for key, entry in value.items()
         }
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise error(f'{where} is too large for a float') from None
     if hint is Any:
         return value
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
