@@ -53,11 +53,13 @@ def cfc_step(graph: Graph, cell: CfCCell, inputs: list[str], elapsed: str) -> st
         z = activate(graph, graph.linear(z, _array(weight).T * gain * before, _row(bias) * before))
         gain = after
 
-    weight, bias = _array(p.heads).T * gain, _row(p.heads_bias)
+    heads, heads_bias = _array(p.heads).T * gain, _row(p.heads_bias)
     if p.w_tau is not None and p.A is not None:
-        return _pure(graph, graph.linear(z, weight, bias), elapsed, _array(p.w_tau), _array(p.A))
-    near, far, rate, shift = np.split(weight, 4, axis=1)
-    near_bias, far_bias, rate_bias, shift_bias = np.split(bias, 4, axis=1)
+        return _pure(
+            graph, graph.linear(z, heads, heads_bias), elapsed, _array(p.w_tau), _array(p.A)
+        )
+    near, far, rate, shift = np.split(heads, 4, axis=1)
+    near_bias, far_bias, rate_bias, shift_bias = np.split(heads_bias, 4, axis=1)
     near_target = graph.add('Tanh', graph.linear(z, near, near_bias))
     far_target = graph.add('Tanh', graph.linear(z, far, far_bias))
     # elapsed * rate(z) + shift(z): the inner product adds the bias that the outer has no room for.
