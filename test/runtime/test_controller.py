@@ -46,7 +46,8 @@ class Drive:
         )
         self.features: np.ndarray | None = None
         self.now = START
-        self.image_stamp = self.imu_stamp = lambda: self.now
+        self.image_stamp = self.imu_stamp = self.speed_stamp = lambda: self.now
+        self.speed = 0.5
         self.imu = GRAVITY
 
     def sense(self) -> None:
@@ -62,6 +63,8 @@ class Drive:
                     pilot.sensors.put_features(self.image_stamp(), self.features, now)
             with contextlib.suppress(SensorError):
                 pilot.sensors.put_imu(self.imu_stamp(), self.imu, now)
+            with contextlib.suppress(SensorError):
+                pilot.sensors.put_speed(self.speed_stamp(), self.speed, now)
 
     def tick(self, count: int = 1) -> Tick:
         tick = None
@@ -79,7 +82,7 @@ class Drive:
 
 @pytest.fixture
 def drive(tmp_path: Path) -> Drive:
-    return Drive(tmp_path)
+    return Drive(tmp_path, speed=True)
 
 
 def test_nothing_is_sent_before_engaging(drive: Drive) -> None:
@@ -134,6 +137,14 @@ def imu_stops(drive: Drive) -> None:
     freeze(drive, 'imu_stamp')
 
 
+def odometry_stops(drive: Drive) -> None:
+    freeze(drive, 'speed_stamp')
+
+
+def odometry_absurd(drive: Drive) -> None:
+    drive.speed = 1e9
+
+
 def imu_nan(drive: Drive) -> None:
     drive.imu = np.full(6, np.nan, np.float32)
 
@@ -155,6 +166,8 @@ SENSOR_FAULTS = {
     camera_goes_back: 'image: .* old.*went back',
     camera_from_the_future: 'image: .* old.*future',
     imu_stops: 'imu: .* old.*repeated',
+    odometry_stops: 'speed: .* old.*repeated',
+    odometry_absurd: 'speed: .* old.*absurd',
     imu_nan: 'imu: .* old.*not finite',
     imu_infinite: 'imu: .* old.*not finite',
     imu_absurd: 'imu: .* old.*absurd',
@@ -171,7 +184,7 @@ def test_sensor_fault_stops_within_its_age_limit_and_says_why(
     moving(drive)
     fault(drive)
     contract = drive.policy.contract
-    limit = contract.image.max_age if reason.startswith('image') else contract.imu.max_age
+    limit = getattr(contract, reason.split(':')[0]).max_age
     deadline = drive.now + limit * 1e9 + PERIOD
     while drive.controller.mode is Mode.AUTONOMOUS:
         tick = drive.tick()
@@ -260,6 +273,15 @@ def test_override_takes_over_at_once_and_gives_back(drive: Drive) -> None:
     assert abs(tick.command[0] - before[0]) <= 2.0 * 0.05 * 2 + 1e-9, 'starts from the hand'
 
 
+def test_override_that_sticks_keeps_the_person_in_charge(drive: Drive) -> None:
+    moving(drive)
+    for _ in range(200):
+        drive.controller.override((0.2, 0.4), drive.now)
+        tick = drive.tick()
+        assert tick.mode is Mode.MANUAL
+        assert tick.command == (0.2, 0.4)
+
+
 def test_override_is_clamped_to_the_robot(drive: Drive) -> None:
     drive.tick(2)
     drive.controller.override((3.0, 9.0), drive.now)
@@ -309,7 +331,7 @@ def test_halt_ends_with_a_stop(drive: Drive) -> None:
 def test_swapped_policy_goes_on_from_the_last_command(drive: Drive, tmp_path: Path) -> None:
     moving(drive)
     before = drive.tick().command
-    other = make_pilot(tmp_path / 'other', seed=7)
+    other = make_pilot(tmp_path / 'other', seed=7, speed=True)
     other.see(Frame(PICTURE, drive.now, drive.now))
     other.sensors.share(drive.pilot.sensors)
     drive.controller.use(other)
@@ -328,8 +350,8 @@ def test_swap_to_other_commands_is_refused(drive: Drive, tmp_path: Path) -> None
 
 
 def test_shadow_sees_the_same_and_never_actuates(drive: Drive, tmp_path: Path) -> None:
-    alone = Drive(tmp_path / 'alone')
-    drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7)
+    alone = Drive(tmp_path / 'alone', speed=True)
+    drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7, speed=True)
     for each in (alone, drive):
         each.engage()
     for _ in range(20):
@@ -349,7 +371,7 @@ def test_shadow_that_fails_is_nobodys_business(drive: Drive, tmp_path: Path) -> 
 
 def test_promoted_shadow_drives_and_can_be_put_back(drive: Drive, tmp_path: Path) -> None:
     assert 'no shadow policy' in drive.controller.promote()
-    shadow = drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7)
+    shadow = drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7, speed=True)
     moving(drive)
     assert drive.controller.promote() == ''
     tick = drive.tick()
@@ -390,7 +412,7 @@ def test_policy_that_fails_stops_without_a_fallback(drive: Drive, how: str, reas
 def test_policy_that_fails_is_replaced_within_the_tick(
     drive: Drive, tmp_path: Path, how: str
 ) -> None:
-    fallback = drive.controller.fallback = make_pilot(tmp_path / 'fallback', seed=7)
+    fallback = drive.controller.fallback = make_pilot(tmp_path / 'fallback', seed=7, speed=True)
     before = moving(drive).tick().command
     break_policy(drive, how)
     while (tick := drive.tick()).pilot is drive.pilot:
