@@ -69,8 +69,10 @@ def read_parameters(node: Node, cls: type[T]) -> T:
         hint = hints[field.name]
         try:
             if not node.has_parameter(name):
-                node.declare_parameter(name, _to_ros(field.default), _descriptor(field, hint))
-            value = node.get_parameter(name).value
+                # An empty list does not tell rclpy its type.
+                default = _to_ros(field.default) if field.default != () else _TYPES[hint]
+                node.declare_parameter(name, default, _descriptor(field, hint))
+            value = node.get_parameter_or(name).value
         except InvalidParameterTypeException as error:
             raise ConfigError(
                 f'parameter {name} must be of type {_TYPES[hint].name.lower()}: {error}'
@@ -85,7 +87,7 @@ def read_parameters(node: Node, cls: type[T]) -> T:
             raise ConfigError(
                 f'parameter {name} must be one of {", ".join(choices)}, found {value!r}'
             )
-        values[field.name] = tuple(value) if isinstance(field.default, tuple) else value
+        values[field.name] = tuple(value or ()) if isinstance(field.default, tuple) else value
     return cls(**values)
 
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.service import Service
 from rclpy.timer import Timer
 from std_srvs.srv import Trigger
@@ -31,7 +31,9 @@ _STATUS_PERIOD = 1.0  # s, of wall time: a stopped simulation must not hide a fu
 
 
 class RecorderNode(ManagedNode):
-    """Publishes `~/status` (RecorderStatus) once a second; parameters: `RecorderConfig`.
+    """Publishes `~/status` (RecorderStatus) once a second and when an episode begins or ends.
+
+    Parameters: `RecorderConfig`.
 
     Services, all std_srvs/Trigger: `~/start_episode`, `~/stop_episode`, `~/discard_episode`,
     `~/snapshot`.
@@ -47,11 +49,17 @@ class RecorderNode(ManagedNode):
         self._received_before: Counter[str] = Counter()
         self._bytes_before = 0
         self._ticked_at = 0.0
+        self._rates: dict[str, float] = {}  # Hz, over the last second
+        self._byte_rate = 0.0  # B/s
 
     def setup(self) -> None:
         """Read the parameters, offer status and services."""
         self._config = read_parameters(self, RecorderConfig)
-        self._status = self.create_publisher(RecorderStatus, '~/status', QoSProfile(depth=1))
+        self._status = self.create_publisher(
+            RecorderStatus,
+            '~/status',
+            QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL),
+        )
         actions: dict[str, Callable[[Recording], str]] = {
             'start_episode': lambda recording: recording.begin('service'),
             'stop_episode': lambda recording: recording.end('service'),
@@ -73,12 +81,14 @@ class RecorderNode(ManagedNode):
                 'recorder_parameters': {name: _plain(config)},
             },
         )
-        self._recording = Recording(self, config, self._session)
+        self._recording = Recording(self, config, self._session, self._publish_status)
         self._recording.poll()
         if config.start_on == 'activate':
             self._recording.begin('activation')
         self._received_before.clear()
+        self._rates.clear()
         self._ticked_at = time.monotonic()
+        self._publish_status()
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers_running = [
             self.create_timer(config.discovery_period, self._recording.poll, clock=wall),
@@ -116,40 +126,44 @@ class RecorderNode(ManagedNode):
         return self.create_service(Trigger, f'~/{name}', answer)
 
     def _tick(self) -> None:
-        if self._recording is not None and self._session is not None:
-            self._recording.check()
-            self._status.publish(self._status_message(self._recording, self._session))
-
-    def _status_message(self, recording: Recording, session: Session) -> RecorderStatus:
+        recording = self._recording
+        if recording is None:
+            return
+        recording.check()
         now = time.monotonic()
         seconds = now - self._ticked_at
         self._ticked_at = now
+        for name, received in recording.received.items():
+            self._rates[name] = (received - self._received_before[name]) / seconds
+        self._received_before = recording.received.copy()
+        written = recording.episode.writer.bytes_written if recording.episode else 0
+        self._byte_rate = max(0, written - self._bytes_before) / seconds
+        self._bytes_before = written
+        self._publish_status()
+
+    def _publish_status(self) -> None:
+        recording, session = self._recording, self._session
+        if recording is None or session is None:
+            return
         names = sorted(recording.topics)
+        episode = recording.episode
         message = RecorderStatus(
+            recording=episode is not None,
             disk_free=session.free_bytes(),
             problem=recording.problem,
             topics=names,
-            rate=[(recording.received[n] - self._received_before[n]) / seconds for n in names],
-            received=[0] * len(names),
-            dropped=[0] * len(names),
+            rate=[self._rates.get(name, 0.0) for name in names],
+            received=[episode.writer.received[name] if episode else 0 for name in names],
+            dropped=[episode.writer.dropped[name] if episode else 0 for name in names],
         )
         message.header.stamp = self.get_clock().now().to_msg()
-        self._received_before = recording.received.copy()
-        episode = recording.episode
-        if episode is None:
-            self._bytes_before = 0
-            return message
-        writer = episode.writer
-        message.recording = True
-        message.episode = str(writer.path)
-        message.duration = now - episode.started_at
-        message.bytes_written = writer.bytes_written
-        message.byte_rate = max(0, writer.bytes_written - self._bytes_before) / seconds
-        message.queued = writer.queued
-        message.received = [writer.received[name] for name in names]
-        message.dropped = [writer.dropped[name] for name in names]
-        self._bytes_before = writer.bytes_written
-        return message
+        if episode is not None:
+            message.episode = str(episode.writer.path)
+            message.duration = time.monotonic() - episode.started_at
+            message.bytes_written = episode.writer.bytes_written
+            message.byte_rate = self._byte_rate
+            message.queued = episode.writer.queued
+        self._status.publish(message)
 
 
 def _plain(config: RecorderConfig) -> dict[str, object]:

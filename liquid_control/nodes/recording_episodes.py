@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import cast
 
@@ -19,6 +19,8 @@ from liquid_control.nodes.recording_config import RecorderConfig
 from liquid_control.nodes.recording_policy import PolicyFollower
 from liquid_control.nodes.recording_session import Session
 from liquid_control.nodes.recording_topics import RecordedTopic, TopicWatcher
+
+_MODE_TYPE = 'liquid_control/msg/ControlMode'
 
 
 @dataclasses.dataclass
@@ -40,6 +42,9 @@ class Episode:
 class Recording:
     """One session of recording.
 
+    Args:
+        on_change: Called when an episode has begun or ended.
+
     Attributes:
         episode: The one being recorded, None between episodes.
         received: Messages by topic, recorded or not.
@@ -49,20 +54,28 @@ class Recording:
         BagError: The session's directory cannot be written.
     """
 
-    def __init__(self, node: Node, config: RecorderConfig, session: Session) -> None:
+    def __init__(
+        self,
+        node: Node,
+        config: RecorderConfig,
+        session: Session,
+        on_change: Callable[[], None],
+    ) -> None:
         self.episode: Episode | None = None
         self.received: Counter[str] = Counter()
         self.problem = ''
         self._node = node
         self._config = config
         self._session = session
+        self._on_change = on_change
         self._snapshots: list[BackgroundWriter] = []
         self._ring = (
             RingBuffer(max_ns=config.snapshot_ns, max_bytes=config.snapshot_bytes)
             if config.snapshot_ns
             else None
         )
-        self._follower = PolicyFollower(node, config.mode_topic, self._engaged)
+        self._mode_topic = node.resolve_topic_name(config.mode_topic)
+        self._follower = PolicyFollower(node, self._mode_topic, self._engaged)
         self._watcher = TopicWatcher(
             node, config, on_topic=self._add_topic, on_message=self._receive
         )
@@ -96,6 +109,7 @@ class Recording:
         )
         self._start_clock(self._now_ns())
         self._node.get_logger().info(f'{writer.path.name} begins: {started_by}')
+        self._on_change()
         return str(writer.path)
 
     def end(self, ended_by: str) -> str:
@@ -132,6 +146,8 @@ class Recording:
         )
         if writer.error is not None:
             self._report(str(writer.error))
+        self._on_change()
+        if writer.error is not None:
             raise writer.error
         return text
 
@@ -141,6 +157,7 @@ class Recording:
         writer.discard()
         text = f'{writer.path} discarded'
         self._node.get_logger().info(text)
+        self._on_change()
         return text
 
     def snapshot(self) -> str:
@@ -162,7 +179,8 @@ class Recording:
         return f'{writer.path}: {len(messages)} messages'
 
     def check(self) -> None:
-        """End an episode whose disk is nearly full or fails; see to finished snapshots."""
+        """See to changed publishers, finished snapshots, a disk that is nearly full or fails."""
+        self._watcher.poll(thorough=True)
         for snapshot in [s for s in self._snapshots if not s.is_alive]:
             self._snapshots.remove(snapshot)
             if snapshot.error is not None:
@@ -189,8 +207,9 @@ class Recording:
     def _receive(self, topic: RecordedTopic, data: bytes, info: Mapping[str, int]) -> None:
         self.received[topic.name] += 1
         now_ns = self._now_ns()
-        if now_ns == 0:
-            return  # simulated time has not begun
+        if now_ns == 0:  # simulated time has not begun
+            self._understand(topic, data)
+            return
         log_ns = publish_ns = now_ns
         if not self._node.get_clock().ros_time_is_active:
             # The middleware's stamps are nearer to the truth than the time of this call.
@@ -202,6 +221,14 @@ class Recording:
         if self.episode is not None:
             self._start_clock(now_ns)
             self.episode.writer.put(message)
+        self._understand(topic, data)
+
+    def _understand(self, topic: RecordedTopic, data: bytes) -> None:
+        """Act on a message that is recorded already: an episode it begins has it as latched."""
+        if topic.transient_local:
+            topic.latched.append(data)
+        if topic.name == self._mode_topic and topic.definition.msgtype == _MODE_TYPE:
+            self._follower.receive(data)
 
     def _add_topic(self, topic: RecordedTopic) -> None:
         if self.episode is not None:

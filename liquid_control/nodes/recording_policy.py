@@ -9,14 +9,14 @@ from rcl_interfaces.srv import GetParameters, ListParameters
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from rclpy.task import Future
 
 from liquid_control.msg import ControlMode
 
 
 class PolicyFollower:
-    """Listens to the policy node's mode topic.
+    """Understands what the policy node says on its mode topic.
 
     Args:
         on_engaged: Called with True when somebody takes control, with False on disengaging. A safe
@@ -38,24 +38,16 @@ class PolicyFollower:
         self._mode = ControlMode.DISENGAGED
         self._asked = False
         self._clients: tuple[Client, Client] | None = None
-        self._subscription = node.create_subscription(
-            ControlMode,
-            mode_topic,
-            self._receive,
-            QoSProfile(
-                depth=10,
-                reliability=QoSReliabilityPolicy.RELIABLE,
-                durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
-            ),
-        )
 
     def close(self) -> None:
-        """Stop listening."""
-        self._node.destroy_subscription(self._subscription)
+        """Stop asking."""
         for client in self._clients or ():
             self._node.destroy_client(client)
+        self._clients = None
 
-    def _receive(self, message: ControlMode) -> None:
+    def receive(self, data: bytes) -> None:
+        """Take a serialised ControlMode, after it was recorded in the episode that it may end."""
+        message = deserialize_message(data, ControlMode)
         policy = {'name': message.policy, 'hash': message.policy_hash}
         if policy != self.policy:
             self.policy = policy

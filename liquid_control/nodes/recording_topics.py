@@ -30,8 +30,11 @@ from liquid_control.bags.definitions import Definition, definition
 from liquid_control.bags.errors import DefinitionError
 from liquid_control.nodes.recording_config import RecorderConfig
 
-# Messages that may wait while the process is not scheduled: a quarter of a second of a 400 Hz IMU.
-_DEPTH = 100
+# Messages that may wait in the middleware while this process is not scheduled: one second of a
+# 1 kHz IMU, and of messages so large that a thousand would not fit into memory, two of a camera.
+_DEPTH = 1000
+_LARGE_DEPTH = 60
+_LARGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/PointCloud2'}
 _NS = 1_000_000_000
 
 
@@ -79,14 +82,19 @@ class TopicWatcher:
         self._names.add(node.resolve_topic_name(config.mode_topic))
         self._refused: set[tuple[str, str]] = set()
 
-    def poll(self) -> None:
-        """Look at the graph: subscribe to what is new, adapt to publishers that have changed."""
+    def poll(self, *, thorough: bool = False) -> None:
+        """Look at the graph: subscribe to what is new, adapt to publishers that have changed.
+
+        Args:
+            thorough: Look also at topics with as many publishers as before; one may have been
+                replaced by another that offers less. Costs ten times as much.
+        """
         for name, msgtypes in self._node.get_topic_names_and_types():
             if not self._wants(name):
                 continue
             known = self.topics.get(name)
             publishers = self._node.count_publishers(name)
-            if publishers == (known.publishers if known else 0):
+            if publishers == (known.publishers if known else 0) and not (known and thorough):
                 continue
             if known is not None:
                 known.publishers = publishers
@@ -155,8 +163,6 @@ class TopicWatcher:
 
         def receive(data: bytes, info: Mapping[str, int]) -> None:
             self._on_message(topic, data, info)
-            if topic.transient_local:
-                topic.latched.append(data)
 
         topic.subscription = self._node.create_subscription(
             message_class,
@@ -164,7 +170,7 @@ class TopicWatcher:
             receive,
             QoSProfile(
                 history=QoSHistoryPolicy.KEEP_LAST,
-                depth=_DEPTH,
+                depth=_LARGE_DEPTH if topic.definition.msgtype in _LARGE_TYPES else _DEPTH,
                 reliability=QoSReliabilityPolicy.RELIABLE
                 if topic.reliable
                 else QoSReliabilityPolicy.BEST_EFFORT,
