@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 
 Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
+Bundle = Annotated[str, typer.Argument(help='Policy bundle: a directory, or a shipped name.')]
 Topic = Annotated[str | None, typer.Option(help='Where the type does not tell.')]
 
 
@@ -144,7 +145,7 @@ def replay(
 
 @app.command()
 def inspect(
-    policy: Annotated[str, typer.Argument(help='Policy bundle: a directory, or a shipped name.')],
+    policy: Bundle,
 ) -> None:
     """Print a policy bundle's contract, provenance and metrics."""
     from liquid_control.evaluate.inspect_bundle import print_bundle
@@ -196,6 +197,35 @@ def train(
         warm_start=start,
         resume=resume,
     )
+
+
+@app.command()
+def sign(
+    policy: Bundle,
+    key: Annotated[Path, typer.Option(help='Private key, PEM.')],
+    new_key: Annotated[bool, typer.Option('--new-key', help='Create the key first.')] = False,
+) -> None:
+    """Sign a policy bundle, so that robots with `trusted_keys` accept it."""
+    from liquid_control.runtime.bundle import find_bundle, shipped_models, sign_bundle
+    from liquid_control.runtime.signing import create_key
+
+    console, path = Console(soft_wrap=True), find_bundle(policy, shipped_models())
+    if new_key:
+        public = create_key(key)
+        console.print(f'new key: keep {key} secret, give {public} to the robots (trusted_keys)')
+    console.print(f'signed: {sign_bundle(path, key)}')
+
+
+@app.command()
+def verify(
+    policy: Bundle,
+    key: Annotated[list[Path], typer.Option(help='Public key, PEM; one of several is enough.')],
+) -> None:
+    """Check a policy bundle's signature and everything else that a robot checks of it."""
+    from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+
+    bundle = load_bundle(find_bundle(policy, shipped_models()), trusted_keys=key)
+    Console(soft_wrap=True).print(f'{bundle.path}: signed and sound, digest {bundle.digest}')
 
 
 def _policy(name: str) -> Any:

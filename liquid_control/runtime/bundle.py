@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from liquid_control.runtime import signing
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import BundleError
+from liquid_control.runtime.onnx_file import check_self_contained
 
 CONTRACT_FILE = 'policy.yaml'
+SIGNATURE_FILE = 'policy.sig'
 ENCODER_FILE = 'encoder.onnx'
 CORE_FILE = 'core.onnx'
 
@@ -29,11 +36,18 @@ class Bundle:
     """sha256 of policy.yaml, which holds the hash of every graph: it stands for the whole."""
 
 
-def load_bundle(path: str | Path) -> Bundle:
+def load_bundle(path: str | Path, *, trusted_keys: Sequence[str | Path] = ()) -> Bundle:
     """Read and check the bundle in a directory.
+
+    In this order: the signature of policy.yaml, policy.yaml itself, the hash of each graph, that
+    each graph keeps to itself.
+
+    Args:
+        trusted_keys: files of public keys; where there are any, one of them must have signed.
 
     Raises:
         BundleError: missing or damaged, with what was expected, what was found and what to do.
+        ConfigError: a trusted key cannot be read.
     """
     path = Path(path)
     if not path.is_dir():
@@ -42,6 +56,11 @@ def load_bundle(path: str | Path) -> Bundle:
             f'{CORE_FILE}; train one with `liquid-control train`, or name another'
         )
     text = _read(path, CONTRACT_FILE, MAX_CONTRACT_BYTES)
+    if trusted_keys:
+        signature = None
+        if (path / SIGNATURE_FILE).exists():
+            signature = _read(path, SIGNATURE_FILE, signing.SIGNATURE_BYTES)
+        signing.verify(text, signature, trusted_keys, where=str(path))
     try:
         contract = Contract.parse(text.decode())
     except (UnicodeDecodeError, BundleError) as error:
@@ -61,23 +80,35 @@ def load_bundle(path: str | Path) -> Bundle:
     )
 
 
+def sign_bundle(path: Path, key_file: Path) -> Path:
+    """Sign a bundle that passes every check; returns the file of the signature.
+
+    Raises:
+        BundleError: the bundle is missing or damaged.
+        ConfigError: the key cannot be used.
+    """
+    load_bundle(path)
+    file = path / SIGNATURE_FILE
+    file.write_bytes(signing.sign(_read(path, CONTRACT_FILE, MAX_CONTRACT_BYTES), key_file))
+    return file
+
+
 def find_bundle(name: str, *folders: Path) -> Path:
     """The directory of a bundle given by path, or by name in one of the folders.
 
     Raises:
         BundleError: nowhere found; the message lists the names that exist.
     """
-    if Path(name, CONTRACT_FILE).is_file():
-        return Path(name)
-    for folder in folders:
-        if (folder / name / CONTRACT_FILE).is_file():
-            return folder / name
+    for place in (Path(name), *(folder / name for folder in folders)):
+        with contextlib.suppress(OSError):  # a name too long for a file
+            if (place / CONTRACT_FILE).is_file():
+                return place
     known = sorted(
         file.parent.name for folder in folders for file in folder.glob(f'*/{CONTRACT_FILE}')
     )
     raise BundleError(
-        f'no policy bundle {name!r}: it is neither a directory with {CONTRACT_FILE} nor one of '
-        f'{", ".join(dict.fromkeys(known)) or "the shipped bundles (none installed)"}'
+        f'no policy bundle {name[:200]!r}: it is neither a directory with {CONTRACT_FILE} nor one '
+        f'of {", ".join(dict.fromkeys(known)) or "the shipped bundles (none installed)"}'
     )
 
 
@@ -94,15 +125,35 @@ def _read_graph(path: Path, name: str, expected: str) -> bytes:
             f'{path / name}: sha256 must be {expected[:12]}…, found {found[:12]}…; the file was '
             'changed or cut short: copy or export the bundle again'
         )
+    check_self_contained(data, where=str(path / name))
     return data
 
 
 def _read(path: Path, name: str, limit: int) -> bytes:
+    """At most `limit` bytes of an ordinary file that lies in the bundle's directory.
+
+    Where an installation made links instead of copies, the bundle is where its contract is.
+    """
     file = path / name
-    if not file.is_file():
-        raise BundleError(f'{path}: {name} is missing; copy or export the bundle again')
-    if not file.resolve().is_relative_to(path.resolve()):
+    try:
+        home, target = (path / CONTRACT_FILE).resolve().parent, file.resolve()
+    except (OSError, RuntimeError) as error:  # a link that leads to itself
+        raise BundleError(f'{file} cannot be read: {error}') from error
+    if target.parent != home:
         raise BundleError(f'{file} leads out of the bundle; a bundle holds its own files')
-    if file.stat().st_size > limit:
-        raise BundleError(f'{file}: {file.stat().st_size} bytes, at most {limit} are accepted')
-    return file.read_bytes()
+    try:
+        # Non-blocking: a named pipe must not stop the robot from starting.
+        handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise BundleError(f'{path}: {name} is missing; copy or export the bundle again') from error
+    except OSError as error:
+        raise BundleError(f'{file} cannot be read: {error.strerror}') from error
+    with os.fdopen(handle, 'rb') as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise BundleError(f'{file} is not an ordinary file')
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        size = max(status.st_size, len(data))
+        raise BundleError(f'{file}: {size} bytes, at most {limit} are accepted')
+    return data

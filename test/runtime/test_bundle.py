@@ -18,7 +18,7 @@ DAMAGE = {
     'field': 'unknown field controlrate',
     'yaml': 'YAML',
     'no core': 'core.onnx is missing',
-    'not onnx': 'cannot be loaded',
+    'not onnx': 'not accepted as an ONNX model',
     'signature': 'disagree with policy.yaml',
 }
 
