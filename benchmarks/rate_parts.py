@@ -1,0 +1,221 @@
+"""The processes of benchmarks/rate.py: camera and IMU, a bare loop, what a user would write, busy work.
+
+Run by rate.py as `python rate_parts.py ROLE OPTIONS`; measurements are printed as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import struct
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """p50, p99 and max in ms."""
+    if not seconds:
+        return {'p50': float('nan'), 'p99': float('nan'), 'max': float('nan')}
+    array = 1e3 * np.asarray(seconds)
+    p50, p99 = np.percentile(array, (50, 99))
+    return {'p50': float(p50), 'p99': float(p99), 'max': float(array.max())}
+
+
+def source(options: argparse.Namespace) -> None:
+    """A raw camera at 30 Hz and a 400 Hz IMU; messages are made once, only their stamps change."""
+    import rclpy
+    from rclpy.qos import qos_profile_sensor_data
+    from rclpy.serialization import serialize_message
+    from sensor_msgs.msg import Image, Imu
+
+    rclpy.init()
+    node = rclpy.create_node('source')
+    camera = node.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
+    imu = node.create_publisher(Imu, 'imu/data', qos_profile_sensor_data)
+    picture = np.random.default_rng(0).integers(
+        0, 256, (options.height, options.width, 3), dtype=np.uint8
+    )
+    image = Image(height=options.height, width=options.width, encoding='rgb8')
+    image.step = 3 * options.width
+    image.data = picture.tobytes()
+    image_bytes = bytearray(serialize_message(image))
+    sample = Imu()
+    sample.linear_acceleration.z = 9.81
+    imu_bytes = bytearray(serialize_message(sample))
+
+    def send(publisher: Any, message: bytearray) -> None:
+        struct.pack_into('<iI', message, 4, *divmod(time.time_ns(), 10**9))
+        publisher.publish(bytes(message))
+
+    count, start = 0, time.monotonic()
+    while True:
+        send(imu, imu_bytes)
+        if count * 30 // 400 != (count - 1) * 30 // 400:
+            send(camera, image_bytes)
+        count += 1
+        time.sleep(max(0.0, start + count / 400 - time.monotonic()))
+
+
+def bare(options: argparse.Namespace) -> None:
+    """The floor: a loop that sleeps until absolute deadlines and does nothing."""
+    from liquid_control.runtime.rate import FixedRate, SteadyClock
+
+    rate, never = FixedRate(round(1e9 / options.rate), SteadyClock()), threading.Event()
+    lateness, missed = [], 0
+    end = time.monotonic() + options.seconds
+    while time.monotonic() < end:
+        cycle = rate.wait(never)
+        assert cycle is not None
+        lateness.append(cycle.lateness_ns / 1e9)
+        missed += cycle.skipped
+    ticks = len(lateness)
+    cpu = time.process_time()
+    print(
+        json.dumps(
+            {'lateness': percentiles(lateness[5:]), 'missed': missed, 'ticks': ticks, 'cpu': cpu}
+        )
+    )
+
+
+def receiver(options: argparse.Namespace) -> None:
+    """What cannot be avoided: a raw subscription of the camera, nothing done with it."""
+    import rclpy
+    from rclpy.qos import qos_profile_sensor_data
+    from sensor_msgs.msg import Image
+
+    rclpy.init()
+    node = rclpy.create_node('receiver')
+    delays: list[float] = []
+
+    def on_image(message: bytes) -> None:
+        sec, nanosec = struct.unpack_from('<iI', message, 4)
+        delays.append((time.time_ns() - sec * 10**9 - nanosec) / 1e9)
+
+    node.create_subscription(Image, 'image_raw', on_image, qos_profile_sensor_data, raw=True)
+    end = time.monotonic() + options.seconds
+    while time.monotonic() < end:
+        rclpy.spin_once(node, timeout_sec=0.1)
+    print(json.dumps({'delivery': percentiles(delays[5:]), 'frames': len(delays)}))
+
+
+def peer(options: argparse.Namespace) -> None:
+    """What a user would write: one node, typed callbacks, a timer that steps an ncps model."""
+    import cv2
+    import rclpy
+    import torch
+    from geometry_msgs.msg import TwistStamped
+    from ncps.torch import LTC, CfC
+    from ncps.wirings import AutoNCP
+    from rclpy.node import Node
+    from rclpy.qos import qos_profile_sensor_data
+    from sensor_msgs.msg import Image, Imu
+
+    torch.set_num_threads(1)
+
+    class PeerNode(Node):
+        def __init__(self) -> None:
+            super().__init__('peer')
+            channels = (3, 16, 24, 32, 48)
+            layers: list[torch.nn.Module] = []
+            for before, after in zip(channels, channels[1:], strict=False):
+                layers += [torch.nn.Conv2d(before, after, 3, 2, 1), torch.nn.ReLU()]
+            head = [torch.nn.Flatten(), torch.nn.Linear(48 * 3 * 6, 32)]
+            self.encoder = torch.nn.Sequential(*layers, *head)
+            kind = LTC if options.cell == 'ltc' else CfC
+            self.core = kind(38, AutoNCP(options.neurons, 2))
+            self.features, self.imu, self.state = torch.zeros(1, 32), torch.zeros(1, 6), None
+            self.image_stamp, self.acted_on, self.ticks = 0, 0, 0
+            self.lateness: list[float] = []
+            self.sense_to_act: list[float] = []
+            self.publisher = self.create_publisher(TwistStamped, 'cmd_vel', 1)
+            self.create_subscription(Image, 'image_raw', self.on_image, qos_profile_sensor_data)
+            self.create_subscription(Imu, 'imu/data', self.on_imu, qos_profile_sensor_data)
+            self.start = time.monotonic()
+            self.create_timer(1 / options.rate, self.on_timer)
+
+        def on_image(self, message: Image) -> None:
+            rgb = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+            small = cv2.resize(rgb[message.height // 3 :], (96, 48), interpolation=cv2.INTER_AREA)
+            with torch.no_grad():
+                pixels = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
+                self.features = self.encoder(pixels)
+            stamp = message.header.stamp
+            self.image_stamp = stamp.sec * 10**9 + stamp.nanosec
+
+        def on_imu(self, message: Imu) -> None:
+            a, g = message.linear_acceleration, message.angular_velocity
+            self.imu = torch.tensor([[a.x, a.y, a.z, g.x, g.y, g.z]])
+
+        def on_timer(self) -> None:
+            self.ticks += 1
+            period = 1 / options.rate
+            passed = time.monotonic() - self.start
+            # A timer keeps its phase; what is late is how far into its period it comes.
+            self.lateness.append(passed % period)
+            with torch.no_grad():
+                inputs = torch.cat([self.features, self.imu], 1)[:, None]
+                command, self.state = self.core(inputs, self.state)
+            message = TwistStamped()
+            message.header.stamp = self.get_clock().now().to_msg()
+            message.twist.linear.x = float(command[0, 0, 0])
+            message.twist.angular.z = float(command[0, 0, 1])
+            self.publisher.publish(message)
+            if self.image_stamp != self.acted_on:
+                self.acted_on = self.image_stamp
+                self.sense_to_act.append((time.time_ns() - self.image_stamp) / 1e9)
+
+    rclpy.init()
+    node = PeerNode()
+    settle = time.monotonic() + 2
+    while time.monotonic() < settle:
+        rclpy.spin_once(node, timeout_sec=0.1)
+    node.lateness.clear()
+    node.sense_to_act.clear()
+    ticks, cpu, began = node.ticks, time.process_time(), time.monotonic()
+    while time.monotonic() < began + options.seconds:
+        rclpy.spin_once(node, timeout_sec=0.1)
+    ticks, cpu = node.ticks - ticks, time.process_time() - cpu
+    due = round((time.monotonic() - began) * options.rate)
+    print(
+        json.dumps(
+            {
+                'lateness': percentiles(node.lateness),
+                'missed': max(due - ticks, 0),
+                'ticks': ticks,
+                'cpu': cpu,
+                'sense_to_act': percentiles(node.sense_to_act),
+            }
+        )
+    )
+
+
+def busy(options: argparse.Namespace) -> None:
+    """A process that wants a whole core."""
+    value = 1.0
+    while True:
+        value = value * 1.0000001 % 7.0
+
+
+def main() -> None:
+    """Run one role until its time is over or it is interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    roles = {role.__name__: role for role in (source, bare, receiver, peer, busy)}
+    parser.add_argument('role', choices=roles)
+    parser.add_argument('--rate', type=float, default=100.0)
+    parser.add_argument('--seconds', type=float, default=5.0)
+    parser.add_argument('--width', type=int, default=640)
+    parser.add_argument('--height', type=int, default=480)
+    parser.add_argument('--cell', default='cfc')
+    parser.add_argument('--neurons', type=int, default=32)
+    options = parser.parse_args()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: exit(0))
+    roles[options.role](options)
+
+
+if __name__ == '__main__':
+    main()
