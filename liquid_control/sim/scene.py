@@ -68,13 +68,15 @@ _CAR = f"""
 
 
 def build_model(track: Track, look: Look, seed: int) -> mujoco.MjModel:
-    """Compile the world. Scenery is drawn from the seed; everything else is given."""
-    model = mujoco.MjModel.from_xml_string(_describe(track, look, seed))
-    texture = model.texture('ground')
-    start = model.tex_adr[texture.id]
+    """Compile the world, its ground still unpainted. Scenery is drawn from the seed."""
+    return mujoco.MjModel.from_xml_string(_describe(track, look, seed))
+
+
+def paint(model: mujoco.MjModel, track: Track, look: Look, seed: int) -> None:
+    """Paint the ground of a model, for cameras to see; must come before the renderer is made."""
+    start = model.tex_adr[model.texture('ground').id]
     pixels = ground.paint_ground(track, look, seed).ravel()
     model.tex_data[start : start + pixels.size] = pixels
-    return model
 
 
 def _describe(track: Track, look: Look, seed: int) -> str:

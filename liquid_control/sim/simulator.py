@@ -15,7 +15,7 @@ from liquid_control.sim.camera import Camera
 from liquid_control.sim.car import Car, Command, Motion
 from liquid_control.sim.judge import Judge, Status
 from liquid_control.sim.look import Look, draw_look
-from liquid_control.sim.scene import PHYSICS_STEP_NS, build_model
+from liquid_control.sim.scene import PHYSICS_STEP_NS, build_model, paint
 from liquid_control.sim.sensors import (
     CameraFrame,
     ImageSensor,
@@ -65,7 +65,10 @@ class Simulator:
         self.track = generate_track(seed)
         self.look = draw_look(seed) if randomise else Look()
         self._car = Car(build_model(self.track, self.look, seed))
-        self._camera = Camera(self._car.model, image_width, image_height) if camera else None
+        self._camera: Camera | None = None
+        if camera:
+            paint(self._car.model, self.track, self.look, seed)
+            self._camera = Camera(self._car.model, image_width, image_height)
         self._camera_due = Schedule(camera_rate)
         self._imu_due = Schedule(imu_rate)
         self._odometry_due = Schedule(odometry_rate)
