@@ -1,9 +1,9 @@
 """Fixed rate under load: our node, what a user would write otherwise, and a bare loop, in one run.
 
 For every rate, camera and load the three take turns, with the same camera and IMU publishing all
-the while: lateness of the ticks, missed cycles, CPU time, camera stamp to command. Each is given as
-a ratio to the floor (the bare loop) and to the peer (an rclpy timer that steps an ncps model in the
-node that also subscribes).
+the while: lateness of the ticks, missed cycles, CPU time, camera stamp to command. Each is given
+as a ratio to the floor (the bare loop) and to the peer (an rclpy timer that steps an ncps model in
+the node that also subscribes).
 
     python benchmarks/rate.py --quick
     python benchmarks/rate.py --rates 20 50 100 200 --cameras 640x480 1280x720
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -162,7 +163,7 @@ def ours(rate: float, seconds: float, bundle: Path) -> dict[str, Any]:
 
 def first_of_each_frame(states: list[Any]) -> list[Any]:
     """The ticks whose frame is new: the first commands that a frame has caused."""
-    pairs = zip(states, states[1:], strict=False)
+    pairs = itertools.pairwise(states)
     return [after for before, after in pairs if after.image_stamp != before.image_stamp]
 
 

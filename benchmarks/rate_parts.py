@@ -1,11 +1,12 @@
-"""The processes of benchmarks/rate.py: camera and IMU, a bare loop, what a user would write, busy work.
+"""The processes of benchmarks/rate.py: sensors, a bare loop, what a user would write, busy work.
 
-Run by rate.py as `python rate_parts.py ROLE OPTIONS`; measurements are printed as one line of JSON.
+Run by rate.py as `python rate_parts.py ROLE OPTIONS`; a measurement is printed as a line of JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import signal
 import struct
@@ -121,7 +122,7 @@ def peer(options: argparse.Namespace) -> None:
             super().__init__('peer')
             channels = (3, 16, 24, 32, 48)
             layers: list[torch.nn.Module] = []
-            for before, after in zip(channels, channels[1:], strict=False):
+            for before, after in itertools.pairwise(channels):
                 layers += [torch.nn.Conv2d(before, after, 3, 2, 1), torch.nn.ReLU()]
             head = [torch.nn.Flatten(), torch.nn.Linear(48 * 3 * 6, 32)]
             self.encoder = torch.nn.Sequential(*layers, *head)
