@@ -69,10 +69,8 @@ def read_parameters(node: Node, cls: type[T]) -> T:
         hint = hints[field.name]
         try:
             if not node.has_parameter(name):
-                # An empty list does not tell rclpy its type.
-                default = _to_ros(field.default) if field.default != () else _TYPES[hint]
-                node.declare_parameter(name, default, _descriptor(field, hint))
-            value = node.get_parameter_or(name).value
+                _declare(node, name, field, hint)
+            value = node.get_parameter(name).value
         except InvalidParameterTypeException as error:
             raise ConfigError(
                 f'parameter {name} must be of type {_TYPES[hint].name.lower()}: {error}'
@@ -87,8 +85,19 @@ def read_parameters(node: Node, cls: type[T]) -> T:
             raise ConfigError(
                 f'parameter {name} must be one of {", ".join(choices)}, found {value!r}'
             )
-        values[field.name] = tuple(value or ()) if isinstance(field.default, tuple) else value
+        values[field.name] = tuple(value) if isinstance(field.default, tuple) else value
     return cls(**values)
+
+
+def _declare(node: Node, name: str, field: dataclasses.Field[Any], hint: Any) -> None:
+    if field.default != ():
+        node.declare_parameter(name, _to_ros(field.default), _descriptor(field, hint))
+        return
+    # An empty list does not tell rclpy its type. Left unset, it would hide all other parameters
+    # from whoever asks for them together.
+    declared = node.declare_parameter(name, _TYPES[hint], _descriptor(field, hint))
+    if declared.value is None:
+        node.set_parameters([Parameter(name, _TYPES[hint], [])])
 
 
 def _to_ros(default: Any) -> Any:

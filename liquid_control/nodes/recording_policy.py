@@ -86,10 +86,13 @@ class PolicyFollower:
         values.add_done_callback(lambda answer: self._receive_values(names, answer))
 
     def _receive_values(self, names: list[str], future: Future) -> None:
-        if not future.cancelled():
+        if future.cancelled():
+            return
+        values = future.result().values
+        if len(values) == len(names):  # rclpy answers with nothing where one of them is not set
             self.parameters = {
                 name: _plain(parameter_value_to_python(value))
-                for name, value in zip(names, future.result().values, strict=True)
+                for name, value in zip(names, values, strict=True)
             }
 
 
