@@ -1,0 +1,153 @@
+"""The simulator node's own process, watched and driven over DDS."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TwistStamped
+from nav_msgs.msg import Odometry
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from ros import Peer, Process, running
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image, Imu
+
+SECOND = 1_000_000_000
+
+
+class Watcher:
+    """Listens to all that the node says, and gives commands."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.clock = peer.listen(Clock, '/clock', QoSProfile(depth=400))
+        self.images = peer.listen(Image, '/camera/image_raw', qos_profile_sensor_data)
+        self.imu = peer.listen(Imu, '/imu/data', qos_profile_sensor_data)
+        self.odometry = peer.listen(Odometry, '/odom', qos_profile_sensor_data)
+        self.status = peer.listen(DiagnosticArray, '/simulator_node/status')
+        self._commands = peer.node.create_publisher(TwistStamped, 'cmd_vel', QoSProfile(depth=1))
+
+    def command(self, speed: float, yaw_rate: float) -> None:
+        message = TwistStamped()
+        message.twist.linear.x, message.twist.angular.z = speed, yaw_rate
+        self._commands.publish(message)
+
+    @property
+    def now_ns(self) -> int:
+        return nanoseconds(self.clock[-1].clock) if self.clock else 0
+
+    @property
+    def speed(self) -> float:
+        return float(self.odometry[-1].twist.twist.linear.x) if self.odometry else 0.0
+
+    def drive(self, speed: float, yaw_rate: float, seconds: float) -> None:
+        """Command at 20 Hz of simulated time."""
+        end = self.now_ns + round(seconds * SECOND)
+        due = self.now_ns
+        while self.now_ns < end:
+            if self.now_ns >= due:
+                self.command(speed, yaw_rate)
+                due += SECOND // 20
+            self.peer.spin()
+
+
+def nanoseconds(stamp: object) -> int:
+    return stamp.sec * SECOND + stamp.nanosec  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Process]:
+    with running('simulator_node', tmp_path / 'node.log', seed=4, randomise=False) as process:
+        yield process
+
+
+def test_car_publishes_drives_and_stops_when_commands_end(peer: Peer, node: Process) -> None:
+    watcher = Watcher(peer)
+    peer.wait(lambda: watcher.images and watcher.odometry and watcher.imu, 'sensors', process=node)
+    assert watcher.speed == pytest.approx(0.0, abs=0.02)
+    start = watcher.odometry[-1].pose.pose.position
+    peer.wait(lambda: peer.node.count_subscribers('cmd_vel'), 'the car to listen', process=node)
+
+    watcher.drive(1.0, 0.5, 1.5)
+
+    assert watcher.speed == pytest.approx(1.0, abs=0.1)
+    yaw_rates = [message.angular_velocity.z for message in watcher.imu[-40:]]
+    assert np.mean(yaw_rates) == pytest.approx(0.5, abs=0.1)
+    position = watcher.odometry[-1].pose.pose.position
+    assert np.hypot(position.x - start.x, position.y - start.y) > 0.7
+
+    silent_since = watcher.now_ns
+    peer.wait(lambda: abs(watcher.speed) < 0.02, 'the car to stop', process=node)
+    stopped = nanoseconds(watcher.odometry[-1].header.stamp) - silent_since
+    assert 0.4 * SECOND < stopped < 1.5 * SECOND
+
+    values = {entry.key: entry.value for entry in watcher.status[-1].status[0].values}
+    assert values['lap'] == '1'
+    assert values['on_road'] in ('true', 'false')
+    assert float(values['speed']) == pytest.approx(0.0, abs=1.0)
+    assert float(values['real_time_factor']) > 0.0
+    assert node.interrupt(signal.SIGINT) == 0, node.output
+    assert 'Traceback' not in node.output
+
+
+def test_messages_carry_simulated_time_units_and_frames(peer: Peer, node: Process) -> None:
+    watcher = Watcher(peer)
+    peer.wait(lambda: len(watcher.images) >= 5, 'five pictures', process=node)
+    peer.wait(lambda: len(watcher.clock) >= 100, 'half a second of clock', process=node)
+
+    image = watcher.images[-1]
+    assert (image.width, image.height, image.step, image.encoding) == (160, 120, 480, 'rgb8')
+    assert np.frombuffer(image.data, np.uint8).reshape(120, 160, 3).std() > 10
+    assert image.header.frame_id == 'camera_optical_frame'
+    imu = watcher.imu[-1]
+    assert imu.linear_acceleration.z == pytest.approx(9.81, abs=0.3)
+    assert imu.orientation_covariance[0] == -1.0
+    assert imu.angular_velocity_covariance[0] > 0.0
+    odometry = watcher.odometry[-1]
+    assert (odometry.header.frame_id, odometry.child_frame_id) == ('odom', 'base_link')
+
+    clock = [nanoseconds(message.clock) for message in watcher.clock]
+    steps = np.diff(clock)  # of one period each, or of several where a message was missed
+    assert (steps > 0).all()
+    assert (steps % (SECOND // 200) == 0).all()
+    assert nanoseconds(imu.header.stamp) % (SECOND // 200) == 0
+    assert nanoseconds(image.header.stamp) <= clock[-1] + SECOND // 200
+
+
+def test_a_command_that_is_not_finite_is_refused(peer: Peer, node: Process) -> None:
+    watcher = Watcher(peer)
+    peer.wait(lambda: watcher.clock, 'clock', process=node)
+    peer.wait(lambda: peer.node.count_subscribers('cmd_vel'), 'the car to listen', process=node)
+
+    def refused() -> bool:
+        watcher.command(float('nan'), 0.0)
+        return 'not finite' in node.output
+
+    peer.wait(refused, 'the refusal', process=node)
+    assert watcher.speed == pytest.approx(0.0, abs=0.02)
+
+
+def test_sigterm_ends_the_node_cleanly(peer: Peer, node: Process) -> None:
+    watcher = Watcher(peer)
+    peer.wait(lambda: watcher.clock, 'clock', process=node)
+    assert node.interrupt(signal.SIGTERM) == 0, node.output
+    assert 'Traceback' not in node.output
+
+
+def test_a_parameter_out_of_range_is_refused_with_its_name(tmp_path: Path) -> None:
+    log = tmp_path / 'node.log'
+    with running('simulator_node', log, camera_rate=100000.0) as process:
+        assert process.popen.wait(30) == 1
+        assert 'camera_rate' in process.output
+        assert 'Traceback' not in process.output
