@@ -25,6 +25,8 @@ OPSET = 17
 FEATURES = 8
 POOLED = (6, 4)  # width, height of the picture the encoder's weights see
 
+MAX_AGE = {'image': 0.3, 'imu': 0.1, 'speed': 0.2}  # s
+
 COMMANDS = {
     'steering_angle': CommandSpec('steering_angle', 'rad', -0.5, 0.5),
     'speed': CommandSpec('speed', 'm/s', 0.0, 2.0),
@@ -73,8 +75,8 @@ def make_bundle(
         opset=OPSET,
         hashes={},
         image=image_spec,
-        imu=SensorSpec(200.0, 0.1) if imu else None,
-        speed=SensorSpec(50.0, 0.2) if speed else None,
+        imu=SensorSpec(200.0, MAX_AGE['imu']) if imu else None,
+        speed=SensorSpec(50.0, MAX_AGE['speed']) if speed else None,
         provenance={'seed': seed},
     )
     graphs = {CORE_FILE: _core(contract, rng, gain, break_)}
@@ -96,7 +98,7 @@ def _image_spec() -> ImageSpec:
         source_height=120,
         crop=(0, 40, 160, 80),
         rate=30.0,
-        max_age=0.3,
+        max_age=MAX_AGE['image'],
         features=FEATURES,
     )
 

@@ -27,7 +27,7 @@ from liquid_control.evaluate.drive_record import AUTONOMOUS, read_drive, summary
 from liquid_control.evaluate.processes import Children, ProcessError, isolated_environment
 from liquid_control.evaluate.report import rows, write_report
 from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
-from liquid_control.runtime.errors import ConfigError
+from liquid_control.runtime.errors import ConfigError, LiquidControlError
 from liquid_control.sim.track import generate_track
 
 SIMULATOR, POLICY, RECORDER = 'simulator_node', 'policy_node', 'recorder_node'
@@ -90,7 +90,13 @@ def drive(options: DriveOptions, console: Console) -> str:
     environment = isolated_environment()
     with _terminated_as_interrupted(), Children(out / 'log', environment) as children:
         outcome = _run(options, children, parameters, environment, console)
-    return _report(options, outcome, out, console)
+    try:
+        _report(options, outcome, out, console)
+    except LiquidControlError as error:
+        if not outcome.reason:
+            raise
+        return f'{outcome.reason}; no report: {error}'
+    return outcome.reason
 
 
 def _parameters(options: DriveOptions, bundle: Path, recordings: Path) -> dict[str, Any]:
@@ -202,7 +208,7 @@ def _progress(options: DriveOptions, monitor: Any, lap: float) -> Text:
     )
 
 
-def _report(options: DriveOptions, outcome: Outcome, out: Path, console: Console) -> str:
+def _report(options: DriveOptions, outcome: Outcome, out: Path, console: Console) -> None:
     """Write summary, pictures and page from the recording; print the table."""
     episodes = sorted((out / 'recording').glob('episode_*'))
     if not episodes:
@@ -219,7 +225,6 @@ def _report(options: DriveOptions, outcome: Outcome, out: Path, console: Console
         table.add_row(name, value)
     console.print(table)
     console.print(f'report: {page}', soft_wrap=True, highlight=False)
-    return outcome.reason
 
 
 @contextmanager

@@ -1,0 +1,152 @@
+"""`liquid-control drive` on its real processes: it ends well, badly, or when told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bundles
+import psutil
+import pytest
+
+from liquid_control.bags.reader import BagReader
+from liquid_control.runtime.contract import CommandSpec
+
+NODES = ('policy_node', 'recorder_node', 'simulator_node')
+
+
+def start(policy: Path, out: Path, *, laps: int = 1) -> subprocess.Popen[str]:
+    environment = {k: v for k, v in os.environ.items() if k != 'ROS_DOMAIN_ID'}
+    return subprocess.Popen(
+        [
+            *(sys.executable, '-m', 'liquid_control.cli', 'drive', '--policy', str(policy)),
+            *('--seed', '101', '--laps', str(laps), '--out', str(out)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def wait_until(done: Callable[[], bool], process: subprocess.Popen[str], what: str) -> None:
+    deadline = time.monotonic() + 90
+    while not done():
+        assert process.poll() is None, f'ended before {what}: {process.communicate()}'
+        assert time.monotonic() < deadline, f'not within 90 s: {what}'
+        time.sleep(0.1)
+
+
+def wait_until_driving(process: subprocess.Popen[str], out: Path) -> None:
+    """Until the policy node is engaged and the recorder has put some of the drive on the disk."""
+
+    def is_engaged() -> bool:
+        log = out / 'log' / 'policy_node.log'
+        return log.exists() and 'AUTONOMOUS: engaged' in log.read_text()
+
+    def size() -> int:
+        return sum(file.stat().st_size for file in out.glob('recording/*/*.mcap'))
+
+    wait_until(is_engaged, process, 'the policy drives')
+    for _ in range(2):  # the first growth may be of what was received before
+        before = size()
+        wait_until(lambda before=before: size() > before, process, 'the recording grows')
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Policies that bear a busy machine; sensors that fail are the policy node's tests' matter."""
+    for sensor in bundles.MAX_AGE:
+        monkeypatch.setitem(bundles.MAX_AGE, sensor, 3.0)
+
+
+@pytest.fixture
+def crawler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A policy that hardly moves the car: it neither leaves the road nor finishes."""
+    monkeypatch.setitem(bundles.COMMANDS, 'speed', CommandSpec('speed', 'm/s', 0.0, 0.02))
+    return bundles.make_bundle(tmp_path / 'crawler')
+
+
+def test_car_that_leaves_the_road_is_a_failure_with_a_report(tmp_path: Path) -> None:
+    out = tmp_path / 'out'
+    with start(bundles.make_bundle(tmp_path / 'blunderer'), out) as process:
+        stdout, stderr = process.communicate(timeout=150)
+    assert process.returncode == 1, (stdout, stderr)
+    assert stderr.strip().splitlines()[-1].startswith('liquid-control: the car left the road')
+    summary = json.loads((out / 'summary.json').read_text())
+    expected = {
+        *('policy', 'seed', 'laps', 'off_track', 'rate_hz', 'ticks', 'missed', 'recording'),
+        *('lateness_ms', 'sense_to_act_ms', 'real_time_factor'),
+    }
+    assert expected <= set(summary)
+    assert (summary['policy'], summary['seed'], summary['laps']) == ('blunderer', 101, 0)
+    assert summary['off_track'] == 1
+    assert summary['ticks'] > 10
+    with BagReader(summary['recording']) as reader:
+        assert reader.is_finished
+        assert {'/camera/image_raw', '/imu/data', '/odom', '/cmd_vel'} <= set(reader.topics)
+        assert '/policy_node/state' in reader.topics
+    page = (out / 'report.html').read_text()
+    assert 'class="verdict failed"' in page
+    assert page.count('data:image/png;base64,') >= 5
+    assert 'http://' not in page
+    assert 'https://' not in page
+    assert (out / 'trajectory.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_interrupted_drive_leaves_a_whole_recording_and_no_process(
+    tmp_path: Path, crawler: Path
+) -> None:
+    out = tmp_path / 'out'
+    with start(crawler, out) as process:
+        wait_until_driving(process, out)
+        children = children_of(process)
+        assert len(children) == len(NODES)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.strip().splitlines()[-1] == 'liquid-control: interrupted'
+    assert not [child for child in children if child.is_running()]
+    with BagReader(next(out.glob('recording/episode_*'))) as reader:
+        assert reader.is_finished
+        modes = [message.value.mode for message in reader.messages(['/policy_node/mode'])]
+    assert 1 in modes  # AUTONOMOUS
+    assert modes[-1] == 0  # the car was brought to rest first
+
+
+def test_killed_recorder_ends_the_drive_and_what_it_wrote_is_reported(
+    tmp_path: Path, crawler: Path
+) -> None:
+    out = tmp_path / 'out'
+    with start(crawler, out) as process:
+        wait_until_driving(process, out)
+        children = children_of(process)
+        (recorder,) = [child for child in children if 'recorder_node' in ' '.join(child.cmdline())]
+        recorder.kill()
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert 'liquid-control: recorder_node ended with signal 9' in stderr.strip().splitlines()[-1]
+    assert not [child for child in children if child.is_running()]
+    summary = json.loads((out / 'summary.json').read_text())
+    assert summary['ticks'] > 10
+
+
+def test_policy_that_does_not_fit_the_car_is_refused_with_the_nodes_own_words(
+    tmp_path: Path,
+) -> None:
+    policy = bundles.make_bundle(tmp_path / 'donkey', commands=('steering', 'throttle'))
+    with start(policy, tmp_path / 'out') as process:
+        _, stderr = process.communicate(timeout=150)
+    assert process.returncode == 1
+    line = stderr.strip().splitlines()[-1]
+    assert 'policy_node could not be configured: robot simulated_car has no limits for' in line
