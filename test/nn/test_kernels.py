@@ -34,7 +34,7 @@ LAYERS = {
     'cfc without backbone': lambda f, n: CfC(f, n, backbone_layers=0),
     'cfc wired': lambda f, n: CfC(f, AutoNCP(n + 3, n)),
     'cfc wired strictly': lambda f, n: CfC(f, AutoNCP(n + 3, n), strict_wiring=True),
-    'cfc wired, no gate': lambda f, n: CfC(f, NCP(n, 3, n, 2, 2, 2, 2), mode='no_gate'),
+    'cfc wired, no gate': lambda f, n: CfC(f, NCP(n + 1, 3, n, 2, 2, 2, 2), mode='no_gate'),
 }
 Sequence = tuple[Tensor, Tensor, Tensor]
 
@@ -53,9 +53,12 @@ def draw(layer: nn.Module, seed: int, batch: int, steps: int) -> Sequence:
 def run(layer: nn.Module, sequence: Sequence) -> list[Tensor]:
     """Outputs, last state and all gradients of a weighted sum of both."""
     outputs, state = layer(*sequence)
-    weights = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype).view(outputs.shape)
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(outputs.shape, generator=generator, dtype=torch.float64)
     leaves = [t for t in (*sequence, *layer.parameters()) if t.requires_grad]
-    grads = torch.autograd.grad(((outputs * weights).sum() + state.square().sum()), leaves)
+    grads = torch.autograd.grad(
+        ((outputs * weights.to(outputs)).sum() + state.square().sum()), leaves
+    )
     return [outputs, state, *grads]
 
 
@@ -83,7 +86,13 @@ def test_numbers_and_gradients_are_those_of_plain_torch(kind, seed):
     assert_equal(run(layer, sequence), expected, 1e-10)
 
     single = tuple(t.detach().float().requires_grad_() for t in sequence)
-    assert_equal(run(layer.float(), single), expected, 1e-5)
+    found = run(layer.float(), single)
+    with plain_torch():
+        rounded = run(layer, single)
+    for ours, theirs, exact in zip(found, rounded, expected, strict=True):
+        # Sums that cancel cannot be that exact in single precision; then no worse than torch.
+        allowed = 1e-5 * exact.abs().max() + 4 * (theirs - exact).abs().max()
+        assert (ours - exact).abs().max() <= allowed
 
 
 @needs_compiler
@@ -148,7 +157,7 @@ def test_views_and_single_sequences_are_taken_as_they_are(kind):
     state = torch.randn(layer.state_size, 5, dtype=torch.float64).T
     elapsed = torch.rand(3, 5, dtype=torch.float64).T
     expected, after = layer(x.contiguous(), state.contiguous(), elapsed.contiguous())
-    assert_equal(list(layer(x, state, elapsed)), [expected, after], 0.0)
+    assert_equal(list(layer(x, state, elapsed)), [expected, after], 1e-14)
     alone = layer(x[1], state[1], elapsed[1])
     assert_equal(list(alone), [expected[1], after[1]], 1e-14)
 
@@ -263,7 +272,7 @@ def test_less_is_kept_for_the_backward_pass_than_in_the_reference(cell, neurons,
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            outputs, _ = layer(torch.randn(32, 32, inputs))
+            outputs, _ = layer(torch.randn(32, 16, inputs))
         assert outputs.requires_grad
         return sum(sizes.values())
 

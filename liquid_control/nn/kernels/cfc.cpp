@@ -12,7 +12,8 @@ namespace {
 
 template <class T>
 struct Cfc {
-  int64_t batch, steps, units, width, hidden, no_gate, threads;  // width: units in whole vectors
+  int64_t batch, steps, units, hidden, no_gate, threads;
+  int64_t width, head_width;             // of rows of whole vectors: units, and four times units
   int64_t row_step, row_batch;           // row of (step, episode) = step * row_step + episode * row_batch
   double scale, slope;                   // the backbone's activation is scale * tanh(slope * z)
   const T* elapsed;                      // [steps, batch] s
@@ -20,14 +21,14 @@ struct Cfc {
   const T* state;                        // [batch, units]
   T* states;                             // [rows, units]
   T* backbone;                           // [rows, hidden] the inputs' share; becomes the activations
-  T* heads;                              // [rows, 4 width] likewise, where there is no backbone;
+  T* heads;                              // [rows, head_width] likewise, where there is no backbone;
                                          // becomes tanh(ff1), tanh(ff2), time_a, gate
-  const T *heads_bias;                   // [4 width], with a backbone
+  const T *heads_bias;                   // [head_width], with a backbone
   const T *state_panels, *heads_panels;  // units to first layer; backbone to heads
   T* scratch;
   const T* grad_states;                  // [rows, units]
   const T *state_panels_back, *heads_panels_back;  // the same weights transposed
-  T *grad_backbone, *grad_heads;         // [rows, hidden], [rows, 4 width]: of the layers' sums
+  T *grad_backbone, *grad_heads;         // [rows, hidden], [rows, head_width]: of the sums
   T *grad_elapsed, *grad_state;          // [rows], [batch, units]
 };
 
@@ -72,19 +73,19 @@ class Block {
     std::fill(h, h + count * net.width, T(0));
     for (int64_t b = 0; b < count; ++b)
       std::copy_n(net.state + (first + b) * net.units, net.units, h + b * net.width);
-    const int64_t hidden_stride = net.row_batch * net.hidden, heads_stride = net.row_batch * 4 * net.width;
+    const int64_t hidden_stride = net.row_batch * net.hidden, heads_stride = net.row_batch * net.head_width;
     for (int64_t t = 0; t < net.steps; ++t) {
-      T* y = net.heads + row(t, 0) * 4 * net.width;
+      T* y = net.heads + row(t, 0) * net.head_width;
       if (net.hidden) {
         T* z = net.backbone + row(t, 0) * net.hidden;
         product(count, h, net.width, net.state_panels, net.units, net.hidden, z, hidden_stride);
         for (int64_t b = 0; b < count; ++b) {
           activate(z + b * hidden_stride);
-          std::copy_n(net.heads_bias, 4 * net.width, y + b * heads_stride);
+          std::copy_n(net.heads_bias, net.head_width, y + b * heads_stride);
         }
-        product(count, z, hidden_stride, net.heads_panels, net.hidden, 4 * net.width, y, heads_stride);
+        product(count, z, hidden_stride, net.heads_panels, net.hidden, net.head_width, y, heads_stride);
       } else {
-        product(count, h, net.width, net.state_panels, net.units, 4 * net.width, y, heads_stride);
+        product(count, h, net.width, net.state_panels, net.units, net.head_width, y, heads_stride);
       }
       for (int64_t b = 0; b < count; ++b) {
         gate(y + b * heads_stride, seconds(t, b), h + b * net.width);
@@ -95,26 +96,26 @@ class Block {
 
   void backward(T* grad) const {  // grad [count, width]
     std::fill(grad, grad + count * net.width, T(0));
-    const int64_t hidden_stride = net.row_batch * net.hidden, heads_stride = net.row_batch * 4 * net.width;
+    const int64_t hidden_stride = net.row_batch * net.hidden, heads_stride = net.row_batch * net.head_width;
     for (int64_t t = net.steps - 1; t >= 0; --t) {
-      T* gy = net.grad_heads + row(t, 0) * 4 * net.width;
+      T* gy = net.grad_heads + row(t, 0) * net.head_width;
       for (int64_t b = 0; b < count; ++b) {
         T* g = grad + b * net.width;
         const T* arriving = net.grad_states + row(t, b) * net.units;
         for (int64_t j = 0; j < net.units; ++j) g[j] += arriving[j];
-        net.grad_elapsed[row(t, b)] = gate_backward(net.heads + row(t, b) * 4 * net.width, seconds(t, b),
+        net.grad_elapsed[row(t, b)] = gate_backward(net.heads + row(t, b) * net.head_width, seconds(t, b),
                                                     g, gy + b * heads_stride);
       }
       std::fill(grad, grad + count * net.width, T(0));
       if (net.hidden) {
         T* gz = net.grad_backbone + row(t, 0) * net.hidden;
         for (int64_t b = 0; b < count; ++b) std::fill_n(gz + b * hidden_stride, net.hidden, T(0));
-        product(count, gy, heads_stride, net.heads_panels_back, 4 * net.width, net.hidden, gz, hidden_stride);
+        product(count, gy, heads_stride, net.heads_panels_back, net.head_width, net.hidden, gz, hidden_stride);
         for (int64_t b = 0; b < count; ++b)
           activate_backward(net.backbone + row(t, b) * net.hidden, gz + b * hidden_stride);
         product(count, gz, hidden_stride, net.state_panels_back, net.hidden, net.width, grad, net.width);
       } else {
-        product(count, gy, heads_stride, net.state_panels_back, 4 * net.width, net.width, grad, net.width);
+        product(count, gy, heads_stride, net.state_panels_back, net.head_width, net.width, grad, net.width);
       }
     }
     for (int64_t b = 0; b < count; ++b)
@@ -140,28 +141,31 @@ class Block {
   }
 
   void gate(T* y, T dt, T* h) const {
-    T *near = y, *far = y + net.width, *rate = y + 2 * net.width, *offset = y + 3 * net.width;
-    for (int64_t c = 0; c < net.width; c += kW) {
-      const Vec<T> a = tanh(load(near + c)), b = tanh(load(far + c));
-      const Vec<T> g = sigmoid<T>(load(rate + c) * dt + load(offset + c));
-      store(near + c, a);
-      store(far + c, b);
-      store(offset + c, g);
-      store(h + c, net.no_gate ? a + g * b : a * (1 - g) + g * b);
+    const int64_t n = net.units;
+    for (int64_t c = 0; c < n; c += kW) {
+      const Vec<T> near = tanh(load(y + c, n - c)), far = tanh(load(y + n + c, n - c));
+      const Vec<T> rate = load(y + 2 * n + c, n - c), offset = load(y + 3 * n + c, n - c);
+      const Vec<T> g = sigmoid<T>(rate * dt + offset);
+      store(y + c, near, n - c);
+      store(y + n + c, far, n - c);
+      store(y + 3 * n + c, g, n - c);
+      store(h + c, net.no_gate ? near + g * far : near * (1 - g) + g * far);
     }
   }
 
   T gate_backward(const T* y, T dt, const T* grad, T* gy) const {
-    const int64_t n = net.width;
+    const int64_t n = net.units;
+    std::fill(gy + 4 * n, gy + net.head_width, T(0));
     Vec<T> by_dt = splat<T>(0);
     for (int64_t c = 0; c < n; c += kW) {
-      const Vec<T> a = load(y + c), b = load(y + n + c), rate = load(y + 2 * n + c), g = load(y + 3 * n + c);
+      const Vec<T> near = load(y + c, n - c), far = load(y + n + c, n - c);
+      const Vec<T> rate = load(y + 2 * n + c, n - c), g = load(y + 3 * n + c, n - c);
       const Vec<T> out = load(grad + c);
-      const Vec<T> inner = out * (net.no_gate ? b : b - a) * g * (1 - g);
-      store(gy + c, (net.no_gate ? out : out * (1 - g)) * (1 - a * a));
-      store(gy + n + c, out * g * (1 - b * b));
-      store(gy + 2 * n + c, inner * dt);
-      store(gy + 3 * n + c, inner);
+      const Vec<T> inner = out * (net.no_gate ? far : far - near) * g * (1 - g);
+      store(gy + c, (net.no_gate ? out : out * (1 - g)) * (1 - near * near), n - c);
+      store(gy + n + c, out * g * (1 - far * far), n - c);
+      store(gy + 2 * n + c, inner * dt, n - c);
+      store(gy + 3 * n + c, inner, n - c);
       by_dt += inner * rate;
     }
     return total<T>(by_dt);

@@ -23,7 +23,8 @@ class _Cfc(ctypes.Structure):
     """`Cfc` of cfc.cpp, field for field."""
 
     _fields_ = (
-        *fields(INT, 'batch', 'steps', 'units', 'width', 'hidden', 'no_gate', 'threads'),
+        *fields(INT, 'batch', 'steps', 'units', 'hidden', 'no_gate', 'threads'),
+        *fields(INT, 'width', 'head_width'),
         *fields(INT, 'row_step', 'row_batch'),
         *fields(ctypes.c_double, 'scale', 'slope'),
         *fields(POINTER, 'elapsed'),
@@ -77,27 +78,19 @@ class _CfcSequence(torch.autograd.Function):
     ) -> Tensor:
         rows, inputs, units = Rows.of(x), x.shape[2], state.shape[1]
         x, state = rows.ordered(x), state.contiguous()
-        width = -(-units // VECTOR) * VECTOR
-        # [4 width, ...]: every head starts on a whole vector.
-        heads, heads_bias = (
-            _pad(part.reshape(HEADS, units, -1), width).flatten(0, 1)
-            for part in (heads, heads_bias)
-        )
-        heads_bias = heads_bias.squeeze(1)
-        first, first_bias = heads, heads_bias
-        hidden = 0
+        heads, heads_bias = _whole(heads), _whole(heads_bias)
+        first, first_bias, hidden = heads, heads_bias, 0
         if backbone:
-            hidden = -(-backbone[0].shape[0] // VECTOR) * VECTOR
-            first = _pad(backbone[0], hidden)
-            first_bias = _pad(backbone[1].unsqueeze(1), hidden).squeeze(1)
+            first, first_bias = (_whole(part) for part in backbone)
+            hidden = len(first)
             heads = functional.pad(heads, (0, hidden - heads.shape[1]))
 
         tensors = (x, state, elapsed, first, heads)
         net = _network(rows, activation, no_gate, hidden, *tensors)
         driven = rows.empty(x, len(first))
         torch.addmm(first_bias, rows.flat(x), first[:, :inputs].T, out=rows.flat(driven))
-        gates = rows.empty(x, HEADS * width) if backbone else driven
-        states, scratch = rows.empty(x, units), x.new_empty(rows.batch * width)
+        gates = rows.empty(x, len(heads)) if backbone else driven
+        states, scratch = rows.empty(x, units), x.new_empty(rows.batch * net.width)
         state_panels = _panels(first[:, inputs:].T)
         heads_panels = _panels(heads.T) if backbone else None
         fill(net, states=states, backbone=driven, heads=gates, heads_bias=heads_bias)
@@ -129,19 +122,15 @@ class _CfcSequence(torch.autograd.Function):
         fill(net, grad_elapsed=grad_elapsed, grad_state=grad_state)
         call('cfc_backward', net, x.dtype)
 
-        # Gradients of the weights: one product over all steps.
+        # Of all steps at once: one product.
         before = torch.empty_like(states)
         before[0], before[1:] = state, states[:-1]
-        outer = rows.flat(grad_driven)
-        torch.mm(outer, first[:, :inputs], out=rows.flat(grad_x))
-        grad_first = torch.cat([outer.T @ rows.flat(x), outer.T @ rows.flat(before)], dim=1)
-        grads = [grad_first, outer.sum(0)]
+        torch.mm(rows.flat(grad_driven), first[:, :inputs], out=rows.flat(grad_x))
+        grads = _weight_gradients(rows, grad_driven, x, before)
         if ctx.backbone:
-            outer = rows.flat(grad_gates)
-            grad_heads = outer.T @ rows.flat(driven)[:, : ctx.backbone]
-            grads = [grad_heads, outer.sum(0), *(grad[: ctx.backbone] for grad in grads)]
-        for i, grad in enumerate(grads[:2]):
-            grads[i] = grad.unflatten(0, (HEADS, -1))[:, :units].flatten(0, 1)
+            of_heads = _weight_gradients(rows, grad_gates, driven[..., : ctx.backbone])
+            grads = [*of_heads, *(grad[: ctx.backbone] for grad in grads)]
+        grads[:2] = (grad[: HEADS * units] for grad in grads[:2])
         return None, None, None, grad_x, grad_state, grad_elapsed.squeeze(-1), *grads
 
 
@@ -156,8 +145,9 @@ def _network(
     first: Tensor,
     heads: Tensor,
 ) -> _Cfc:
-    units, width = state.shape[1], len(heads) // HEADS
-    net = _Cfc(**rows._asdict(), units=units, width=width, hidden=hidden, no_gate=no_gate)
+    units = state.shape[1]
+    net = _Cfc(**rows._asdict(), units=units, hidden=hidden, no_gate=no_gate)
+    fill(net, width=-(-units // VECTOR) * VECTOR, head_width=len(heads))
     fill(net, state=state, scale=activation[0], slope=activation[1])
     fill(net, elapsed=elapsed, elapsed_step=elapsed.stride(0), elapsed_batch=elapsed.stride(1))
     work = rows.steps * rows.batch * (units * len(first) + hidden * len(heads))
@@ -165,9 +155,15 @@ def _network(
     return net
 
 
-def _pad(tensor: Tensor, size: int) -> Tensor:
-    """Zeros below the last but one dimension, up to `size`."""
-    return functional.pad(tensor, (0, 0, 0, size - tensor.shape[-2]))
+def _weight_gradients(rows: Rows, grad: Tensor, *inputs: Tensor) -> list[Tensor]:
+    """Gradients of a layer's weight and bias from that of its sums and from what entered it."""
+    outer = rows.flat(grad)
+    return [torch.cat([outer.T @ rows.flat(part) for part in inputs], dim=1), outer.sum(0)]
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """Zeros appended to the first dimension, up to whole vectors."""
+    return functional.pad(tensor, (0, 0) * (tensor.dim() - 1) + (0, -len(tensor) % VECTOR))
 
 
 def _panels(matrix: Tensor, columns: int | None = None) -> Tensor:

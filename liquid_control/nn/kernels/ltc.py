@@ -49,11 +49,13 @@ class Topology(NamedTuple):
         _topologies[mask] = mask._version, topology
         return topology
 
+    def gather(self, matrix: Tensor) -> Tensor:
+        """The values [synapses] of a matrix [sources, units]."""
+        return matrix.reshape(-1).index_select(0, self.flat)
+
     def spread(self, values: Tensor) -> Tensor:
         """A matrix [sources, units] of values [synapses], zero where no synapse is."""
-        matrix = values.new_zeros(self.shape)
-        matrix.view(-1)[self.flat] = values
-        return matrix
+        return values.new_zeros(self.shape.numel()).scatter_(0, self.flat, values).view(self.shape)
 
 
 _topologies: WeakIdKeyDictionary = WeakIdKeyDictionary()
@@ -127,8 +129,8 @@ class _LtcSequence(torch.autograd.Function):
         rows = Rows.of(x)
         tensors = [rows.ordered(x), state.contiguous(), elapsed]
         tensors += [weight.contiguous() for weight in weights[:3]]
-        tensors += [weight.reshape(-1)[places[0].flat] for weight in weights[3:7]]
-        tensors += [weight.reshape(-1)[places[1].flat] for weight in weights[7:]]
+        tensors += [places[0].gather(weight) for weight in weights[3:7]]
+        tensors += [places[1].gather(weight) for weight in weights[7:]]
         net = _network(rows, places, solver, unfolds, *tensors)
         sizes = (INT * 3)()
         net.keep = keep

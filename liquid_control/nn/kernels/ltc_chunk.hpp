@@ -31,7 +31,8 @@ class Chunk {
     return L * (kTile * net.sensory.sources + (net.keep ? 0 : net.units * (3 + 2 * kTile)));
   }
   static int64_t backward_size(const Ltc<T>& net) {
-    return L * (2 * kTile * net.sensory.sources + net.units * (5 + 2 * kTile));
+    return L * (2 * kTile * net.sensory.sources + net.units * (5 + 2 * kTile)) +
+           kW * net.recurrent.count;
   }
 
   void forward(T* trace, T* scratch) const {
@@ -95,13 +96,17 @@ class Chunk {
     T* grad_base = grad_at + n * L;        // of the state the substep started from
     T* grad_cm = grad_base + n * L;
     T* ys = grad_cm + n * L;               // activations of one target's synapses
+    T* tile_sums = ys + n * L;             // of one tile: sums of sums keep their digits
     std::fill(grad, grad + n * L, T(0));
     std::fill(grad_cm, grad_cm + n * L, T(0));
 
     int64_t e = net.steps * net.evaluations() - 1;
     for (int64_t t = net.steps - 1; t >= 0; --t) {
       const int64_t tile = t % kTile, steps = std::min(kTile, net.steps - (t - tile));
-      if (t == net.steps - 1 || tile == kTile - 1) std::fill(grad_num, grad_num + 2 * n * kTile * L, T(0));
+      if (t == net.steps - 1 || tile == kTile - 1) {
+        std::fill(grad_num, grad_num + 2 * n * kTile * L, T(0));
+        std::fill(tile_sums, tile_sums + kW * net.recurrent.count, T(0));
+      }
       add_grad_states(t, grad);
       Vec<T> dt[kBlocks], grad_dt[kBlocks] = {};
       load_elapsed(t, dt);
@@ -147,7 +152,7 @@ class Chunk {
               const Vec<T> y = load(ys + (s - begin) * L + k * kW);
               add_to(grad_at + p, sums.add(syn, load(at + p), y, a[k], b[k]));
             }
-            sums.add_to_total(recurrent_sums + s * kW);
+            sums.add_to_total(tile_sums + s * kW);
           }
         }
         std::swap(grad, grad_at);
@@ -157,6 +162,7 @@ class Chunk {
         load_inputs(t, steps, u);
         sense_backward(u, grad_u, steps * L, grad_num, grad_den, sensory_sums, neuron_sums);
         store_grad_inputs(t, steps, grad_u);
+        for (int64_t i = 0; i < kW * net.recurrent.count; ++i) recurrent_sums[i] += tile_sums[i];
       }
     }
     for (int64_t j = 0; j < n; ++j)

@@ -38,6 +38,20 @@ inline void store(T* p, Vec<T> x) { *reinterpret_cast<Vec<T>*>(p) = x; }
 template <class T>
 inline void add_to(T* p, Vec<T> x) { store(p, load(p) + x); }
 
+// The first `count` numbers only, where fewer than a vector are left.
+template <class T>
+inline Vec<T> load(const T* p, int64_t count) {
+  if (count >= kWidth<T>) return load(p);
+  Vec<T> x{};
+  std::memcpy(&x, p, count * sizeof(T));
+  return x;
+}
+template <class T>
+inline void store(T* p, Vec<T> x, int64_t count) {
+  if (count >= kWidth<T>) store(p, x);
+  else std::memcpy(p, &x, count * sizeof(T));
+}
+
 template <class T>
 inline T total(Vec<T> x) {
   T sum = 0;
