@@ -25,7 +25,7 @@ ARGUMENTS = {
     'odom_topic': ('/odom', 'odometry, for policies that want the speed'),
     'cmd_vel_topic': ('/cmd_vel', 'commands to the robot'),
     'record': ('true', 'record every drive for retraining'),
-    'output_directory': ('recordings', 'where recordings go'),
+    'output_directory': ('bags/{stamp}', 'where recordings go; {stamp}: the time of now'),
     'use_sim_time': ('false', 'follow /clock: simulator or replayed bag'),
 }
 

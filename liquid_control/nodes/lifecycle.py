@@ -29,11 +29,13 @@ class ManagedNode(LifecycleNode):
     only half set up. Shutting down from any state runs `stop` and `release` first.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, autostart: bool = False) -> None:
         super().__init__(name)
+        self.exit_status: int | None = None
+        """Set by a node whose work is done: its process ends with it."""
         self.declare_parameter(
             'autostart',
-            False,
+            autostart,
             ParameterDescriptor(
                 description='Configure and activate at start, without a lifecycle manager.',
                 read_only=True,
@@ -106,7 +108,7 @@ class ManagedNode(LifecycleNode):
 
 
 def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
-    """Run a node until SIGINT or SIGTERM; return the process's exit status.
+    """Run a node until its work is done, SIGINT or SIGTERM; return the process's exit status.
 
     With the parameter `autostart` the node is configured and activated first, and a failure to do
     so is exit status 1. However it ends, the node goes through its shutdown transition while the
@@ -133,9 +135,9 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
     try:
         if node.get_parameter('autostart').value and not _started(node):
             return 1
-        while not stopping:
+        while not stopping and node.exit_status is None:
             executor.spin_once(timeout_sec=_POLL_SECONDS)
-        return 0
+        return node.exit_status or 0
     finally:
         if node.state in ('unconfigured', 'inactive', 'active'):
             node.trigger_shutdown()
