@@ -6,6 +6,7 @@ The policy drives nobody: its commands go to `replayed_cmd_vel`.
 """
 
 from pathlib import Path
+from typing import List  # noqa: UP035
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
@@ -17,6 +18,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 CONFIG = Path(get_package_share_directory('liquid_control')) / 'config'
+
+STRINGS = List[str]  # noqa: UP006 - launch_ros compares with this one, list[str] is another
 
 ARGUMENTS = {
     'bag': (None, 'bag to play'),
@@ -50,7 +53,7 @@ def generate_launch_description() -> LaunchDescription:
                 'end': ParameterValue(value['end'], value_type=float),
                 'loop': ParameterValue(value['loop'], value_type=bool),
                 # A policy takes seconds to load; without waiting it would miss the bag's first.
-                'wait_for': ParameterValue(['[', value['image_topic'], ']'], value_type=list[str]),
+                'wait_for': ParameterValue(['[', value['image_topic'], ']'], value_type=STRINGS),
             },
         ],
     )
