@@ -35,7 +35,10 @@ class StopOnInterrupt(Callback):
         self._console = console
         self._before: Any = None
 
-    def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    # Not earlier: at the end Lightning puts back the handlers that it found before this hook.
+    def on_train_start(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    ) -> None:
         def stop(number: int, frame: FrameType | None) -> None:
             self._restore()  # a second Ctrl-C ends the program
             trainer.should_stop = True
@@ -43,7 +46,7 @@ class StopOnInterrupt(Callback):
 
         self._before = signal.signal(signal.SIGINT, stop)
 
-    def on_fit_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         self._restore()
 
     def on_exception(

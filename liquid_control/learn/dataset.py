@@ -134,13 +134,21 @@ def ingest(bag: Path, digest: str, signals: Signals, folder: Path) -> None:
     partial = folder.with_suffix('.partial')
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    try:
+        _ingest(bag, digest, signals, partial)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _ingest(bag: Path, digest: str, signals: Signals, folder: Path) -> None:
     with BagReader(bag) as reader:
         roles = _roles(reader, signals)
-        streams = _read_streams(reader, roles, signals, partial / 'images.u8')
+        streams = _read_streams(reader, roles, signals, folder / 'images.u8')
     arrays = {name: _sorted(stamps, values) for name, (stamps, values) in streams.items()}
     saved: dict[str, Any] = {name: values for name, (_, values) in arrays.items()}
     saved |= {f'{name}_ns': stamps for name, (stamps, _) in arrays.items()}
-    np.savez(partial / 'signals.npz', **saved)
+    np.savez(folder / 'signals.npz', **saved)
     start_ns, end_ns = _span(bag, arrays, signals)
     entry = {
         'bag': bag.name,
@@ -149,8 +157,7 @@ def ingest(bag: Path, digest: str, signals: Signals, folder: Path) -> None:
         'end_ns': end_ns,
         'counts': {name: len(stamps) for name, (stamps, _) in arrays.items()},
     }
-    (partial / 'episode.json').write_text(json.dumps(entry, indent=2))
-    partial.rename(folder)
+    (folder / 'episode.json').write_text(json.dumps(entry, indent=2))
 
 
 def _roles(reader: BagReader, signals: Signals) -> TopicRoles:

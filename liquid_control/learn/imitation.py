@@ -43,9 +43,9 @@ class Imitation(lightning.LightningModule):
         self.log('loss', loss, on_step=False, on_epoch=True, batch_size=len(commands))
         return loss
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout draws from the global generator: a resumed run must find it where it was.
-        torch.manual_seed(self.recipe.fit.seed * 100_003 + self.current_epoch)
+    def on_train_batch_start(self, batch: Steps, index: int) -> None:
+        # Dropout draws from the global generator: a resumed run must find it as it was.
+        torch.manual_seed(self.recipe.fit.seed * 1_000_003 + self.global_step)
 
     def validation_step(self, episode: Steps, index: int) -> None:
         given = torch.from_numpy(run_network(self.network, episode))

@@ -6,8 +6,9 @@ the shipped policies are in config/training/.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
 
@@ -15,6 +16,12 @@ from liquid_control.nn.policy import CELLS, NetworkConfig
 from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.runtime.records import read_record
+
+T = TypeVar('T')
+
+
+# Stands for the end of a bag.
+LAST_FRAME = 2**31
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,7 @@ class Recipe:
     network: Network = Network()
     timing: Timing = Timing()
     augment: Augment = Augment()
-    fit: Fit = field(default_factory=Fit)
+    fit: Fit = Fit()
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -179,6 +186,29 @@ class Recipe:
         except yaml.YAMLError as error:
             raise ConfigError(f'recipe {path} is not valid YAML: {error}') from error
         return read_record(cls, document, where=path.name, error=ConfigError)
+
+    def changed(
+        self,
+        *,
+        cell: str | None = None,
+        neurons: int | None = None,
+        epochs: int | None = None,
+        seed: int | None = None,
+        start_frame: int | None = None,
+        end_frame: int | None = None,
+    ) -> Recipe:
+        """This recipe with what is not None put in."""
+        network = _replaced(self.network, cell=cell, neurons=neurons)
+        fit = _replaced(self.fit, epochs=epochs, seed=seed)
+        frames = self.frames
+        if start_frame is not None or end_frame is not None:
+            first, end = frames or (0, LAST_FRAME)
+            first = first if start_frame is None else start_frame
+            end = end if end_frame is None else end_frame
+            if first >= end:
+                raise ConfigError(f'no frames from {first} until before {end}: check both options')
+            frames = first, end
+        return replace(self, network=network, fit=fit, frames=frames)
 
     def network_config(self) -> NetworkConfig:
         """The network that this recipe trains."""
@@ -196,3 +226,9 @@ class Recipe:
             unfolds=self.network.unfolds,
             dropout=self.network.dropout,
         )
+
+
+def _replaced(record: T, **values: Any) -> T:
+    given = {name: value for name, value in values.items() if value is not None}
+    changed: T = replace(record, **given)  # type: ignore[type-var]
+    return changed

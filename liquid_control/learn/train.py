@@ -6,6 +6,7 @@ when one of them was killed and resumed: nothing depends on time or on the order
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -168,6 +169,8 @@ def _fit(
         callbacks += [best, EarlyStopping('val_loss', patience=fit.patience)]
     if console.is_terminal:
         callbacks.append(RichProgressBar(leave=False))
+    # Its notes on hardware and other products say nothing about this training.
+    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     with warnings.catch_warnings():
         # Windows are loaded in this process on purpose, a run's folder is written to again, and
         # training without held-out episodes is a choice.

@@ -12,11 +12,11 @@ DEVIATION_FLOOR = 0.02
 
 
 class ImageEncoder(nn.Module):
-    """Four strided convolutions and one linear layer, about 3 million multiplications a picture.
+    """Four strided convolutions and a linear layer, about 3 million multiplications a picture.
 
     Each picture is standardised by its own mean and deviation, so that exposure and light cancel
     out before the first layer. There is no batch normalisation: the network computes the same in
-    training and on the robot. Features end in tanh: no picture, however strange, can push the
+    training and on the robot. Features are normalised among themselves and end in tanh: no picture, however strange, can push the
     liquid core beyond what it saw in training.
 
     Args:
@@ -31,12 +31,18 @@ class ImageEncoder(nn.Module):
         channels, rows, columns = 3, height, width
         for index, wider in enumerate(CHANNELS):
             kernel = 5 if index == 0 else 3
-            layers += [nn.Conv2d(channels, wider, kernel, stride=2, padding=kernel // 2)]
-            layers += [nn.ReLU()]
+            convolution = nn.Conv2d(channels, wider, kernel, stride=2, padding=kernel // 2)
+            # Keeps the variance through all layers; torch's default loses most of it.
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity='relu')
+            layers += [convolution, nn.ReLU()]
             channels, rows, columns = wider, (rows + 1) // 2, (columns + 1) // 2
         self.convolutions = nn.Sequential(*layers)
         self.project = nn.Sequential(
-            nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels * rows * columns, features)
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(channels * rows * columns, features),
+            # Without it a few steps of training drive every feature into tanh's flat ends.
+            nn.LayerNorm(features),
         )
         self.features = features
 

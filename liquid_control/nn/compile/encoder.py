@@ -45,11 +45,13 @@ def _layer(graph: Graph, layer: nn.Module, x: str, dtype: type[np.floating]) -> 
         return graph.add('Relu', x)
     if isinstance(layer, nn.Flatten):
         return graph.add('Flatten', x, axis=1)
-    if not isinstance(layer, nn.Conv2d | nn.Linear):
+    if not isinstance(layer, nn.Conv2d | nn.Linear | nn.LayerNorm):
         raise ValueError(f'{type(layer).__name__} has no compiled form')
     weight, bias = (
         graph.constant(part.detach().cpu().numpy(), dtype) for part in (layer.weight, layer.bias)
     )
+    if isinstance(layer, nn.LayerNorm):
+        return graph.add('LayerNormalization', x, weight, bias, axis=-1, epsilon=layer.eps)
     if isinstance(layer, nn.Linear):
         return graph.add('Gemm', x, weight, bias, transB=1)
     return graph.add(

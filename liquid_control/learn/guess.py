@@ -1,0 +1,95 @@
+"""A recipe for a bag that comes without one: what it holds decides what the policy will use."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquid_control.bags import samples
+from liquid_control.bags.errors import BagError
+from liquid_control.bags.reader import BagReader
+from liquid_control.bags.topics import guess_topics
+from liquid_control.learn.recipe import Recipe, Signals
+from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
+
+# The encoder's input; enough to see a lane, small enough for one slow core.
+WIDTH = 96
+FEATURES = 32
+# The part of the picture that is left out at the top: mostly sky, ceiling and people.
+SKY = 1 / 3
+# A command may go this much beyond what was recorded.
+ROOM = 1.2
+# Sensors may miss this many messages before the robot stops.
+MISSED_MESSAGES = 10
+
+
+def guess_recipe(bag: Path) -> Recipe:
+    """Camera and IMU where the bag has them, odometry where it has no camera; a car's commands.
+
+    Raises:
+        BagError: the bag holds no commands, or nothing to see.
+    """
+    with BagReader(bag) as reader:
+        roles = guess_topics(reader.topics)
+        if roles.command is None or (roles.image is None and roles.imu is None):
+            raise BagError(
+                f'{bag} needs a command topic and a camera or an IMU to learn from; it has '
+                f'{", ".join(f"{name} ({kind})" for name, kind in sorted(reader.topics.items()))}'
+            )
+        seconds = max((reader.end_ns - reader.start_ns) / 1e9, 1e-3)
+
+        def rate(topic: str) -> float:
+            return round(max(reader.message_counts[topic] / seconds, 0.1), 1)
+
+        def sensor(topic: str) -> SensorSpec:
+            return SensorSpec(rate(topic), round(MISSED_MESSAGES / rate(topic), 3))
+
+        image = None
+        if roles.image is not None:
+            first = next(iter(reader.messages([roles.image])))
+            image = _image(samples.picture(reader, first), rate(roles.image))
+        use_odometry = roles.image is None and roles.odom is not None
+        signals = Signals(
+            commands=_commands(reader, roles.command),
+            image=image,
+            imu=sensor(roles.imu) if roles.imu is not None else None,
+            speed=sensor(roles.odom) if use_odometry and roles.odom is not None else None,
+        )
+    return Recipe(signals=signals)
+
+
+def _image(picture: NDArray[np.uint8], rate: float) -> ImageSpec:
+    height, width = picture.shape[:2]
+    top = round(height * SKY)
+    return ImageSpec(
+        width=WIDTH,
+        height=round(WIDTH * (height - top) / width),
+        source_width=width,
+        source_height=height,
+        crop=(0, top, width, height - top),
+        rate=rate,
+        max_age=round(MISSED_MESSAGES / rate, 3),
+        features=FEATURES,
+    )
+
+
+def _commands(reader: BagReader, topic: str) -> tuple[CommandSpec, ...]:
+    wheelbase = Signals.wheelbase
+    names = ('steering_angle', 'speed')
+    recorded = np.array([samples.command(m, names, wheelbase) for m in reader.messages([topic])])
+    if not np.isfinite(recorded[:, 0]).any():
+        raise BagError(f'{reader.path}, {topic}: the robot never moves, there is nothing to learn')
+    angle = _round_up(np.nanmax(np.abs(recorded[:, 0])) * ROOM, 0.05)
+    speed = _round_up(np.nanmax(np.abs(recorded[:, 1])) * ROOM, 0.5)
+    slowest = -speed if np.nanmin(recorded[:, 1]) < 0 else 0.0
+    return (
+        CommandSpec('steering_angle', 'rad', -angle, angle),
+        CommandSpec('speed', 'm/s', slowest, speed),
+    )
+
+
+def _round_up(value: float, unit: float) -> float:
+    return round(max(math.ceil(value / unit), 1) * unit, 6)

@@ -1,0 +1,109 @@
+"""Control steps drawn from an episode: the runtime's rule of the newest sample, and true times."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import recordings as rec
+import torch
+from rich.console import Console
+from stripe_drives import SIGNALS, angle_at, write_drive
+
+from liquid_control.bags.errors import BagError
+from liquid_control.learn.dataset import Episode, build
+from liquid_control.learn.recipe import Timing
+from liquid_control.learn.sequences import Steps, WindowOrder, Windows, observe, whole
+
+PERIOD_NS = 50_000_000
+
+
+@pytest.fixture(scope='module')
+def episode(tmp_path_factory: pytest.TempPathFactory) -> Episode:
+    folder = tmp_path_factory.mktemp('drive')
+    bag = write_drive(folder / 'bag', seconds=4.0)
+    return build([bag], SIGNALS, folder / 'store', Console(quiet=True))[0]
+
+
+def steps_at(episode: Episode, *offsets_ns: int, **options: object) -> Steps:
+    ticks = rec.START_NS + np.array(offsets_ns, np.int64)
+    return observe(episode, ticks, np.full(len(ticks), 0.05), **options)  # type: ignore[arg-type]
+
+
+def test_a_tick_sees_the_newest_frame_and_imu_at_or_before_it(episode: Episode) -> None:
+    frame_ns = rec.FRAME_NS
+    steps = steps_at(episode, 3 * frame_ns - 1, 3 * frame_ns, 12_499_999 + rec.IMU_NS)
+    for seen, frame in zip(steps.images, (2, 3, 0), strict=True):
+        np.testing.assert_array_equal(seen, episode.images[frame])
+    for seen, sample in zip(steps.imu, (19, 19, 3), strict=True):
+        np.testing.assert_array_equal(seen, episode.imu[sample])
+
+
+def test_a_late_frame_is_seen_late_and_a_lost_one_never(episode: Episode) -> None:
+    at = 10 * rec.FRAME_NS
+    late = steps_at(episode, at, image_delay_ns=2 * rec.FRAME_NS)
+    np.testing.assert_array_equal(late.images[0], episode.images[8])
+    lost = np.zeros(len(episode.image_ns), bool)
+    lost[[9, 10]] = True
+    np.testing.assert_array_equal(
+        steps_at(episode, at, lost_frames=lost).images[0], episode.images[8]
+    )
+
+
+def test_commands_between_two_messages_lie_on_the_line_between_them(episode: Episode) -> None:
+    halfway = steps_at(episode, rec.COMMAND_NS * 3 + rec.COMMAND_NS // 2).commands[0, 0]
+    around = [angle_at(k * rec.COMMAND_NS / 1e9, 0.0) for k in (3, 4)]
+    assert float(halfway) == pytest.approx(sum(around) / 2, abs=1e-6)
+
+
+def test_commands_in_a_pause_of_the_driver_are_unknown(episode: Episode) -> None:
+    kept = np.r_[0:10, 40 : len(episode.command_ns)]
+    paused = replace(episode, commands=episode.commands[kept], command_ns=episode.command_ns[kept])
+    commands = steps_at(paused, 5 * rec.COMMAND_NS, 20 * rec.COMMAND_NS).commands
+    assert torch.isfinite(commands[0]).all()
+    assert torch.isnan(commands[1]).all()
+
+
+def test_a_whole_episode_runs_at_the_exact_control_rate(episode: Episode) -> None:
+    steps = whole(episode, PERIOD_NS)
+    # The last frame comes just before the fourth second is over.
+    assert len(steps.elapsed) == 4 * 20
+    assert set(steps.elapsed.tolist()) == {np.float32(0.05)}
+
+
+def test_a_window_tells_the_true_time_between_its_ticks(episode: Episode) -> None:
+    # An IMU that measures nothing but the time tells when each step was taken.
+    clock = np.zeros_like(episode.imu)
+    clock[:, 0] = (episode.imu_ns - rec.START_NS) / 1e9
+    timing = Timing(steps=16, jitter=0.4, missed_ticks=0.2)
+    window = Windows([replace(episode, imu=clock)], PERIOD_NS, timing, 1)[0]
+    taken = window.imu[:, 0].diff()
+    # The newest sample is up to one period of the IMU old.
+    torch.testing.assert_close(taken, window.elapsed[1:], rtol=0, atol=rec.IMU_NS / 1e9 + 1e-6)
+    assert window.elapsed.min() < 0.045
+    assert window.elapsed.max() > 0.09
+
+
+def test_windows_follow_from_seed_and_number_alone(episode: Episode) -> None:
+    first, again, other = (Windows([episode], PERIOD_NS, Timing(), seed) for seed in (1, 1, 2))
+    torch.testing.assert_close(first[7].imu, again[7].imu, rtol=0, atol=0)
+    assert not torch.equal(first[7].imu, other[7].imu)
+    assert not torch.equal(first[7].imu, first[8].imu)
+
+
+def test_every_epoch_has_windows_of_its_own_and_processes_share_them() -> None:
+    orders = [WindowOrder(10, rank, 2) for rank in range(2)]
+    seen: list[int] = []
+    for epoch in range(2):
+        for order in orders:
+            order.set_epoch(epoch)
+            seen += list(order)
+    assert sorted(seen) == list(range(20))
+
+
+def test_episodes_shorter_than_a_window_are_refused_with_the_length_needed(
+    episode: Episode,
+) -> None:
+    with pytest.raises(BagError, match=r'no bag holds 5\.0 s in one piece'):
+        Windows([episode], PERIOD_NS, Timing(steps=100), 1)

@@ -1,0 +1,207 @@
+"""Training from bags to a bundle: it learns, it repeats itself, it survives being stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from stripe_drives import RECIPE, write_drive
+from typer.testing import CliRunner
+
+from liquid_control.cli import app
+from liquid_control.learn.imitation import Imitation
+from liquid_control.learn.recipe import Fit, Network, Recipe
+from liquid_control.learn.train import train
+from liquid_control.learn.weights import WEIGHTS_FILE
+from liquid_control.runtime.bundle import load_bundle
+from liquid_control.runtime.contract import Contract
+from liquid_control.runtime.errors import BundleError, ConfigError
+
+THOROUGH = replace(
+    RECIPE, holdout=0.34, fit=replace(RECIPE.fit, epochs=8, passes=6, learning_rate=1e-2)
+)
+SIGNALS = 'signals: {commands: [{name: steering, unit: "1", min: -1.0, max: 1.0}]}'
+
+
+@pytest.fixture(scope='module')
+def bags(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp('drives')
+    return [write_drive(folder / f'drive_{i}', phase=1.7 * i) for i in range(3)]
+
+
+def run(bags: list[Path], folder: Path, recipe: Recipe = RECIPE, **options: object) -> Contract:
+    return train(
+        bags,
+        recipe,
+        folder / 'policy',
+        store=folder.parent / 'store',
+        runs=folder / 'runs',
+        console=Console(quiet=True),
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / 'policy' / WEIGHTS_FILE) as file:
+        return {name: file[name] for name in file.files}
+
+
+def same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture(scope='module')
+def trained(bags: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('trained')
+    run(bags, folder, THOROUGH, command='liquid-control train ...')
+    return folder
+
+
+def test_a_policy_learns_to_steer_by_what_it_sees(trained: Path, bags: list[Path]) -> None:
+    contract = load_bundle(trained / 'policy').contract
+    facts = contract.provenance
+    assert facts['metrics']['validation, steering_angle']['r2'] > 0.8
+    assert [entry['used for'] for entry in facts['datasets']].count('validation') == 1
+    assert len({entry['sha256'] for entry in facts['datasets']}) == len(bags)
+    card = (trained / 'policy' / 'README.md').read_text()
+    assert 'liquid-control train ...' in card
+    assert all(entry['sha256'] in card for entry in facts['datasets'])
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    bags: list[Path], tmp_path: Path
+) -> None:
+    short = replace(RECIPE, holdout=0.0, fit=replace(RECIPE.fit, epochs=2, passes=1.0))
+    for name in ('first', 'second'):
+        run(bags[:1], tmp_path / name, short)
+    assert same(weights(tmp_path / 'first'), weights(tmp_path / 'second'))
+    run(bags[:1], tmp_path / 'other', replace(short, fit=replace(short.fit, seed=2)))
+    assert not same(weights(tmp_path / 'first'), weights(tmp_path / 'other'))
+
+
+def test_a_killed_training_resumes_to_the_same_weights(
+    bags: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(
+        RECIPE,
+        holdout=0.0,
+        network=replace(RECIPE.network, dropout=0.2),
+        fit=replace(RECIPE.fit, epochs=3, passes=1.0),
+    )
+    run(bags[:1], tmp_path / 'whole', recipe)
+
+    start = Imitation.on_train_batch_start
+
+    def die(module: Imitation, *arguments: Any) -> None:
+        if module.current_epoch == 2:
+            raise MemoryError
+        start(module, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Imitation, 'on_train_batch_start', die)
+        with pytest.raises(MemoryError):
+            run(bags[:1], tmp_path / 'killed', recipe)
+    assert not (tmp_path / 'killed' / 'policy').exists()
+    run(bags[:1], tmp_path / 'killed', recipe, resume=True)
+    assert same(weights(tmp_path / 'whole'), weights(tmp_path / 'killed'))
+
+
+def test_resuming_with_another_recipe_or_without_a_run_is_refused(
+    bags: list[Path], tmp_path: Path
+) -> None:
+    short = replace(RECIPE, holdout=0.0, fit=replace(RECIPE.fit, epochs=1, passes=0.1))
+    with pytest.raises(ConfigError, match='nothing to resume'):
+        run(bags[:1], tmp_path / 'run', short, resume=True)
+    run(bags[:1], tmp_path / 'run', short)
+    with pytest.raises(ConfigError, match='trained with another recipe'):
+        run(bags[:1], tmp_path / 'run', replace(short, control_rate=10.0), resume=True)
+
+
+def test_ctrl_c_ends_training_and_writes_what_was_learnt(
+    bags: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Imitation.on_train_batch_start
+
+    def press(module: Imitation, *arguments: Any) -> None:
+        start(module, *arguments)
+        if module.current_epoch == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Imitation, 'on_train_batch_start', press)
+    before = signal.getsignal(signal.SIGINT)
+    endless = replace(RECIPE, holdout=0.34, fit=replace(RECIPE.fit, epochs=10_000))
+    run(bags, tmp_path, endless)
+    assert load_bundle(tmp_path / 'policy').contract.name == 'policy'
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_another_cell_starts_from_the_encoder_of_a_bundle(
+    trained: Path, bags: list[Path], tmp_path: Path
+) -> None:
+    frozen = Fit(epochs=1, passes=0.1, learning_rate=1e-12, weight_decay=0.0)
+    ltc = replace(RECIPE, holdout=0.0, network=Network(cell='ltc', neurons=8), fit=frozen)
+    run(bags[:1], tmp_path, ltc, warm_start=trained / 'policy')
+    before, after = weights(trained), weights(tmp_path)
+    encoder = [name for name in after if name.startswith('encoder.')]
+    assert encoder
+    for name in encoder:
+        np.testing.assert_allclose(after[name], before[name], atol=1e-6)
+
+
+def test_a_start_from_weights_that_do_not_fit_is_refused(
+    trained: Path, bags: list[Path], tmp_path: Path
+) -> None:
+    image = replace(RECIPE.signals.image, features=9)
+    other = replace(RECIPE, signals=replace(RECIPE.signals, image=image))
+    with pytest.raises(BundleError, match='fit neither encoder nor core'):
+        run(bags[:1], tmp_path, other, warm_start=trained / 'policy')
+
+
+def test_the_command_learns_from_a_bag_alone(
+    bags: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(
+        app,
+        ['train', str(bags[0]), '--out', 'models/mine', '--epochs', '1', '--neurons', '8'],
+    )
+    assert result.exit_code == 0, result.output
+    contract = load_bundle(tmp_path / 'models' / 'mine').contract
+    assert contract.command_names == ('steering_angle', 'speed')
+    assert contract.imu is not None
+    assert contract.network.neurons == 8
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('fit: {epoch: 3}', 'fit: unknown field epoch'),
+        ('control_rate: fast', 'control_rate must be a float'),
+        ('network: {cell: lstm}', "cell must be one of cfc, ltc, cfc-dense, found 'lstm'"),
+        ('[', 'not valid YAML'),
+    ],
+)
+def test_a_wrong_recipe_is_refused_with_the_field(
+    text: str, message: str, bags: list[Path], tmp_path: Path
+) -> None:
+    recipe = tmp_path / 'recipe.yaml'
+    recipe.write_text(text if text == '[' else f'{SIGNALS}\n{text}')
+    result = CliRunner().invoke(
+        app, ['train', str(bags[0]), '--out', str(tmp_path / 'p'), '--recipe', str(recipe)]
+    )
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_missing_bag_is_one_line_and_writes_nothing(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ['train', 'nowhere', '--out', str(tmp_path / 'p')])
+    assert result.exit_code == 1
+    assert 'nowhere' in result.stderr
+    assert not (tmp_path / 'p').exists()
