@@ -25,7 +25,6 @@ from rich.text import Text
 
 from liquid_control.evaluate.drive_record import AUTONOMOUS, read_drive, summary
 from liquid_control.evaluate.processes import Children, ProcessError, isolated_environment
-from liquid_control.evaluate.report import rows, write_report
 from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
 from liquid_control.runtime.errors import ConfigError, LiquidControlError
 from liquid_control.sim.track import generate_track
@@ -124,17 +123,17 @@ def _run(
     console: Console,
 ) -> Outcome:
     """Start everything, drive, and bring the car to rest."""
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
-    from liquid_control.evaluate.drive_monitor import DriveMonitor
-
     arguments = ['--ros-args', '--params-file', str(parameters)]
     remap = ['-r', 'image_raw:=/camera/image_raw']
     # They end in this order: the car brakes and the bag is closed while time still passes.
     children.start(POLICY, f'liquid_control.nodes.{POLICY}', [*arguments, *remap])
     children.start(RECORDER, f'liquid_control.nodes.{RECORDER}', arguments)
     children.start(SIMULATOR, f'liquid_control.nodes.{SIMULATOR}', arguments)
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    from liquid_control.evaluate.drive_monitor import DriveMonitor
+
     track = generate_track(options.seed)
     os.environ.update(environment)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -210,6 +209,8 @@ def _progress(options: DriveOptions, monitor: Any, lap: float) -> Text:
 
 def _report(options: DriveOptions, outcome: Outcome, out: Path, console: Console) -> None:
     """Write summary, pictures and page from the recording; print the table."""
+    from liquid_control.evaluate.report import rows, write_report
+
     episodes = sorted((out / 'recording').glob('episode_*'))
     if not episodes:
         raise ProcessError(f'nothing was recorded; see {out}/log/{RECORDER}.log')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.bags import samples
-from liquid_control.bags.reader import BagMessage, BagReader
+from liquid_control.bags.reader import BagReader
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.runtime.image import Pixels
 from liquid_control.sim.car import Motion
@@ -61,7 +60,7 @@ class Ticks:
 
 @dataclass(frozen=True)
 class DriveRecord:
-    """A drive from the first to the last tick at which the policy drove."""
+    """A drive, from the first tick at which the policy drove until it no longer did."""
 
     recording: Path
     track: Track
@@ -95,8 +94,8 @@ def read_drive(recording: Path, seed: int) -> DriveRecord:
     """
     track = generate_track(seed)
     with BagReader(recording) as reader:
-        ticks = _read_ticks(reader)
-        start_ns, end_ns = int(ticks.stamp_ns[0]), int(ticks.stamp_ns[-1])
+        ticks, end_ns = _read_ticks(reader)
+        start_ns = int(ticks.stamp_ns[0])
         path_ns, path = _read_path(reader, start_ns, end_ns)
         frames = _read_frames(reader, start_ns, end_ns) if IMAGE in reader.topics else ()
     status, offset = _judge(track, path_ns - start_ns, path)
@@ -139,19 +138,23 @@ def _milliseconds(values: Array, **percentiles: float) -> dict[str, float | None
     }
 
 
-def _read_ticks(reader: BagReader) -> Ticks:
-    values = [message.value for message in _messages(reader, STATE)]
+def _read_ticks(reader: BagReader) -> tuple[Ticks, int]:
+    """The ticks at which the policy drove, and when it no longer did."""
+    values = [message.value for message in reader.messages([STATE])]
     driven = [value for value in values if value.mode == AUTONOMOUS and len(value.command)]
     if not driven:
         raise ReplayError(
             f'{reader.path}: the policy never drove in this recording: no {STATE} message has the '
             'mode AUTONOMOUS'
         )
+    last_ns = _nanoseconds(driven[-1].header.stamp)
+    after = (_nanoseconds(value.header.stamp) for value in values)
+    end_ns = min((stamp_ns for stamp_ns in after if stamp_ns > last_ns), default=last_ns)
 
     def column(name: str) -> Array:
         return np.array([getattr(value, name) for value in driven], np.float64)
 
-    return Ticks(
+    ticks = Ticks(
         stamp_ns=np.array([_nanoseconds(value.header.stamp) for value in driven], np.int64),
         names=tuple(driven[0].command_names),
         raw=column('command_raw'),
@@ -165,11 +168,12 @@ def _read_ticks(reader: BagReader) -> Ticks:
         missed=int(driven[-1].missed - driven[0].missed),
         policy=driven[-1].policy,
     )
+    return ticks, end_ns
 
 
 def _read_path(reader: BagReader, start_ns: int, end_ns: int) -> tuple[NDArray[np.int64], Array]:
     stamps, rows = [], []
-    for message in _messages(reader, ODOM):
+    for message in reader.messages([ODOM]):
         if start_ns <= message.stamp_ns <= end_ns:
             stamps.append(message.stamp_ns)
             rows.append(motion_values(message.value))
@@ -208,10 +212,6 @@ def _judge(track: Track, times_ns: NDArray[np.int64], path: Array) -> tuple[Stat
         judge.look(time_ns, Motion(*row))
         offsets.append(judge.status.place.offset)
     return judge.status, np.array(offsets, np.float64)
-
-
-def _messages(reader: BagReader, topic: str) -> Iterable[BagMessage]:
-    return reader.messages([topic])
 
 
 def _nanoseconds(stamp: Any) -> int:

@@ -135,8 +135,9 @@ def replay_ticks(
 ) -> Iterator[tuple[Any, NDArray[np.float32]]]:
     """Compute a recorded live run again from what its ticks say they saw.
 
-    Where the recurrent state before a tick is unknown (the recording began in the middle of a run,
-    or lost a message), it is taken over from that tick, and comparing goes on with the next one.
+    Where a tick cannot be computed (the recording began in the middle of a run, lost a message, or
+    has no camera frame yet), the recurrent state is taken over from it, and computing goes on with
+    the next one.
 
     Args:
         states: the run's PolicyState messages, in order, of this policy.
@@ -146,34 +147,25 @@ def replay_ticks(
         A PolicyState and the command [C] that the policy gives at its tick.
 
     Raises:
-        ReplayError: a camera frame that a tick saw is not among `frames`.
+        ReplayError: a camera frame between the first and the last that ticks saw is missing.
     """
-    contract = policy.contract
-    pictures = iter(frames)
-    stamp_ns, features = -1, None
+    encoded = _encoded(policy, frames)
     before: Any = None
     for state in states:
-        wanted_ns = state.image_stamp.sec * 1_000_000_000 + state.image_stamp.nanosec
-        stepped = len(state.command_raw) > 0
-        if stepped and contract.image is not None and wanted_ns != stamp_ns:
-            picture = None
-            while stamp_ns < wanted_ns:
-                stamp_ns, picture = next(pictures, (wanted_ns + 1, None))
-            if picture is None or stamp_ns != wanted_ns:
-                raise ReplayError(
-                    f'tick {state.tick} saw the camera frame of {wanted_ns} ns, which is not '
-                    'in the recording'
-                )
-            features = policy.encode(picture)
+        known = state.tick <= 1  # the first since activation
         if before is None:
-            known = state.tick <= 1  # the first since activation
             policy.reset()
         else:
             known = state.tick - before.tick - 1 == state.missed - before.missed
         before = state
+        features = None
+        if len(state.command_raw) and policy.contract.image is not None:
+            stamp_ns = state.image_stamp.sec * 1_000_000_000 + state.image_stamp.nanosec
+            features = encoded(stamp_ns)
+            known = known and features is not None
         if not known:
             policy.state[:] = state.neurons
-        elif stepped:
+        elif len(state.command_raw):
             command = policy.step(
                 elapsed=state.elapsed,
                 features=features,
@@ -181,6 +173,34 @@ def replay_ticks(
                 speed=state.speed,
             )
             yield state, command
+
+
+def _encoded(
+    policy: Policy, frames: Iterable[tuple[int, Pixels]]
+) -> Callable[[int], NDArray[np.float32] | None]:
+    """Features of the frame with a stamp; stamps are asked for in order.
+
+    None before the first frame; raises ReplayError for a frame that is missing later.
+    """
+    pictures = iter(frames)
+    first_ns, picture = next(pictures, (None, None))
+    stamp_ns, newest_ns, features = first_ns, None, None
+
+    def encode(wanted_ns: int) -> NDArray[np.float32] | None:
+        nonlocal stamp_ns, picture, newest_ns, features
+        if first_ns is None or wanted_ns < first_ns:
+            return None
+        while stamp_ns is not None and stamp_ns < wanted_ns:
+            stamp_ns, picture = next(pictures, (None, None))
+        if stamp_ns != wanted_ns or picture is None:
+            raise ReplayError(
+                f'a tick saw the camera frame of {wanted_ns} ns, which is not in the recording'
+            )
+        if newest_ns != wanted_ns:
+            newest_ns, features = wanted_ns, policy.encode(picture)
+        return features
+
+    return encode
 
 
 def _put_newest(

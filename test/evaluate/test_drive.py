@@ -12,11 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bundles
+import numpy as np
 import psutil
 import pytest
 
+from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
+from liquid_control.evaluate.drive_record import IMAGE, STATE
+from liquid_control.evaluate.replay import replay_ticks
 from liquid_control.runtime.contract import CommandSpec
+from liquid_control.runtime.policy import Policy
 
 NODES = ('policy_node', 'recorder_node', 'simulator_node')
 
@@ -96,12 +101,26 @@ def test_car_that_leaves_the_road_is_a_failure_with_a_report(tmp_path: Path) -> 
         assert reader.is_finished
         assert {'/camera/image_raw', '/imu/data', '/odom', '/cmd_vel'} <= set(reader.topics)
         assert '/policy_node/state' in reader.topics
+        assert_replayed_ticks_agree(tmp_path / 'blunderer', reader)
     page = (out / 'report.html').read_text()
     assert 'class="verdict failed"' in page
     assert page.count('data:image/png;base64,') >= 5
     assert 'http://' not in page
     assert 'https://' not in page
     assert (out / 'trajectory.png').read_bytes().startswith(b'\x89PNG')
+
+
+def assert_replayed_ticks_agree(policy: Path, reader: BagReader) -> None:
+    """Offline, at the same ticks, the policy gives the commands that it gave live."""
+    states = [message.value for message in reader.messages([STATE])]
+    frames = (
+        (message.stamp_ns, samples.picture(reader, message))
+        for message in reader.messages([IMAGE])
+    )
+    again = list(replay_ticks(Policy.load(policy), states, frames))
+    assert len(again) > 10
+    for state, command in again:
+        np.testing.assert_allclose(command, state.command_raw, rtol=0, atol=1e-5)
 
 
 def test_interrupted_drive_leaves_a_whole_recording_and_no_process(

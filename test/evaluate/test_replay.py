@@ -183,8 +183,8 @@ def run_as_recorded(policy: Policy, count: int) -> tuple[list[Any], list[tuple[i
     rng = np.random.default_rng(3)
     frames = [(rec.START_NS + i * rec.FRAME_NS, rec.picture(i)) for i in range(count)]
     states = []
-    for tick in range(count):
-        stamp_ns, pixels = frames[tick // 2]
+    for tick in range(1, count + 1):
+        stamp_ns, pixels = frames[(tick - 1) // 2]
         imu = rng.normal(size=6).astype(np.float32)
         elapsed, speed = float(rng.uniform(0.04, 0.08)), float(np.float32(rng.uniform(0, 2)))
         command = policy.step(
@@ -217,7 +217,7 @@ def test_recorded_ticks_go_on_after_a_lost_message(policy: Policy) -> None:
     states, frames = run_as_recorded(policy, 20)
     again = list(replay_ticks(policy, states[3:10] + states[12:], frames))
     # The first tick of each stretch only tells the state.
-    assert [state.tick for state, _ in again] == [*range(4, 10), *range(13, 20)]
+    assert [state.tick for state, _ in again] == [*range(5, 11), *range(14, 21)]
     for state, command in again:
         np.testing.assert_array_equal(command, state.command_raw)
 
@@ -226,3 +226,11 @@ def test_recorded_ticks_without_their_frame_are_refused(policy: Policy) -> None:
     states, frames = run_as_recorded(policy, 20)
     with pytest.raises(ReplayError, match='which is not in the recording'):
         list(replay_ticks(policy, states, frames[:4] + frames[5:]))
+
+
+def test_recorded_ticks_before_the_first_frame_only_tell_the_state(policy: Policy) -> None:
+    states, frames = run_as_recorded(policy, 20)
+    again = list(replay_ticks(policy, states, frames[3:]))
+    assert [state.tick for state, _ in again] == list(range(7, 21))
+    for state, command in again:
+        np.testing.assert_array_equal(command, state.command_raw)
