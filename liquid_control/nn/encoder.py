@@ -16,8 +16,8 @@ class ImageEncoder(nn.Module):
 
     Each picture is standardised by its own mean and deviation, so that exposure and light cancel
     out before the first layer. There is no batch normalisation: the network computes the same in
-    training and on the robot. Features are normalised among themselves and end in tanh: no picture, however strange, can push the
-    liquid core beyond what it saw in training.
+    training and on the robot. Features are normalised among themselves and end in tanh: no
+    picture, however strange, can push the liquid core beyond what it saw in training.
 
     Args:
         height, width: picture size, pixels.
