@@ -18,4 +18,4 @@ def use_default_profile() -> None:
         return
     profiles = [folder / 'config' / 'fastdds.xml' for folder in share_directories()]
     for variable in _VARIABLES:
-        os.environ[variable] = str(next(path for path in profiles if path.is_file()))
+        os.environ[variable] = str(next(file for file in profiles if file.is_file()))
