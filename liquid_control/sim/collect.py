@@ -9,9 +9,11 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +86,7 @@ def collect(
     """Record an expert drive for each seed; return the bags' directories in the order of seeds.
 
     Bags that are already there are kept, so that an interrupted collection goes on where it
-    stopped; Ctrl-C finishes the bags being recorded and starts no others.
+    stopped; Ctrl-C leaves the finished bags alone.
 
     Args:
         out_dir: where the bags' directories are made.
@@ -101,28 +103,41 @@ def collect(
     drives = [Drive(seed, seconds, disturb, randomise) for seed in seeds]
     out_dir = Path(out_dir)
     missing = [drive for drive in drives if not _is_recorded(drive, out_dir)]
+    # Spawned, not forked: OpenGL and threads do not survive a fork.
+    processes = multiprocessing.get_context('spawn')
+    cancelled = processes.Event()
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
     with (
         Progress(*columns, TimeRemainingColumn()) as progress,
-        # Spawned, not forked: OpenGL and threads do not survive a fork.
         ProcessPoolExecutor(
-            workers, multiprocessing.get_context('spawn'), initializer=_ignore_interrupts
+            workers, processes, initializer=_begin_worker, initargs=(cancelled,)
         ) as pool,
     ):
         task = progress.add_task('expert drives', total=len(drives))
         progress.advance(task, len(drives) - len(missing))
         try:
-            for done in as_completed([pool.submit(record, drive, out_dir) for drive in missing]):
+            for done in as_completed([pool.submit(_work, drive, out_dir) for drive in missing]):
                 done.result()
                 progress.advance(task)
         except BaseException:
+            cancelled.set()
             pool.shutdown(cancel_futures=True)
             raise
     return [out_dir / drive.name for drive in drives]
 
 
-def record(drive: Drive, out_dir: Path) -> Path:
-    """Record one drive; return its bag's directory. An unfinished one in its place is replaced."""
+class CancelledError(Exception):
+    """A drive was broken off because its recording is no longer wanted."""
+
+
+def record(
+    drive: Drive, out_dir: Path, *, is_cancelled: Callable[[], bool] = lambda: False
+) -> Path:
+    """Record one drive; return its bag's directory. An unfinished one in its place is replaced.
+
+    Raises:
+        CancelledError: `is_cancelled` returned True on the way; nothing is left of the bag.
+    """
     path = out_dir / drive.name
     shutil.rmtree(path, ignore_errors=True)
     with Simulator(drive.seed, randomise=drive.randomise) as simulator:
@@ -130,7 +145,9 @@ def record(drive: Drive, out_dir: Path) -> Path:
         try:
             for topic, msgtype in messages.TYPES.items():
                 writer.add_topic(topic, msgtype)
-            _drive(drive, simulator, writer)
+            for _ in _drive(drive, simulator, writer):
+                if is_cancelled():
+                    raise CancelledError
             writer.close()
         except BaseException:
             # Only a finished drive may look like one: see _is_recorded.
@@ -139,7 +156,8 @@ def record(drive: Drive, out_dir: Path) -> Path:
     return path
 
 
-def _drive(drive: Drive, simulator: Simulator, writer: BagWriter) -> None:
+def _drive(drive: Drive, simulator: Simulator, writer: BagWriter) -> Iterator[None]:
+    """Record the drive, one command period at a time."""
     rng = np.random.default_rng([drive.seed, 7])
     expert, disturbance = Expert(simulator.track), Disturbance(rng)
     if drive.disturb:
@@ -157,6 +175,7 @@ def _drive(drive: Drive, simulator: Simulator, writer: BagWriter) -> None:
         for observation in simulator.step(actuated, _PERIOD_NS):
             topic, values = messages.describe(observation, IMU_RATE)
             writer.write_message(topic, values, observation.stamp_ns)
+        yield
 
 
 def _is_recorded(drive: Drive, out_dir: Path) -> bool:
@@ -177,6 +196,18 @@ def _is_recorded(drive: Drive, out_dir: Path) -> bool:
     return True
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent, which lets the drives being recorded finish."""
+_cancelled: Event
+"""Set by the parent when the worker process shall break off."""
+
+
+def _begin_worker(cancelled: Event) -> None:
+    """Leave Ctrl-C to the parent, which then cancels."""
+    global _cancelled
+    _cancelled = cancelled
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(drive: Drive, out_dir: Path) -> None:
+    if not _cancelled.is_set():
+        with suppress(CancelledError):
+            record(drive, out_dir, is_cancelled=_cancelled.is_set)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,9 @@ import pytest
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
 from liquid_control.runtime.errors import ConfigError
-from liquid_control.sim import collect as collect_module
 from liquid_control.sim import messages
 from liquid_control.sim.car import Command
-from liquid_control.sim.collect import Drive, collect, record
+from liquid_control.sim.collect import CancelledError, Drive, collect, record
 from liquid_control.sim.scene import MAX_STEERING_ANGLE, WHEELBASE
 from liquid_control.sim.sensors import CameraFrame
 from liquid_control.sim.simulator import HELD_OUT_SEEDS, Simulator
@@ -90,16 +91,48 @@ def test_a_recording_of_other_settings_is_not_mistaken_for_this_one(
         collect([4], tmp_path, seconds=9.0)
 
 
-def test_an_interrupted_drive_leaves_no_bag(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+def test_a_cancelled_drive_leaves_no_bag(tmp_path: Path) -> None:
+    path = tmp_path / 'seed_0004'
+    answers = iter([False, False, True])
 
-    monkeypatch.setattr(collect_module.messages, 'describe', interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        record(Drive(4, SECONDS), tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    def is_cancelled() -> bool:
+        assert any(path.glob('*.mcap'))  # it was being written
+        return next(answers)
+
+    with pytest.raises(CancelledError):
+        record(Drive(4, SECONDS), tmp_path, is_cancelled=is_cancelled)
+    assert not path.exists()
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from liquid_control.sim.collect import collect
+
+def interrupt_after_the_first_bag(out_dir):
+    while not any(out_dir.glob('*/metadata.yaml')):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+if __name__ == '__main__':
+    out_dir = Path(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=interrupt_after_the_first_bag, args=(out_dir,), daemon=True).start()
+    try:
+        collect(range(50), out_dir, seconds=1.0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def test_ctrl_c_ends_soon_and_leaves_only_finished_bags(tmp_path: Path) -> None:
+    script, out_dir = tmp_path / 'collect.py', tmp_path / 'bags'
+    script.write_text(INTERRUPTED)
+    done = subprocess.run([sys.executable, script, out_dir], capture_output=True, timeout=200)
+    assert done.returncode == 130, done.stderr
+    bags = list(out_dir.iterdir())
+    assert 1 <= len(bags) <= 4
+    assert all((bag / 'metadata.yaml').exists() for bag in bags)
 
 
 @pytest.mark.parametrize('seed', HELD_OUT_SEEDS)
