@@ -6,10 +6,9 @@ frame, and a tick sees what has a stamp at or before its own.
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from liquid_control.bags.reader import BagMessage
 from liquid_control.bags.topics import TopicRoles
@@ -39,16 +38,22 @@ class Instant:
 
 
 def by_stamp(messages: Iterable[BagMessage]) -> Iterator[BagMessage]:
-    """Sort messages by stamp, holding at most `REORDER_NS` of them."""
-    heap: list[tuple[int, int, BagMessage]] = []
-    newest = 0
-    for number, message in enumerate(messages):
-        heapq.heappush(heap, (message.stamp_ns, number, message))
-        newest = max(newest, message.stamp_ns)
-        while heap[0][0] < newest - REORDER_NS:
-            yield heapq.heappop(heap)[2]
-    while heap:
-        yield heapq.heappop(heap)[2]
+    """Sort messages by stamp, holding `REORDER_NS` of them; equal stamps stay as they came."""
+    waiting: deque[BagMessage] = deque()
+    newest_ns = 0
+    for message in messages:
+        stamp_ns = message.stamp_ns
+        if stamp_ns >= newest_ns:
+            newest_ns = stamp_ns
+            waiting.append(message)
+        else:
+            place = len(waiting)
+            while place and waiting[place - 1].stamp_ns > stamp_ns:
+                place -= 1
+            waiting.insert(place, message)
+        while waiting[0].stamp_ns < newest_ns - REORDER_NS:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def instants(
@@ -71,10 +76,13 @@ def instants(
     Raises:
         ReplayError: the stamps jump.
     """
-    parts = ('image', 'imu', 'odom', 'command')
-    names = {part: getattr(topics, part) for part in parts}
     leading = topics.image or topics.imu or topics.odom
-    fresh: dict[str, deque[BagMessage]] = {part: deque(maxlen=_KEPT) for part in parts}
+    fresh = {part: deque[BagMessage](maxlen=_KEPT) for part in asdict(topics)}
+    # One topic may play two parts: odometry may stand for the commands.
+    queues = {
+        topic: [fresh[part] for part, name in asdict(topics).items() if name == topic]
+        for topic in asdict(topics).values()
+    }
     frame, tick_ns, last_ns = -1, None, 0
 
     def cut(at_ns: int) -> Instant:
@@ -100,10 +108,10 @@ def instants(
             frame += 1
             if frame == start_frame:
                 tick_ns = stamp_ns
-        last_ns = max(last_ns, stamp_ns)
-        for part, topic in names.items():
-            if message.topic == topic:
-                fresh[part].append(message)
+        if stamp_ns > last_ns:
+            last_ns = stamp_ns
+        for queue in queues[message.topic]:
+            queue.append(message)
     while tick_ns is not None and tick_ns <= last_ns:
         yield cut(tick_ns)
         tick_ns += period_ns

@@ -1,0 +1,136 @@
+"""Offline replay: how much faster than real time, and where the time goes.
+
+The recording is made here: a 160x120 JPEG camera at 30 Hz, a 200 Hz IMU, odometry and commands.
+The policies take turns within one run, everything on one core.
+
+    python benchmarks/replay.py
+    python benchmarks/replay.py --policies track_cfc models/my_robot --seconds 120
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from liquid_control.bags.reader import BagReader
+from liquid_control.bags.writer import BagWriter
+from liquid_control.evaluate.bag_replay import Options, replay_bag
+from liquid_control.runtime.bundle import find_bundle, shipped_models
+from liquid_control.runtime.policy import Policy
+
+TOPICS = {
+    '/camera/image_raw/compressed': ('sensor_msgs/msg/CompressedImage', 30),
+    '/imu/data': ('sensor_msgs/msg/Imu', 200),
+    '/odom': ('nav_msgs/msg/Odometry', 50),
+    '/cmd_vel': ('geometry_msgs/msg/TwistStamped', 20),
+}
+
+
+def main() -> None:
+    """Measure, print and write out/bench/replay.json."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument(
+        '--policies', nargs='+', default=['track_cfc', 'track_ltc', 'donkeycar_cfc']
+    )
+    parser.add_argument('--seconds', type=float, default=60.0, help='length of the recording')
+    parser.add_argument('--turns', type=int, default=5)
+    options = parser.parse_args()
+    if hasattr(os, 'sched_setaffinity'):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    cv2.setNumThreads(1)
+    policies = {
+        name: Policy.load(find_bundle(name, shipped_models())) for name in options.policies
+    }
+    turns: dict[str, list[dict[str, float]]] = {name: [] for name in policies}
+    with tempfile.TemporaryDirectory() as folder:
+        bag = record(Path(folder) / 'bag', options.seconds)
+        for _ in range(options.turns + 1):
+            for name, policy in policies.items():
+                turns[name].append(replay_once(bag, policy))
+    rows = []
+    for name, (_, *measured) in turns.items():  # the first turn warms caches
+        row = {key: statistics.median(turn[key] for turn in measured) for key in measured[0]}
+        rows.append({'policy': name, **row})
+    show(rows)
+    out = Path('out/bench')
+    out.mkdir(parents=True, exist_ok=True)
+    (out / 'replay.json').write_text(json.dumps(rows, indent=2) + '\n')
+
+
+def replay_once(bag: Path, policy: Policy) -> dict[str, float]:
+    """Real-time factors by the clock and by CPU time; shares of the stages."""
+    with BagReader(bag) as reader:
+        started = time.process_time()
+        result = replay_bag(reader, policy, Options(wheelbase=0.325))
+        cpu = time.process_time() - started
+    stages = result.stages
+    known = stages.decoding + stages.encoder + stages.core
+    return {
+        'real_time_factor': result.real_time_factor,
+        'real_time_factor_cpu': result.duration / cpu,
+        'decoding': stages.decoding / result.wall,
+        'encoder': stages.encoder / result.wall,
+        'core': stages.core / result.wall,
+        'reading': 1 - known / result.wall,
+    }
+
+
+def record(path: Path, seconds: float) -> Path:
+    """Write the recording."""
+    rng = np.random.default_rng(0)
+    jpegs = []
+    for _ in range(30):
+        coarse = rng.integers(0, 256, (12, 16, 3)).astype(np.uint8)
+        smooth = cv2.resize(coarse, (160, 120), interpolation=cv2.INTER_CUBIC)
+        noisy = np.clip(smooth + rng.normal(0, 4, smooth.shape), 0, 255).astype(np.uint8)
+        jpegs.append(cv2.imencode('.jpg', noisy)[1].tobytes())
+    messages = sorted(
+        (round(index * 1e9 / rate), topic, index)
+        for topic, (_, rate) in TOPICS.items()
+        for index in range(1, round(seconds * rate))
+    )
+    with BagWriter(path) as bag:
+        for topic, (msgtype, _) in TOPICS.items():
+            bag.add_topic(topic, msgtype)
+        for stamp_ns, topic, index in messages:
+            phase = float(np.sin(stamp_ns / 1e9))
+            bag.write_message(topic, values(topic, phase, jpegs[index % len(jpegs)]), stamp_ns)
+    return path
+
+
+def values(topic: str, phase: float, jpeg: bytes) -> dict[str, object]:
+    """A message of each kind."""
+    if topic == '/imu/data':
+        return {'linear_acceleration': {'x': phase, 'z': 9.81}, 'angular_velocity': {'z': phase}}
+    if topic == '/odom':
+        return {'twist': {'twist': {'linear': {'x': 1.5}}}}
+    if topic == '/cmd_vel':
+        return {'twist': {'linear': {'x': 1.5}, 'angular': {'z': phase}}}
+    return {'format': 'jpeg', 'data': jpeg}
+
+
+def show(rows: list[dict[str, object]]) -> None:
+    """Print the table."""
+    table = Table(title='Offline replay on one core, medians')
+    table.add_column('policy')
+    for heading in ('times real time', 'by CPU time', 'decoding', 'encoder', 'core', 'reading'):
+        table.add_column(heading, justify='right')
+    for row in rows:
+        shares = (f'{row[key]:.0%}' for key in ('decoding', 'encoder', 'core', 'reading'))
+        factors = (f'{row[key]:.0f}' for key in ('real_time_factor', 'real_time_factor_cpu'))
+        table.add_row(str(row['policy']), *factors, *shares)
+    Console().print(table)
+
+
+if __name__ == '__main__':
+    main()
