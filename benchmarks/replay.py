@@ -71,7 +71,7 @@ def replay_once(bag: Path, policy: Policy) -> dict[str, float]:
     """Real-time factors by the clock and by CPU time; shares of the stages."""
     with BagReader(bag) as reader:
         started = time.process_time()
-        result = replay_bag(reader, policy, Options(wheelbase=0.325))
+        result = replay_bag(reader, policy, Options())
         cpu = time.process_time() - started
     stages = result.stages
     known = stages.decoding + stages.encoder + stages.core

@@ -79,9 +79,8 @@ def replay(
     odom_topic: Topic = None,
     command_topic: Topic = None,
     wheelbase: Annotated[
-        float | None,
-        typer.Option(help='Of the recorded robot, m; joins yaw rate and steering angle.'),
-    ] = None,
+        float, typer.Option(help='Of the recorded robot, m; joins yaw rate and steering angle.')
+    ] = 0.325,
     against: Annotated[
         str | None, typer.Option(help='Another policy; exit status 1 where they differ.')
     ] = None,

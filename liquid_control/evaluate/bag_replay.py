@@ -31,8 +31,8 @@ class Options:
     imu_topic: str | None = None
     odom_topic: str | None = None
     command_topic: str | None = None
-    wheelbase: float | None = None
-    """Of the recorded robot, m."""
+    wheelbase: float = 0.325
+    """Of the recorded robot, m; joins yaw rate and steering angle. That of the simulated car."""
     need_command: bool = True
     """Whether a bag without recorded commands is refused."""
 
@@ -44,7 +44,7 @@ class Options:
                 f'--end-frame must be above --start-frame {self.start_frame}, '
                 f'found {self.end_frame}'
             )
-        if self.wheelbase is not None and not self.wheelbase > 0:
+        if not self.wheelbase > 0:
             raise ReplayError(f'--wheelbase must be > 0 m, found {self.wheelbase}')
 
 
@@ -60,6 +60,8 @@ class BagReplay:
     stages: Stages
     wall: float
     """s"""
+    wheelbase: float
+    """With which the recorded commands were read, m."""
     problem: str
     """The first reason why a tick was left out, '' when none was."""
 
@@ -93,6 +95,7 @@ class BagReplay:
             'ticks_left_out': self.left_out,
             'left_out_because': self.problem,
             'duration': self.duration,
+            'wheelbase': self.wheelbase,
             'real_time_factor': self.real_time_factor,
             'stages': asdict(self.stages),
             'commands': {
@@ -134,12 +137,7 @@ def replay_bag(
             f'--start-frame {options.start_frame} is beyond them'
         )
     if topics.command is not None:
-        check_command(
-            topics.command,
-            reader.topics[topics.command],
-            policy.contract.command_names,
-            options.wheelbase,
-        )
+        check_command(topics.command, reader.topics[topics.command], policy.contract.command_names)
     stages, problem = Stages(), ''
 
     def watched(ticks: Iterator[ReplayedTick]) -> Iterator[ReplayedTick]:
@@ -180,6 +178,7 @@ def replay_bag(
         errors=errors,
         stages=stages,
         wall=wall,
+        wheelbase=options.wheelbase,
         problem=problem,
     )
 

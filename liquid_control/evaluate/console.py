@@ -58,6 +58,8 @@ def print_replay(replay: BagReplay, console: Console) -> None:
             str(error.ticks),
         )
     console.print(table)
+    if 'steering_angle' in replay.errors:
+        console.print(f'wheelbase of the recorded robot: {replay.wheelbase:g} m', highlight=False)
     stages = replay.stages
     shares = (
         ('decoding', stages.decoding),

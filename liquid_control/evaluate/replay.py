@@ -60,7 +60,7 @@ def replay(
     policy: Policy,
     topics: TopicRoles,
     *,
-    wheelbase: float | None = None,
+    wheelbase: float,
     start_frame: int = 0,
     end_frame: int | None = None,
     stages: Stages | None = None,
@@ -71,7 +71,7 @@ def replay(
 
     Args:
         topics: which topic plays which part.
-        wheelbase: of the recorded robot, m, where commands have to be converted.
+        wheelbase: of the recorded robot, m; joins yaw rate and steering angle.
         start_frame: index of the frame at whose stamp the first tick is.
         end_frame: index of the first frame left out.
         stages: where to add up the time spent.
@@ -113,7 +113,7 @@ def replay(
         _put_newest(tick.odom, sensors.speed, put_speed)
         if tick.command:
             recorded = np.array(
-                samples.command(tick.command[-1], contract.command_names, wheelbase or np.nan)
+                samples.command(tick.command[-1], contract.command_names, wheelbase)
             )
         action = pilot.act(tick.stamp_ns, period)
         if action.fault:

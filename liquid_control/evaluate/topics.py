@@ -67,27 +67,18 @@ def choose_topics(
     return roles
 
 
-def check_command(
-    topic: str, msgtype: str, names: tuple[str, ...], wheelbase: float | None
-) -> None:
+def check_command(topic: str, msgtype: str, names: tuple[str, ...]) -> None:
     """Refuse to compare commands of different meaning.
 
     Args:
         names: of the policy's commands.
-        wheelbase: of the recorded robot, m; None where the user did not say.
 
     Raises:
-        ReplayError: the units differ, or the wheelbase is needed.
+        ReplayError: the recorded commands are in SI units, the policy's are not.
     """
     kind = msgtype.rpartition('/')[2]
     if kind in ('AckermannDriveStamped', 'Odometry') and set(names) & set(_NORMALISED):
         raise ReplayError(
             f'{topic} is a {kind} in SI units, the policy commands {", ".join(names)} without '
             'unit: they cannot be compared'
-        )
-    angle = 'yaw_rate' if kind == 'AckermannDriveStamped' else 'steering_angle'
-    if angle in names and wheelbase is None:
-        raise ReplayError(
-            f'{topic} is a {kind} and the policy commands {angle}: the wheelbase of the recorded '
-            'robot is needed, in m; give it with --wheelbase (simulated car: 0.325)'
         )

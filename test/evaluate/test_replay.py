@@ -173,7 +173,7 @@ def test_camera_less_policy_counts_imu_messages_as_frames(tmp_path: Path) -> Non
     blind = Policy.load(make_bundle(tmp_path / 'blind', image=False, speed=True))
     bag = rec.write_bag(tmp_path / 'bag', rec.drive_entries(0.5))
     with BagReader(bag) as reader:
-        result = replay_bag(reader, blind, Options(start_frame=20, wheelbase=0.325))
+        result = replay_bag(reader, blind, Options(start_frame=20))
     assert result.trace.stamp_ns[0] == rec.START_NS + 20 * rec.IMU_NS
     assert result.trace.answered.all()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from bundles import make_bundle
 from typer.testing import CliRunner, Result
 
 from liquid_control.cli import app
+from liquid_control.evaluate.trace import Trace
 
 
 def invoke(*arguments: object) -> Result:
@@ -40,7 +42,7 @@ def bag(tmp_path: Path) -> Path:
 def test_replay_writes_report_ticks_and_picture(tmp_path: Path, bag: Path, policy: Path) -> None:
     out = tmp_path / 'out'
     result = invoke(
-        *('replay', bag, '--policy', policy, '--wheelbase', 0.325),
+        *('replay', bag, '--policy', policy),
         *('--json', out / 'r.json', '--csv', out / 'r.csv', '--picture', out / 'r.png'),
     )
     assert result.exit_code == 0, result.output
@@ -58,14 +60,14 @@ def test_golden_file_holds_until_the_policy_changes(
     tmp_path: Path, bag: Path, policy: Path
 ) -> None:
     golden = tmp_path / 'golden.csv'
-    assert invoke('replay', bag, '--policy', policy, '--wheelbase', 0.325, '--csv', golden)
-    same = invoke('replay', bag, '--policy', policy, '--wheelbase', 0.325, '--golden', golden)
+    assert invoke('replay', bag, '--policy', policy, '--csv', golden)
+    same = invoke('replay', bag, '--policy', policy, '--golden', golden)
     assert same.exit_code == 0
     assert 'Equal to' in same.stdout
     other = make_bundle(tmp_path / 'other', seed=1)
     report = tmp_path / 'report.json'
     changed = invoke(
-        *('replay', bag, '--policy', other, '--wheelbase', 0.325),
+        *('replay', bag, '--policy', other),
         *('--golden', golden, '--json', report),
     )
     assert changed.exit_code == 1
@@ -112,7 +114,7 @@ def test_truncated_bag_is_replayed_as_far_as_it_goes(tmp_path: Path, policy: Pat
     data = file.read_bytes()
     file.write_bytes(data[: len(data) // 2])
     report = tmp_path / 'r.json'
-    result = invoke('replay', bag, '--policy', policy, '--wheelbase', 0.325, '--json', report)
+    result = invoke('replay', bag, '--policy', policy, '--json', report)
     assert result.exit_code == 0, result.output
     assert 0 < json.loads(report.read_text())['frames'] < 91
 
@@ -136,7 +138,7 @@ def test_two_cameras_need_one_to_be_named(tmp_path: Path, policy: Path) -> None:
     left = [e._replace(topic='/left/image_raw') for e in entries if e.topic == rec.IMAGE]
     both = sorted([*entries, *left], key=lambda entry: entry.stamp_ns)
     bag = rec.write_bag(tmp_path / 'bag', both, **{'left/image_raw': 'sensor_msgs/msg/Image'})
-    ask = ('replay', bag, '--policy', policy, '--wheelbase', 0.325)
+    ask = ('replay', bag, '--policy', policy)
     assert 'several topics could be the image' in refused(*ask)
     assert invoke(*ask, '--image-topic', '/left/image_raw').exit_code == 0
     assert 'the bag has no such topic; possible: /camera/image_raw, /left/image_raw' in refused(
@@ -149,22 +151,31 @@ def test_odometry_can_stand_for_the_commands(tmp_path: Path, policy: Path) -> No
     bag = rec.write_bag(tmp_path / 'bag', entries)
     report = tmp_path / 'r.json'
     result = invoke(
-        *('replay', bag, '--policy', policy, '--wheelbase', 0.325),
+        *('replay', bag, '--policy', policy),
         *('--command-topic', rec.ODOM, '--json', report),
     )
     assert result.exit_code == 0, result.output
     assert json.loads(report.read_text())['commands']['speed']['ticks'] == 11
 
 
-def test_steering_angle_from_a_twist_needs_the_wheelbase(bag: Path, policy: Path) -> None:
-    assert 'give it with --wheelbase' in refused('replay', bag, '--policy', policy)
+def test_wheelbase_joins_yaw_rate_and_steering_angle(
+    tmp_path: Path, bag: Path, policy: Path
+) -> None:
+    errors = []
+    for wheelbase in (0.325, 2.7):
+        csv = tmp_path / f'{wheelbase}.csv'
+        ask = ('replay', bag, '--policy', policy, '--wheelbase', wheelbase, '--csv', csv)
+        assert invoke(*ask).exit_code == 0
+        errors.append(Trace.load(csv).recorded[0, 0])
+    # The recorded commands are 1 m/s and 0.5 rad/s.
+    assert errors == pytest.approx([math.atan(0.325 * 0.5), math.atan(2.7 * 0.5)])
     assert '--wheelbase must be > 0 m' in refused(
         'replay', bag, '--policy', policy, '--wheelbase', -1
     )
 
 
 def test_frames_beyond_the_bag_are_named(bag: Path, policy: Path) -> None:
-    ask = ('replay', bag, '--policy', policy, '--wheelbase', 0.325)
+    ask = ('replay', bag, '--policy', policy)
     assert 'has 31 frames, --start-frame 31 is beyond' in refused(*ask, '--start-frame', 31)
     assert '--start-frame must be >= 0' in refused(*ask, '--start-frame', -1)
     assert '--end-frame must be above --start-frame 5' in refused(
@@ -177,10 +188,7 @@ def test_camera_of_another_shape_is_named(tmp_path: Path, policy: Path) -> None:
         rec.image_entry(0, e.stamp_ns, width=320, height=120) if e.topic == rec.IMAGE else e
         for e in rec.drive_entries(0.3)
     ]
-    line = refused(
-        *('replay', rec.write_bag(tmp_path / 'bag', entries), '--policy', policy),
-        *('--wheelbase', 0.325),
-    )
+    line = refused('replay', rec.write_bag(tmp_path / 'bag', entries), '--policy', policy)
     assert 'could not be asked at any of 7 ticks' in line
     assert 'image of 320x120 has another aspect ratio' in line
 
