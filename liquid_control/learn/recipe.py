@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import yaml
 
 from liquid_control.nn.policy import CELLS, NetworkConfig
+from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS, SOLVERS
 from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.runtime.records import read_record
@@ -61,12 +62,15 @@ class Network:
     neurons: int = 32
     sparsity: float = 0.5
     wiring_seed: int = 22222
-    unfolds: int = 6
+    solver: str = POLICY_SOLVER
+    unfolds: int = POLICY_UNFOLDS
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
             raise ConfigError(f'cell must be one of {", ".join(CELLS)}, found {self.cell!r}')
+        if self.solver not in SOLVERS:
+            raise ConfigError(f'solver must be one of {", ".join(SOLVERS)}, found {self.solver!r}')
 
 
 @dataclass(frozen=True)
@@ -223,6 +227,7 @@ class Recipe:
             speed=self.signals.speed is not None,
             sparsity=self.network.sparsity,
             wiring_seed=self.network.wiring_seed,
+            solver=self.network.solver,
             unfolds=self.network.unfolds,
             dropout=self.network.dropout,
         )

@@ -15,6 +15,7 @@ from liquid_control.nn.cfc import CfC
 from liquid_control.nn.encoder import ImageEncoder
 from liquid_control.nn.ltc import LTC
 from liquid_control.nn.ncp import AutoNCP
+from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS
 from liquid_control.nn.wiring import Wiring
 from liquid_control.runtime.contract import IMU_SIZE, CommandSpec, NetworkSpec
 
@@ -40,6 +41,7 @@ class NetworkConfig:
         imu, speed: whether the core sees them.
         sparsity: share of the possible synapses that the wiring leaves out.
         wiring_seed: draws the wiring.
+        solver: of an LTC; a name in `liquid_control.nn.solvers.SOLVERS`.
         unfolds: solver steps of an LTC in each control step.
         dropout: in the encoder, while training.
     """
@@ -53,7 +55,8 @@ class NetworkConfig:
     speed: bool = False
     sparsity: float = 0.5
     wiring_seed: int = 22222
-    unfolds: int = 6
+    solver: str = POLICY_SOLVER
+    unfolds: int = POLICY_UNFOLDS
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -159,13 +162,14 @@ class PolicyNetwork(nn.Module):
         """What the bundle's contract says of the network."""
         wiring: Wiring | None = self.cell.wiring
         config = self.config
+        solver = f'{config.solver}, {config.unfolds} unfolds'
         return NetworkSpec(
             cell={'cfc': 'cfc-wired'}.get(config.cell, config.cell),
             neurons=config.neurons,
             synapses=0 if wiring is None else wiring.synapse_count + wiring.sensory_synapse_count,
             parameters=sum(parameter.numel() for parameter in self.parameters()),
             state_size=self.state_size,
-            solver=f'fused, {config.unfolds} unfolds' if config.cell == 'ltc' else 'closed form',
+            solver=solver if config.cell == 'ltc' else 'closed form',
         )
 
 
@@ -175,7 +179,7 @@ def _layer(config: NetworkConfig) -> CfC | LTC:
         return CfC(config.input_size, config.neurons, proj_size=outputs)
     wiring = AutoNCP(config.neurons, outputs, config.sparsity, config.wiring_seed)
     if config.cell == 'ltc':
-        return LTC(config.input_size, wiring, unfolds=config.unfolds)
+        return LTC(config.input_size, wiring, solver=config.solver, unfolds=config.unfolds)
     return CfC(config.input_size, wiring)
 
 
