@@ -43,6 +43,7 @@ class Diagnostics:
 
     def _status(self) -> DiagnosticStatus:
         timing, controller = self._timing, self._controller
+        timing.renew()
         values = {
             'mode': controller.mode.name,
             'reason': controller.reason,
@@ -76,7 +77,7 @@ class Diagnostics:
             return DiagnosticStatus.ERROR, 'another node publishes on the command topic'
         if missed > limits.warn_missed:
             return DiagnosticStatus.WARN, f'{missed:.1%} of the cycles missed'
-        lateness = summarise(list(timing.lateness)).p99
+        lateness = timing.late.p99
         if lateness > limits.warn_lateness / controller.pilot.policy.contract.control_rate:
             return DiagnosticStatus.WARN, f'ticks up to {1e3 * lateness:.1f} ms late (p99)'
         if controller.mode is Mode.AUTONOMOUS and self._commands.listeners == 0:

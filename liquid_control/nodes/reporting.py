@@ -68,6 +68,10 @@ class StateReport:
         message.encoder_time = encoder_time
         message.core_time = action.core_ns / 1e9
         message.sense_to_act = sense_to_act
+        message.rate = timing.rate
+        message.lateness_p50 = timing.late.p50
+        message.lateness_p99 = timing.late.p99
+        message.lateness_max = timing.late.max
         self._publisher.publish(message)
 
 

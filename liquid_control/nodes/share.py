@@ -12,13 +12,11 @@ from liquid_control.runtime.errors import ConfigError
 
 
 def share_directories() -> list[Path]:
-    """The installed share, then the source tree, as far as they exist."""
-    folders = []
+    """The source tree this code lies in, then the installed share, as far as they exist."""
+    source = shipped_models().parent
+    folders = [source] if (source / 'config').is_dir() else []
     with contextlib.suppress(PackageNotFoundError, OSError):
         folders.append(Path(get_package_share_directory('liquid_control')))
-    source = shipped_models().parent
-    if (source / 'config').is_dir():
-        folders.append(source)
     return folders
 
 

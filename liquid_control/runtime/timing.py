@@ -41,6 +41,9 @@ class Timing:
         self._starts: deque[int] = deque(maxlen=size)
         self.ticks = 0
         self.missed = 0
+        self.rate = 0.0
+        """Hz, over the window; renewed by `renew`, like `late`."""
+        self.late = Summary(0.0, 0.0, 0.0)
 
     def tick(self, start_ns: int, lateness: float, missed: int) -> None:
         """Count one cycle; start_ns: monotonic, lateness: s."""
@@ -49,10 +52,9 @@ class Timing:
         self.lateness.append(lateness)
         self._starts.append(start_ns)
 
-    @property
-    def rate(self) -> float:
-        """Measured rate over the window, Hz."""
-        starts = self._starts
-        if len(starts) < 2:
-            return 0.0
-        return (len(starts) - 1) * 1e9 / max(starts[-1] - starts[0], 1)
+    def renew(self) -> None:
+        """Summarise the window; costs too much for every tick."""
+        starts = list(self._starts)
+        if len(starts) > 1:
+            self.rate = (len(starts) - 1) * 1e9 / max(starts[-1] - starts[0], 1)
+        self.late = summarise(list(self.lateness))
