@@ -6,6 +6,7 @@ from its recording.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from liquid_control.evaluate.drive_record import AUTONOMOUS, read_drive, summary
+from liquid_control.evaluate.errors import DriveError
 from liquid_control.evaluate.processes import Children, ProcessError, isolated_environment
 from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
 from liquid_control.runtime.errors import ConfigError, LiquidControlError
@@ -75,6 +77,12 @@ def drive(options: DriveOptions, console: Console) -> str:
     Raises:
         LiquidControlError: the drive could not begin or its recording could not be read.
     """
+    for package in ('rclpy', 'liquid_control.msg'):
+        if importlib.util.find_spec(package) is None:
+            raise DriveError(
+                f'{package} is not there: use `make drive`, or source ROS 2 and this workspace '
+                '(install/setup.sh)'
+            )
     bundle = find_bundle(options.policy, shipped_models()).resolve()
     load_bundle(bundle)
     out = (
@@ -129,16 +137,12 @@ def _run(
     children.start(POLICY, f'liquid_control.nodes.{POLICY}', [*arguments, *remap])
     children.start(RECORDER, f'liquid_control.nodes.{RECORDER}', arguments)
     children.start(SIMULATOR, f'liquid_control.nodes.{SIMULATOR}', arguments)
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
-    from liquid_control.evaluate.drive_monitor import DriveMonitor
+    # Importing ROS takes its time; by now the processes do so too.
+    from liquid_control.evaluate.drive_monitor import monitoring
 
     track = generate_track(options.seed)
     os.environ.update(environment)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        monitor = DriveMonitor(children, track)
+    with monitoring(children, track) as monitor:
         with console.status('starting the simulator ...') as status:
             monitor.wait(lambda: monitor.status is not None, _START_TIMEOUT, 'no odometry came')
             status.update('starting the recorder ...')
@@ -151,8 +155,6 @@ def _run(
         with suppress(ProcessError):
             monitor.disengage(_STOP_TIMEOUT)
         return outcome
-    finally:
-        rclpy.try_shutdown()
 
 
 def _follow(options: DriveOptions, monitor: Any, lap: float, console: Console) -> Outcome:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import Odometry
@@ -14,6 +16,7 @@ from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool
 
 from liquid_control.evaluate.drive_record import ODOM, STATE, motion_values
@@ -27,6 +30,16 @@ MODE, ENGAGE = '/policy_node/mode', '/policy_node/engage'
 
 _POLL = 0.1  # s
 _RATE_WINDOW_NS = 2_000_000_000
+
+
+@contextmanager
+def monitoring(children: Children, track: Track) -> Iterator[DriveMonitor]:
+    """A monitor in a ROS context of its own, which leaves the signals to the caller."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        yield DriveMonitor(children, track)
+    finally:
+        rclpy.try_shutdown()
 
 
 class DriveMonitor(Node):

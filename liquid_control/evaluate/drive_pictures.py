@@ -141,5 +141,5 @@ def draw_timing(drive: DriveRecord) -> Figure:
         axes.set_title(title)
         axes.set_xlabel('ms')
         axes.set_ylabel('ticks')
-        axes.legend(loc='upper right')
+        axes.legend(loc='upper right', frameon=True, framealpha=0.9, edgecolor='none')
     return figure
