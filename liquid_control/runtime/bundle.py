@@ -20,7 +20,8 @@ SIGNATURE_FILE = 'policy.sig'
 ENCODER_FILE = 'encoder.onnx'
 CORE_FILE = 'core.onnx'
 
-MAX_CONTRACT_BYTES = 1 << 20
+# Contracts have some kilobytes; YAML is read at about 50 kB a second on a small processor.
+MAX_CONTRACT_BYTES = 128 << 10
 MAX_GRAPH_BYTES = 256 << 20
 
 
@@ -148,12 +149,16 @@ def _read(path: Path, name: str, limit: int) -> bytes:
         raise BundleError(f'{path}: {name} is missing; copy or export the bundle again') from error
     except OSError as error:
         raise BundleError(f'{file} cannot be read: {error.strerror}') from error
-    with os.fdopen(handle, 'rb') as stream:
-        status = os.fstat(stream.fileno())
+    try:
+        status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise BundleError(f'{file} is not an ordinary file')
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        size = max(status.st_size, len(data))
+        # The size now, and again as read: a file may grow.
+        with open(handle, 'rb', closefd=False) as stream:
+            data = b'' if status.st_size > limit else stream.read(limit + 1)
+    finally:
+        os.close(handle)
+    size = max(status.st_size, len(data))
+    if size > limit:
         raise BundleError(f'{file}: {size} bytes, at most {limit} are accepted')
     return data

@@ -22,8 +22,8 @@ from liquid_control.runtime.errors import BundleError
 
 STANDARD_DOMAINS = (b'', b'ai.onnx')
 
-# Policies have hundreds of nodes; a file of a million fields is made to keep a reader busy.
-MAX_FIELDS = 1_000_000
+# Policies have hundreds of nodes and thousands of fields; more is made to keep a reader busy.
+MAX_FIELDS = 200_000
 # Messages within messages; a subgraph costs three.
 MAX_DEPTH = 32
 
