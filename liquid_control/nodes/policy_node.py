@@ -52,6 +52,8 @@ _LATCHED = QoSProfile(
 )
 # How long a deactivated robot may take to brake before the node goes on without waiting, s.
 _BRAKING_TIMEOUT = 3.0
+# How far /clock may lag behind the sensors, ns.
+_CLOCK_LAG_NS = 1_000_000_000
 # How often the command topic is looked at for rivals and lost listeners, s.
 _TOPIC_CHECK_PERIOD = 0.5
 
@@ -136,7 +138,7 @@ class PolicyNode(ManagedNode):
             started.callback(self._vision.stop)
         if self._sim_clock is not None:
             started.callback(self._follow_sim_time(self._sim_clock))
-        sensing = SensorNode(self, self._watching, self._vision, self._now_ns)
+        sensing = SensorNode(self, self._watching, self._vision, self._arrival_ns)
         sensing.start()
         started.callback(sensing.stop)
         realtime.freeze_garbage()
@@ -348,6 +350,14 @@ class PolicyNode(ManagedNode):
     def _now_ns(self) -> int:
         """Time of the sensors' stamps, ns."""
         return self._sim_clock.now_ns() if self._sim_clock is not None else time.time_ns()
+
+    def _arrival_ns(self) -> int:
+        """When a sensor message that comes now has arrived, in the time of the stamps, ns.
+
+        /clock takes another way than the sensors' messages. On a busy machine it comes after them,
+        and they seem to be of the future; under simulated time the stamp alone tells the age.
+        """
+        return self._now_ns() + (_CLOCK_LAG_NS if self._sim_clock is not None else 0)
 
     def _warn(self, warning: str) -> None:
         if warning:
