@@ -27,6 +27,9 @@ ACCELERATION_UNIT = 10.0  # m/s^2
 ANGULAR_VELOCITY_UNIT = 2.0  # rad/s
 SPEED_UNIT = 10.0  # m/s
 
+# Of the published capacitance of an LTC neuron: time constants of 20 to 100 ms to begin with.
+CAPACITANCE_SHARE = 0.1
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -179,8 +182,23 @@ def _layer(config: NetworkConfig) -> CfC | LTC:
         return CfC(config.input_size, config.neurons, proj_size=outputs)
     wiring = AutoNCP(config.neurons, outputs, config.sparsity, config.wiring_seed)
     if config.cell == 'ltc':
-        return LTC(config.input_size, wiring, solver=config.solver, unfolds=config.unfolds)
+        layer = LTC(config.input_size, wiring, solver=config.solver, unfolds=config.unfolds)
+        _suit_to_robot(layer.rnn_cell)
+        return layer
     return CfC(config.input_size, wiring)
+
+
+def _suit_to_robot(cell: nn.Module) -> None:
+    """Start an LTC where a robot's inputs and time constants are.
+
+    The published initial values suit inputs within (0, 1) and time constants of about one unit of
+    time. Ours are within (-1, 1), and a car steers in tenths of a second, through three layers.
+    """
+    with torch.no_grad():
+        cell.input_w.fill_(0.5)
+        cell.input_b.fill_(0.5)
+        capacitance = CAPACITANCE_SHARE * nn.functional.softplus(cell.cm)
+        cell.cm.copy_(torch.log(torch.expm1(capacitance)))
 
 
 def _given(tensor: Tensor | None, name: str) -> Tensor:
