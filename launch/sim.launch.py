@@ -15,6 +15,12 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = Path(get_package_share_directory('liquid_control'))
 
+ARGUMENTS = {
+    'policy': ('track_cfc', 'policy bundle: a directory, or the name of a shipped one'),
+    'seed': ('101', 'of the track and its looks'),
+    'record': ('true', 'record the drive'),
+}
+
 
 def generate_launch_description() -> LaunchDescription:
     """Called by `ros2 launch`."""
@@ -38,9 +44,10 @@ def generate_launch_description() -> LaunchDescription:
     )
     return LaunchDescription(
         [
-            DeclareLaunchArgument('policy', default_value='track_cfc', description='policy bundle'),
-            DeclareLaunchArgument('seed', default_value='101', description='track of this seed'),
-            DeclareLaunchArgument('record', default_value='true', description='record the drive'),
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=text)
+                for name, (default, text) in ARGUMENTS.items()
+            ),
             simulator,
             drive,
         ]

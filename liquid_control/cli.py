@@ -154,6 +154,21 @@ def inspect(
 
 
 @app.command()
+def collect(
+    out: Annotated[Path, typer.Option(help='Where the bags go, one directory for each seed.')],
+    seeds: Annotated[str, typer.Option(help='Of the tracks, e.g. 0-59 or 3,5,8.')] = '0-59',
+    seconds: Annotated[float, typer.Option(help='Simulated duration of each drive, s.')] = 40.0,
+    disturb: Annotated[
+        bool, typer.Option(help='Push the car off its line, so that recoveries are shown.')
+    ] = True,
+) -> None:
+    """Record expert drives in the simulator, faster than life; goes on where it was interrupted."""
+    from liquid_control.sim.collect import collect as collect_bags
+
+    collect_bags(_seeds(seeds), out, seconds=seconds, disturb=disturb)
+
+
+@app.command()
 def train(
     bags: Annotated[list[Path], typer.Argument(help='Recordings to learn from.')],
     out: Annotated[Path, typer.Option(help='Policy bundle to write, e.g. models/my_robot.')],
@@ -232,6 +247,20 @@ def _policy(name: str) -> Any:
     from liquid_control.runtime.policy import Policy
 
     return Policy.load(find_bundle(name, shipped_models()))
+
+
+def _seeds(text: str) -> list[int]:
+    """'0-3,7' -> [0, 1, 2, 3, 7]."""
+    from liquid_control.runtime.errors import ConfigError
+
+    seeds: list[int] = []
+    for part in text.split(','):
+        first, _, last = part.partition('-')
+        try:
+            seeds += range(int(first), int(last or first) + 1)
+        except ValueError as error:
+            raise ConfigError(f'--seeds must be like 0-59 or 3,5,8, found {text!r}') from error
+    return seeds
 
 
 def _writable(path: Path) -> Path:

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 BUILD_PYTHON = re.compile(r'/opt/python/cp\d+-cp\d+/include/python[\d.]+')
-BUILD_NUMPY = re.compile(r'/opt/python/cp\d+-cp\d+/lib/python[\d.]+/site-packages/numpy/_?core/include')
+BUILD_NUMPY = re.compile(
+    r'/opt/python/cp\d+-cp\d+/lib/python[\d.]+/site-packages/numpy/_?core/include'
+)
 
 
 def relocate(prefix: Path) -> None:
