@@ -162,7 +162,7 @@ def collect(
         bool, typer.Option(help='Push the car off its line, so that recoveries are shown.')
     ] = True,
 ) -> None:
-    """Record expert drives in the simulator, faster than life; goes on where it was interrupted."""
+    """Record expert drives in the simulator, faster than life; resumes after an interruption."""
     from liquid_control.sim.collect import collect as collect_bags
 
     collect_bags(_seeds(seeds), out, seconds=seconds, disturb=disturb)
