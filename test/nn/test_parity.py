@@ -5,10 +5,12 @@ from __future__ import annotations
 import ncps.torch
 import pytest
 import torch
-from ncps_pairs import WIRINGS, Pair, irregular_seconds, make_pair, run_reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ncps_pairs import WIRINGS, Pair, irregular_seconds, make_pair, run_reference, shake
 from torch import Tensor
 
-from liquid_control.nn import LTC, CfC, kernels
+from liquid_control.nn import LTC, AutoNCP, CfC, Wiring, from_ncps, kernels, to_ncps
 
 CASES = [
     *[(LTC, wiring, {}) for wiring in WIRINGS],
@@ -75,6 +77,30 @@ def test_outputs_and_states_equal_the_reference(kind, units, options, dtype):
     assert_equal(liquid_state(state), expected_state, 'state')
     assert_equal(plain_outputs, expected, 'outputs in plain torch')
     assert_equal(liquid_state(plain_state), expected_state, 'state in plain torch')
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    kind=st.sampled_from([LTC, CfC]),
+    dtype=st.sampled_from(list(TOLERANCE)),
+    size=st.integers(1, 8).flatmap(lambda power: st.integers(2 ** (power - 1), 2**power)),
+    sparsity=st.floats(0.1, 0.9),
+    input_size=st.integers(1, 64),
+    seed=st.integers(0, 2**31 - 1),
+)
+@torch.no_grad()
+def test_random_networks_equal_the_reference(kind, dtype, size, sparsity, input_size, seed):
+    torch.manual_seed(seed)
+    ours_units: Wiring | int = size
+    if size >= 4:
+        outputs = 1 + seed % (size - 3)
+        ours_units = AutoNCP(size, outputs, sparsity, seed)
+    theirs = to_ncps(kind(input_size, ours_units)).to(dtype)
+    shake(theirs)
+    x, elapsed = torch.randn(2, 16, input_size, dtype=dtype), irregular_seconds(2, 16, seed)
+    expected, _ = run_reference(theirs, x, elapsed.to(dtype))
+    outputs, _ = from_ncps(theirs)(x, elapsed=elapsed)
+    assert_equal(outputs, expected, 'outputs')
 
 
 @dtypes
