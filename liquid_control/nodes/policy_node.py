@@ -19,8 +19,6 @@ import traceback
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import JumpThreshold, TimeJump
-from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import SetBool, Trigger
@@ -52,7 +50,7 @@ _LATCHED = QoSProfile(
 )
 # How long a deactivated robot may take to brake before the node goes on without waiting, s.
 _BRAKING_TIMEOUT = 3.0
-# How far /clock may lag behind the sensors, ns.
+# How far /clock may lag behind the sensors on a busy machine, ns.
 _CLOCK_LAG_NS = 1_000_000_000
 # How often the command topic is looked at for rivals and lost listeners, s.
 _TOPIC_CHECK_PERIOD = 0.5
@@ -136,9 +134,9 @@ class PolicyNode(ManagedNode):
             )
             self._vision.start()
             started.callback(self._vision.stop)
-        if self._sim_clock is not None:
-            started.callback(self._follow_sim_time(self._sim_clock))
-        sensing = SensorNode(self, self._watching, self._vision, self._arrival_ns)
+        sensing = SensorNode(
+            self, self._watching, self._vision, self._arrival_ns, clock=self._sim_clock
+        )
         sensing.start()
         started.callback(sensing.stop)
         realtime.freeze_garbage()
@@ -330,23 +328,6 @@ class PolicyNode(ManagedNode):
         while self._controller.mode is not Mode.DISENGAGED and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def _follow_sim_time(self, clock: SimClock) -> Any:
-        """Wake the control thread with every /clock message; returns what ends it."""
-        ros_clock = self.get_clock()
-
-        def moved(jump: TimeJump) -> None:
-            clock.set(ros_clock.now().nanoseconds)
-
-        handle = ros_clock.create_jump_callback(
-            JumpThreshold(
-                min_forward=Duration(nanoseconds=1),
-                min_backward=Duration(nanoseconds=-1),
-                on_clock_change=False,
-            ),
-            post_callback=moved,
-        )
-        return handle.unregister
-
     def _now_ns(self) -> int:
         """Time of the sensors' stamps, ns."""
         return self._sim_clock.now_ns() if self._sim_clock is not None else time.time_ns()
@@ -354,8 +335,8 @@ class PolicyNode(ManagedNode):
     def _arrival_ns(self) -> int:
         """When a sensor message that comes now has arrived, in the time of the stamps, ns.
 
-        /clock takes another way than the sensors' messages. On a busy machine it comes after them,
-        and they seem to be of the future; under simulated time the stamp alone tells the age.
+        After a pause the queued messages of a sensor come before the /clock that they belong to
+        and seem to be of the future; under simulated time the stamp alone tells the age.
         """
         return self._now_ns() + (_CLOCK_LAG_NS if self._sim_clock is not None else 0)
 

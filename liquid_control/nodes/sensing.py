@@ -10,15 +10,21 @@ from nav_msgs.msg import Odometry
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, Imu
 
 from liquid_control.runtime import cdr
 from liquid_control.runtime.errors import SensorError
 from liquid_control.runtime.observation import Sensors
+from liquid_control.runtime.rate import SimClock
 from liquid_control.runtime.vision import Vision
 
 SENSOR_QOS = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST
+)
+# As rclpy's own time source: the newest alone counts.
+CLOCK_QOS = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST
 )
 
 
@@ -34,6 +40,8 @@ class SensorNode:
         sensors: Callable[[], list[Sensors]],
         vision: Vision | None,
         now_ns: Callable[[], int],
+        *,
+        clock: SimClock | None = None,
     ) -> None:
         """Subscribe; nothing is delivered before `start`.
 
@@ -41,6 +49,8 @@ class SensorNode:
             sensors: whose slots the next message goes to; all want the same topics.
             vision: takes the camera's messages; None for a policy without camera.
             now_ns: time of arrival, in the time of the stamps.
+            clock: follows /clock. It is fed by the thread that feeds the sensors, and after them:
+                a tick that /clock wakes finds what was sent before it, on a busy machine too.
         """
         self._sensors = sensors
         self._now_ns = now_ns
@@ -68,6 +78,9 @@ class SensorNode:
             subscribe(Imu, 'imu/data', self._on_imu, SENSOR_QOS, raw=True)
         if any(each.speed is not None for each in sensors()):
             subscribe(Odometry, 'odom', self._on_odometry, SENSOR_QOS, raw=True)
+        if clock is not None:
+            self._clock = clock
+            subscribe(Clock, '/clock', self._on_clock, CLOCK_QOS, raw=True)
         self._executor = SingleThreadedExecutor(context=owner.context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name='sensors', daemon=True)
@@ -100,6 +113,12 @@ class SensorNode:
             now_ns = self._now_ns()
             for sensors in self._sensors():
                 sensors.put_speed(stamp_ns, speed, now_ns)
+        except SensorError as error:
+            self._warn(error)
+
+    def _on_clock(self, message: bytes) -> None:
+        try:
+            self._clock.set(cdr.read_clock(message))
         except SensorError as error:
             self._warn(error)
 

@@ -129,3 +129,9 @@ def read_odometry_speed(message: bytes) -> tuple[int, float]:
     cursor.blob()  # child_frame_id
     # pose 7, covariance 36, then twist.linear.x
     return stamp_ns, float(cursor.take('44d', 8)[43])
+
+
+def read_clock(message: bytes) -> int:
+    """Parse a serialized rosgraph_msgs/Clock -> time (ns). Raises SensorError."""
+    sec, nanosec = _Cursor(message, 'rosgraph_msgs/Clock').take('iI', 4)
+    return int(sec) * _NS + int(nanosec)
