@@ -125,6 +125,9 @@ class BackgroundWriter:
                 self._bag.close()
         except BagError as error:
             self._fail(error)
+        except Exception as error:  # a defect: nobody must go on believing that this records
+            self._fail(BagError(f'{self.path} ended by a defect: {error!r}'))
+            raise
         self.bytes_written = self._bag.bytes_written
         if self._discarded:
             with suppress(BagError):

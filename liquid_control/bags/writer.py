@@ -13,14 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
-from mcap.writer import CompressionType, Writer
 from rosbags.interfaces import Qos
 
 from liquid_control.bags import definitions
 from liquid_control.bags.definitions import Definition
 from liquid_control.bags.errors import BagError
+from liquid_control.bags.mcap_file import Compression, McapWriter
 from liquid_control.bags.messages import serialize
 from liquid_control.bags.metadata import (
     BagSummary,
@@ -30,15 +30,7 @@ from liquid_control.bags.metadata import (
 )
 from liquid_control.bags.recovery import finish_file
 
-Compression = Literal['zstd', 'lz4', 'none']
-
 FLUSH_SECONDS = 1.0
-_CHUNK_BYTES = 1 << 20
-_COMPRESSION = {
-    'zstd': CompressionType.ZSTD,
-    'lz4': CompressionType.LZ4,
-    'none': CompressionType.NONE,
-}
 
 
 @dataclass
@@ -55,14 +47,13 @@ class _File:
 
     path: Path
     stream: BinaryIO
-    mcap: Writer
+    mcap: McapWriter
     schemas: dict[str, int] = field(default_factory=dict)
-    start_ns: int = 0
-    end_ns: int = 0
     counts: Counter[str] = field(default_factory=Counter)
 
     def summary(self) -> FileSummary:
-        return FileSummary(self.path.name, self.start_ns, self.end_ns, self.counts.total())
+        contents = self.mcap.contents
+        return FileSummary(self.path.name, contents.start_ns, contents.end_ns, self.counts.total())
 
 
 class BagWriter:
@@ -90,7 +81,7 @@ class BagWriter:
         custom_data: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
-        self._compression = _COMPRESSION[compression]
+        self._compression: Compression = compression
         self._split_bytes = split_bytes
         self._split_ns = split_ns
         self._custom_data = dict(custom_data or {})
@@ -120,7 +111,7 @@ class BagWriter:
     @property
     def bytes_written(self) -> int:
         """Bytes handed to the operating system so far, over all files of the bag."""
-        return self._bytes_closed + (self._file.stream.tell() if self._file else 0)
+        return self._bytes_closed + (self._file.mcap.offset if self._file else 0)
 
     @property
     def message_counts(self) -> dict[str, int]:
@@ -169,16 +160,14 @@ class BagWriter:
             file = self._next_file()
         try:
             file.mcap.add_message(
-                channel_id=entry.channel,
-                log_time=log_ns,
-                data=data,
-                publish_time=log_ns if publish_ns is None else publish_ns,
-                sequence=(entry.messages + file.counts[topic]) & 0xFFFFFFFF,
+                entry.channel,
+                data,
+                sequence=entry.messages + file.counts[topic],
+                log_ns=log_ns,
+                publish_ns=log_ns if publish_ns is None else publish_ns,
             )
         except OSError as error:
             raise self._failed(error) from error
-        file.start_ns = min(file.start_ns, log_ns) if file.counts else log_ns
-        file.end_ns = max(file.end_ns, log_ns)
         file.counts[topic] += 1
         if time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
             self.flush()
@@ -213,12 +202,12 @@ class BagWriter:
         return self._file
 
     def _is_full(self, file: _File, log_ns: int) -> bool:
-        if self._split_bytes is not None and file.stream.tell() >= self._split_bytes:
+        if self._split_bytes is not None and file.mcap.offset >= self._split_bytes:
             return True
         return (
             self._split_ns is not None
             and bool(file.counts)
-            and log_ns - file.start_ns >= self._split_ns
+            and log_ns - file.mcap.contents.start_ns >= self._split_ns
         )
 
     def _next_file(self) -> _File:
@@ -234,10 +223,7 @@ class BagWriter:
     def _open_file(self) -> _File:
         path = self.path / f'{self.path.name}_{len(self._files)}.mcap'
         stream = self._open_stream(path)
-        mcap = Writer(stream, chunk_size=_CHUNK_BYTES, compression=self._compression)
-        mcap.start(profile='ros2')
-        mcap.flush()  # a file without its first bytes could not even be told to be an MCAP file
-        file = _File(path, stream, mcap)
+        file = _File(path, stream, McapWriter(stream, self._compression))
         for topic, entry in self._topics.items():
             self._register(file, topic, entry)
         return file
@@ -248,12 +234,9 @@ class BagWriter:
     def _register(self, file: _File, topic: str, entry: _Topic) -> None:
         msgtype = entry.definition.msgtype
         if msgtype not in file.schemas:
-            file.schemas[msgtype] = file.mcap.register_schema(
-                msgtype, 'ros2msg', entry.definition.text.encode()
-            )
-        entry.channel = file.mcap.register_channel(
+            file.schemas[msgtype] = file.mcap.add_schema(msgtype, entry.definition.text)
+        entry.channel = file.mcap.add_channel(
             topic,
-            'cdr',
             file.schemas[msgtype],
             {
                 'offered_qos_profiles': dump_qos(entry.qos),
@@ -265,9 +248,8 @@ class BagWriter:
         file = self._require_open()
         try:
             file.mcap.finish()
-            file.stream.flush()
             os.fsync(file.stream.fileno())
-            self._bytes_closed += file.stream.tell()
+            self._bytes_closed += file.mcap.offset
             file.stream.close()
         except OSError as error:
             raise self._failed(error) from error

@@ -13,8 +13,9 @@ from rclpy.node import Node
 
 from liquid_control.bags.background import BackgroundWriter, ReceivedMessage
 from liquid_control.bags.errors import BagError
+from liquid_control.bags.mcap_file import Compression
 from liquid_control.bags.ring import RingBuffer
-from liquid_control.bags.writer import BagWriter, Compression
+from liquid_control.bags.writer import BagWriter
 from liquid_control.nodes.recording_config import RecorderConfig
 from liquid_control.nodes.recording_policy import PolicyFollower
 from liquid_control.nodes.recording_session import Session

@@ -16,9 +16,10 @@ from mcap_ros2.decoder import DecoderFactory
 from rosbags.highlevel import AnyReader
 
 from liquid_control.bags.errors import BagError
+from liquid_control.bags.mcap_file import Compression
 from liquid_control.bags.metadata import qos_profile
 from liquid_control.bags.reader import BagReader
-from liquid_control.bags.writer import BagWriter, Compression
+from liquid_control.bags.writer import BagWriter
 
 
 def test_metadata_has_the_layout_of_ros2_bag(tmp_path: Path) -> None:
