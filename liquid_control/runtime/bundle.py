@@ -20,7 +20,7 @@ SIGNATURE_FILE = 'policy.sig'
 ENCODER_FILE = 'encoder.onnx'
 CORE_FILE = 'core.onnx'
 
-# Contracts have some kilobytes; YAML is read at about 50 kB a second on a small processor.
+# Contracts have some kilobytes, and YAML is read slowly: some tens of kilobytes a second.
 MAX_CONTRACT_BYTES = 128 << 10
 MAX_GRAPH_BYTES = 256 << 20
 
