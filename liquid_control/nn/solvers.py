@@ -93,8 +93,8 @@ SOLVERS: dict[str, Solver] = {
     'rk4': rk4,
 }
 
-# For new policies: at 20 to 60 control steps a second one midpoint step is an order of magnitude
-# nearer the exact solution than six fused ones, for a third of the evaluations
-# (benchmarks/solvers.py). The layers themselves default to the reference's solver.
+# For new policies: while neurons are slower than the control period, one midpoint step is an order
+# of magnitude nearer the exact solution than six fused ones, and for faster neurons as near, for a
+# third of the evaluations (benchmarks/solvers.py). The layers default to the reference's solver.
 POLICY_SOLVER = 'exponential_midpoint'
 POLICY_UNFOLDS = 1
