@@ -14,8 +14,12 @@ from liquid_control.bags.reader import BagMessage
 from liquid_control.bags.topics import TopicRoles
 from liquid_control.evaluate.errors import ReplayError
 
-# Messages are recorded when they arrive; none is expected later than this after its stamp, ns.
+# Messages of one topic come out of order by less than this, ns.
 REORDER_NS = 1_000_000_000
+# A recorder on a busy machine falls behind with one of its topics by less than this, ns.
+MAX_LAG_NS = 10_000_000_000
+# Less is waited for where the messages are large, bytes.
+MAX_HELD = 128 << 20
 
 # A jump of the stamps by more than this is not a pause of the recording but a broken clock, ns.
 MAX_JUMP_NS = 3600 * 1_000_000_000
@@ -37,10 +41,14 @@ class Instant:
     command: tuple[BagMessage, ...]
 
 
-def by_stamp(messages: Iterable[BagMessage]) -> Iterator[BagMessage]:
-    """Sort messages by stamp, holding `REORDER_NS` of them; equal stamps stay as they came."""
+def by_stamp(messages: Iterable[BagMessage], topics: Iterable[str]) -> Iterator[BagMessage]:
+    """Sort messages by stamp; equal stamps stay as they came.
+
+    A message is held back until every topic has come as far, within the limits above.
+    """
     waiting: deque[BagMessage] = deque()
-    newest_ns = 0
+    reached = dict.fromkeys(topics, 0)
+    newest_ns = held = 0
     for message in messages:
         stamp_ns = message.stamp_ns
         if stamp_ns >= newest_ns:
@@ -51,7 +59,15 @@ def by_stamp(messages: Iterable[BagMessage]) -> Iterator[BagMessage]:
             while place and waiting[place - 1].stamp_ns > stamp_ns:
                 place -= 1
             waiting.insert(place, message)
-        while waiting[0].stamp_ns < newest_ns - REORDER_NS:
+        if stamp_ns > reached[message.topic]:
+            reached[message.topic] = stamp_ns
+        held += len(message.raw)
+        due_ns = max(min(reached.values()), newest_ns - MAX_LAG_NS)
+        if held > MAX_HELD:
+            due_ns = newest_ns
+        due_ns = min(due_ns, newest_ns - REORDER_NS)
+        while waiting[0].stamp_ns < due_ns:
+            held -= len(waiting[0].raw)
             yield waiting.popleft()
     yield from waiting
 
@@ -91,7 +107,7 @@ def instants(
             queue.clear()
         return Instant(at_ns, frame, **taken)
 
-    for message in by_stamp(messages):
+    for message in by_stamp(messages, (topic for topic in queues if topic)):
         stamp_ns = message.stamp_ns
         if tick_ns is not None:
             if stamp_ns - last_ns > MAX_JUMP_NS:

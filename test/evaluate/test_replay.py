@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +12,12 @@ import pytest
 import recordings as rec
 from bundles import make_bundle
 
-from liquid_control.bags.reader import BagReader
+from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.topics import TopicRoles
 from liquid_control.evaluate.bag_replay import Options, replay_bag
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay import ReplayedTick, replay, replay_ticks
+from liquid_control.evaluate.stream import by_stamp
 from liquid_control.runtime.policy import Policy
 
 TOPICS = TopicRoles(image=rec.IMAGE, imu=rec.IMU, odom=rec.ODOM, command=rec.COMMAND)
@@ -104,6 +106,39 @@ def test_late_and_shuffled_messages_change_nothing(tmp_path: Path, policy: Polic
     for one, other in zip(in_order, out_of_order, strict=True):
         assert one.stamp_ns == other.stamp_ns
         np.testing.assert_array_equal(one.command, other.command)
+
+
+def test_topic_that_the_recorder_was_late_with_is_waited_for(
+    tmp_path: Path, policy: Policy
+) -> None:
+    entries = list(rec.drive_entries(6.0))
+    late = [
+        entry._replace(late_ns=3_000_000_000) if entry.topic == rec.IMU else entry
+        for entry in entries
+    ]
+    late.sort(key=lambda entry: entry.stamp_ns + entry.late_ns)
+    on_time = replayed(rec.write_bag(tmp_path / 'on_time', entries), policy)
+    behind = replayed(rec.write_bag(tmp_path / 'behind', late), policy)
+    assert not any(tick.problem for tick in behind)
+    for one, other in zip(on_time, behind, strict=True):
+        np.testing.assert_array_equal(one.command, other.command)
+
+
+def test_messages_held_back_do_not_grow_with_the_bag(tmp_path: Path) -> None:
+    entries = [entry for entry in rec.drive_entries(30.0) if entry.topic != rec.IMAGE]
+    # The commands stop after a second: everything else waits for them, but not for ever.
+    kept = [e for e in entries if e.topic != rec.COMMAND or e.stamp_ns < rec.START_NS + 10**9]
+    with BagReader(rec.write_bag(tmp_path / 'bag', kept)) as reader:
+        taken: list[int] = []
+
+        def counted() -> Iterator[BagMessage]:
+            for message in reader.messages():
+                taken.append(message.stamp_ns)
+                yield message
+
+        for message in by_stamp(counted(), reader.topics):
+            assert taken[-1] - message.stamp_ns < 11_000_000_000
+    assert len(taken) == len(kept)
 
 
 def test_frames_outside_the_range_are_left_out(tmp_path: Path, policy: Policy) -> None:
