@@ -207,7 +207,7 @@ def train(
             end_frame=end_frame,
         ),
         out,
-        command=shlex.join(['liquid-control', *sys.argv[1:]]),
+        command=_as_typed(bags),
         warm_start=start,
         resume=resume,
     )
@@ -240,6 +240,17 @@ def verify(
 
     bundle = load_bundle(find_bundle(policy, shipped_models()), trusted_keys=key)
     Console(soft_wrap=True).print(f'{bundle.path}: signed and sound, digest {bundle.digest}')
+
+
+def _as_typed(bags: list[Path]) -> str:
+    """This command line; a folder's bags, when all are named, as the pattern that stood there."""
+    words = [shlex.quote(word) for word in ['liquid-control', *sys.argv[1:]]]
+    for folder in {bag.parent for bag in bags}:
+        named = [shlex.quote(str(bag)) for bag in bags if bag.parent == folder]
+        if len(named) > 1 and len(named) == len(list(folder.iterdir())):
+            words = [word for word in words if word not in named[1:]]
+            words[words.index(named[0])] = f'{shlex.quote(str(folder))}/*'
+    return ' '.join(words)
 
 
 def _policy(name: str) -> Any:

@@ -25,7 +25,8 @@ class EpochLines(Callback):
         if trainer.is_global_zero:
             width = len(str(trainer.max_epochs))
             epoch = trainer.current_epoch + 1
-            self._console.print(f'epoch {epoch:{width}}/{trainer.max_epochs}  {text}')
+            line = f'epoch {epoch:{width}}/{trainer.max_epochs}  {text}'
+            self._console.print(line, soft_wrap=True)
 
 
 class StopOnInterrupt(Callback):

@@ -247,7 +247,7 @@ def _provenance(
                 'seconds': round(episode.duration, 2),
             }
             for part, episodes in parts.items()
-            for episode in episodes
+            for episode in sorted(episodes, key=lambda episode: episode.name)
         ],
         'metrics': metrics,
         'seed': recipe.fit.seed,
