@@ -50,6 +50,7 @@ LAYERS: dict[str, Callable[[], LTC | CfC]] = {
     'cfc tanh': lambda: CfC(12, 19, activation='tanh'),
     'cfc no backbone': lambda: CfC(12, 19, backbone_layers=0),
     'wired cfc': lambda: CfC(32, NCP(12, 6, 1, 6, 4, 10, 6)),
+    'wired cfc large': lambda: CfC(40, AutoNCP(96, 3)),
     'wired cfc strict': lambda: CfC(20, AutoNCP(40, 3), strict_wiring=True),
     'wired cfc pure': lambda: CfC(20, AutoNCP(40, 3), mode='pure'),
     'wired cfc no gate': lambda: CfC(20, AutoNCP(40, 3), mode='no_gate'),
@@ -59,7 +60,7 @@ LAYERS: dict[str, Callable[[], LTC | CfC]] = {
 NODE_BUDGET = {
     'ltc published ncp': 46,
     'midpoint published ncp': 27,
-    'wired cfc': 39,
+    'wired cfc': 27,
     'cfc': 15,
 }
 
@@ -131,6 +132,15 @@ def test_small_circuits_are_products_and_large_ones_matrices() -> None:
     )
     assert 'ReduceSum' not in small
     assert 'ReduceSum' in large
+
+
+def test_a_large_wired_cfc_multiplies_no_zeros_to_save_nodes() -> None:
+    small, large = (
+        {node.op_type for node in compile_layer(make(name)).graph.node}
+        for name in ('wired cfc', 'wired cfc large')
+    )
+    assert 'Split' not in small
+    assert 'Split' in large
 
 
 @pytest.mark.parametrize('name', NODE_BUDGET)

@@ -1,17 +1,30 @@
-"""One step of CfC neurons as ONNX nodes; equations in `liquid_control.nn.cfc`."""
+"""One step of CfC neurons as ONNX nodes; equations in `liquid_control.nn.cfc`.
+
+Small wired cells take a form with fewer nodes and more multiplications. A new state is
+near * sigmoid(-t) + far * sigmoid(t); both halves come from one product, and their sum is left to
+the weights of whatever hears them. Nor is the old state split into layers: zero weights do that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from liquid_control.nn.cfc import CfCCell, LeCunTanh, WiredCfCCell
-from liquid_control.nn.compile.graph import Graph
+from liquid_control.nn.compile.graph import MULTIPLY_NS, NODE_NS, Graph
 
 Float64 = NDArray[np.float64]
+
+# Nodes that the small form saves in each layer.
+SAVED_NODES = 2.5
+
+
+def _single(op: str) -> Callable[[Graph, str], str]:
+    return lambda graph, z: graph.add(op, z)
 
 
 def _silu(graph: Graph, z: str) -> str:
@@ -24,10 +37,6 @@ def _gelu(graph: Graph, z: str) -> str:
     return graph.add('Mul', half, graph.add('Add', erf, graph.constant([[1.0]])))
 
 
-def _single(op: str) -> Callable[[Graph, str], str]:
-    return lambda graph, z: graph.add(op, z)
-
-
 # What multiplies the input, the nodes, what multiplies the output; the factors become weights.
 _ACTIVATIONS: dict[type[nn.Module], tuple[float, Callable[[Graph, str], str], float]] = {
     LeCunTanh: (0.666, _single('Tanh'), 1.7159),
@@ -38,49 +47,101 @@ _ACTIVATIONS: dict[type[nn.Module], tuple[float, Callable[[Graph, str], str], fl
 }
 
 
-def cfc_step(graph: Graph, cell: CfCCell, inputs: list[str], elapsed: str) -> str:
+@dataclass(frozen=True)
+class _Part:
+    """What neurons hear: the values `names`, side by side, times `reading` [width, size]."""
+
+    names: tuple[str, ...]
+    reading: Float64
+
+
+def cfc_step(graph: Graph, cell: CfCCell, inputs: list[str], state: str, elapsed: str) -> str:
     """Nodes of one step; returns the name of the state after it.
 
     Args:
-        inputs: inputs of the cell, in parts, and its state: together [1, inputs + units].
+        inputs: inputs of the cell, side by side [1, inputs].
+        state: [1, units].
         elapsed: seconds [1, 1].
     """
-    p = cell.effective_parameters()
-    z = graph.add('Concat', *inputs, axis=1)
-    before, activate, after = _ACTIVATIONS[type(cell.activation)]
-    gain = 1.0
-    for weight, bias in p.backbone:
-        z = activate(graph, graph.linear(z, _array(weight).T * gain * before, _row(bias) * before))
-        gain = after
-
-    heads, heads_bias = _array(p.heads).T * gain, _row(p.heads_bias)
-    if p.w_tau is not None and p.A is not None:
-        return _pure(
-            graph, graph.linear(z, heads, heads_bias), elapsed, _array(p.w_tau), _array(p.A)
-        )
-    near, far, rate, shift = np.split(heads, 4, axis=1)
-    near_bias, far_bias, rate_bias, shift_bias = np.split(heads_bias, 4, axis=1)
-    near_target = graph.add('Tanh', graph.linear(z, near, near_bias))
-    far_target = graph.add('Tanh', graph.linear(z, far, far_bias))
-    # elapsed * rate(z) + shift(z): the inner product adds the bias that the outer has no room for.
-    timed = graph.linear(elapsed, graph.linear(z, rate, rate_bias), shift_bias)
-    gate = graph.add('Sigmoid', graph.linear(z, shift, timed))
-    if cell.mode == 'no_gate':
-        return graph.add('Add', near_target, graph.add('Mul', gate, far_target))
-    way = graph.add('Mul', gate, graph.add('Sub', far_target, near_target))
-    return graph.add('Add', near_target, way)
+    heard = [
+        _Part(tuple(inputs), np.eye(cell.input_size)),
+        _Part((state,), np.eye(cell.state_size)),
+    ]
+    return _read(graph, [_group(graph, cell, heard, elapsed, small=False)])
 
 
 def wired_cfc_step(
     graph: Graph, cell: WiredCfCCell, inputs: list[str], state: str, elapsed: str
 ) -> str:
-    """Nodes of one step of every layer in turn; `inputs` without the state [1, units]."""
+    """Nodes of one step of every layer in turn; arguments as for `cfc_step`."""
     sizes = cell.layer_sizes
-    before = graph.split('Split', state, graph.constant(sizes, np.int64), count=len(sizes), axis=1)
-    after: list[str] = []
-    for layer, own_state in zip(cell.layers, before, strict=True):
-        after.append(cfc_step(graph, layer, [*(after[-1:] or inputs), own_state], elapsed))
-    return graph.add('Concat', *after, axis=1)
+    small = _prefers_small(cell)
+    if small:
+        readings = np.split(np.eye(cell.state_size), np.cumsum(sizes)[:-1], axis=1)
+        before = [_Part((state,), reading) for reading in readings]
+    else:
+        split = graph.constant(sizes, np.int64)
+        names = graph.split('Split', state, split, count=len(sizes), axis=1)
+        before = [_Part((name,), np.eye(size)) for name, size in zip(names, sizes, strict=True)]
+    heard = _Part(tuple(inputs), np.eye(cell.input_size))
+    after = []
+    for layer, own in zip(cell.layers, before, strict=True):
+        heard = _group(graph, layer, [heard, own], elapsed, small)
+        after.append(heard)
+    return _read(graph, after)
+
+
+def _prefers_small(cell: WiredCfCCell) -> bool:
+    """Whether the nodes saved are worth the multiplications that the small form adds."""
+    added, heard_size = 0, 0
+    for layer in cell.layers:
+        units = layer.state_size
+        width = layer.input_size + heard_size + cell.state_size
+        others = cell.state_size - units + heard_size
+        added += 4 * others * units + 2 * width * units + 2 * cell.state_size * units
+        heard_size = units
+    return added * MULTIPLY_NS < SAVED_NODES * len(cell.layers) * NODE_NS
+
+
+def _group(graph: Graph, cell: CfCCell, heard: list[_Part], elapsed: str, small: bool) -> _Part:
+    """New state of neurons that all hear the same."""
+    p = cell.effective_parameters()
+    z = _side_by_side(graph, [name for part in heard for name in part.names])
+    reading = _diagonal([part.reading for part in heard])
+    before, activate, after = _ACTIVATIONS[type(cell.activation)]
+    for weight, bias in p.backbone:
+        matrix, row = reading @ _array(weight).T, _array(bias)[None]
+        z = activate(graph, graph.linear(z, matrix * before, row * before))
+        reading = np.eye(len(weight)) * after
+
+    heads, bias = reading @ _array(p.heads).T, _array(p.heads_bias)[None]
+    whole = np.eye(cell.state_size)
+    if p.w_tau is not None and p.A is not None:
+        ff1 = graph.linear(z, heads, bias)
+        return _Part((_pure(graph, ff1, elapsed, _array(p.w_tau), _array(p.A)),), whole)
+
+    near, far, rate, offset = np.split(heads, 4, axis=1)
+    near_bias, far_bias, rate_bias, offset_bias = np.split(bias, 4, axis=1)
+
+    def gate(*signs: int) -> str:
+        """sigmoid(sign * (elapsed * time_a + time_b)) for each of the signs, side by side."""
+        rates, rates_bias, offsets, offsets_bias = (
+            np.hstack([sign * matrix for sign in signs])
+            for matrix in (rate, rate_bias, offset, offset_bias)
+        )
+        # A product with elapsed [1, 1] adds the bias for which the last product has no room.
+        timed = graph.linear(elapsed, graph.linear(z, rates, rates_bias), offsets_bias)
+        return graph.add('Sigmoid', graph.linear(z, offsets, timed))
+
+    if small and cell.mode == 'default':
+        both = graph.linear(z, np.hstack([near, far]), np.hstack([near_bias, far_bias]))
+        halves = graph.add('Mul', graph.add('Tanh', both), gate(-1, 1))
+        return _Part((halves,), np.vstack([whole, whole]))
+    target = graph.add('Tanh', graph.linear(z, near, near_bias))
+    way = graph.add('Tanh', graph.linear(z, far, far_bias))
+    if cell.mode == 'default':
+        way = graph.add('Sub', way, target)
+    return _Part((graph.add('Add', target, graph.add('Mul', gate(1), way)),), whole)
 
 
 def _pure(graph: Graph, z: str, elapsed: str, w_tau: Float64, A: Float64) -> str:
@@ -91,8 +152,26 @@ def _pure(graph: Graph, z: str, elapsed: str, w_tau: Float64, A: Float64) -> str
     return graph.add('Add', lost, graph.constant(A))
 
 
-def _row(bias: Tensor) -> Float64:
-    return _array(bias)[None]
+def _read(graph: Graph, parts: list[_Part]) -> str:
+    """The parts themselves, side by side."""
+    value = _side_by_side(graph, [name for part in parts for name in part.names])
+    if all(len(part.reading) == part.reading.shape[1] for part in parts):
+        return value
+    reading = _diagonal([part.reading for part in parts])
+    return graph.linear(value, reading, np.zeros((1, reading.shape[1])))
+
+
+def _side_by_side(graph: Graph, names: list[str]) -> str:
+    return names[0] if len(names) == 1 else graph.add('Concat', *names, axis=1)
+
+
+def _diagonal(blocks: list[Float64]) -> Float64:
+    """The blocks along the diagonal of a matrix of zeros."""
+    rows, columns = (np.cumsum([0, *(block.shape[axis] for block in blocks)]) for axis in (0, 1))
+    matrix = np.zeros((rows[-1], columns[-1]))
+    for block, row, column in zip(blocks, rows, columns, strict=False):
+        matrix[row : row + block.shape[0], column : column + block.shape[1]] = block
+    return matrix
 
 
 def _array(tensor: Tensor) -> Float64:

@@ -82,7 +82,7 @@ def layer_step(graph: Graph, layer: LTC | CfC, parts: list[str], state: str, ela
         return ltc_step(graph, cell, x, state, elapsed)
     if isinstance(cell, WiredCfCCell):
         return wired_cfc_step(graph, cell, parts, state, elapsed)
-    return cfc_step(graph, cell, [*parts, state], elapsed)
+    return cfc_step(graph, cell, parts, state, elapsed)
 
 
 @torch.no_grad()

@@ -17,6 +17,11 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET = 17
 IR_VERSION = 8
 
+# What decides between equal graphs, measured with ONNX Runtime 1.32 on one core of an x86 server;
+# only the ratios matter.
+NODE_NS = 400.0  # a node, whatever it computes
+MULTIPLY_NS = 0.085  # one multiplication and addition of a product [1, in] x [in, out]
+
 FLOAT = TensorProto.FLOAT
 FLOAT16 = TensorProto.FLOAT16
 UINT8 = TensorProto.UINT8

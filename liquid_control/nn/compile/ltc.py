@@ -13,16 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from liquid_control.nn.compile.graph import Graph
+from liquid_control.nn.compile.graph import MULTIPLY_NS, NODE_NS, Graph
 from liquid_control.nn.ltc import LEAST_CONDUCTANCE, LTCCell
 
 Float64 = NDArray[np.float64]
 
-# What decides between the two layouts of synapses, measured with ONNX Runtime 1.32 on one core
-# of an x86 server; only the ratios matter.
-NODE_NS = 400.0
-MULTIPLY_NS = 0.085  # one multiply-add of a product
-ELEMENT_NS = 1.5  # all elementwise work on one synapse of a matrix
+# All elementwise work on one synapse in the matrix layout; see NODE_NS.
+ELEMENT_NS = 1.5
 
 
 @dataclass(frozen=True)
