@@ -182,7 +182,8 @@ class LTCCell(LiquidCell):
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
         x, p = self.map_inputs(x), self.effective_parameters()
-        if self.solver in kernels.SOLVERS and kernels.serves(x, state, elapsed, *p):
+        cuda = self.state_size <= kernels.MOST_UNITS
+        if self.solver in kernels.SOLVERS and kernels.serves(x, state, elapsed, *p, cuda=cuda):
             return kernels.ltc_sequence(
                 x,
                 state,

@@ -1,6 +1,7 @@
-"""Compiled kernels under the cells: whole sequences, forward and backward, on the CPU.
+"""Compiled kernels under the cells: whole sequences, forward and backward, in one call.
 
-The cells ask `serves` and otherwise run their equations in plain torch, with the same numbers.
+C++ on the CPU (LTC and CfC), Triton on CUDA (LTC). The cells ask `serves` and otherwise run their
+equations in plain torch, with the same numbers.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from torch import Tensor
 
 from liquid_control.nn.kernels.build import library
 from liquid_control.nn.kernels.cfc import cfc_sequence
+from liquid_control.nn.kernels.cuda import MOST_UNITS, triton_is_here
 from liquid_control.nn.kernels.ltc import SOLVERS, ltc_sequence
 
-__all__ = ['SOLVERS', 'cfc_sequence', 'ltc_sequence', 'plain_torch', 'serves']
+__all__ = ['MOST_UNITS', 'SOLVERS', 'cfc_sequence', 'ltc_sequence', 'plain_torch', 'serves']
 
 _wanted = ContextVar('wanted', default=True)
 
@@ -31,16 +33,23 @@ def plain_torch() -> Iterator[None]:
         _wanted.reset(token)
 
 
-def serves(x: Tensor, *others: Tensor) -> bool:
-    """Whether the kernels can run inputs [time, batch, inputs] with these other tensors."""
+def serves(x: Tensor, *others: Tensor, cuda: bool = False) -> bool:
+    """Whether the kernels can run inputs [time, batch, inputs] with these other tensors.
+
+    Args:
+        cuda: whether there is a kernel on CUDA too.
+    """
     return (
         _wanted.get()
         and x.numel() > 0
         and x.dtype in (torch.float32, torch.float64)
-        and all(tensor.device.type == 'cpu' and tensor.dtype == x.dtype for tensor in (x, *others))
+        and all((other.device, other.dtype) == (x.device, x.dtype) for other in others)
         # What is being traced, exported or transformed must see torch's own operators.
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and not torch._C._are_functorch_transforms_active()
-        and library() is not None
+        and (
+            (x.device.type == 'cpu' and library() is not None)
+            or (x.device.type == 'cuda' and cuda and triton_is_here())
+        )
     )

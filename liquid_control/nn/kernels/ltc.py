@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.weak import WeakIdKeyDictionary
 
+from liquid_control.nn.kernels.cuda import LtcSequenceOnCuda
 from liquid_control.nn.kernels.native import INT, POINTER, call, fields, fill, threads
 from liquid_control.nn.kernels.rows import Rows
 
@@ -109,6 +110,8 @@ def ltc_sequence(
     """
     tensors = (x, state, elapsed, *membrane, *recurrent, *sensory)
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    if x.is_cuda:
+        return LtcSequenceOnCuda.apply(SOLVERS[solver], unfolds, keep, *tensors)
     places = tuple(Topology.of(mask) for mask in masks)
     return _LtcSequence.apply(places, SOLVERS[solver], unfolds, keep, *tensors)
 
