@@ -253,6 +253,29 @@ def _as_typed(bags: list[Path]) -> str:
     return ' '.join(words)
 
 
+@app.command()
+def build_engine(
+    policy: Bundle,
+    provider: Annotated[str, typer.Option(help='Only tensorrt builds ahead.')] = 'tensorrt',
+    fp16: Annotated[bool, typer.Option('--fp16', help='Allow half precision.')] = False,
+    device_id: Annotated[int, typer.Option(help='CUDA device number.')] = 0,
+    engine_cache: Annotated[str, typer.Option(help='As the parameter of the node.')] = '',
+) -> None:
+    """Build a policy's TensorRT engines for this machine, so that no start waits for them."""
+    from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+    from liquid_control.runtime.engine_build import build_engines
+    from liquid_control.runtime.errors import ConfigError
+    from liquid_control.runtime.providers import ProviderOptions
+
+    if provider != 'tensorrt':
+        raise ConfigError(f'--provider must be tensorrt, found {provider}: others build nothing')
+    console = Console(soft_wrap=True)
+    options = ProviderOptions(device_id=device_id, fp16=fp16, engine_cache=engine_cache)
+    bundle = load_bundle(find_bundle(policy, shipped_models()))
+    for directory in build_engines(bundle, options, console.print):
+        console.print(f'ready: {directory}')
+
+
 def _policy(name: str) -> Any:
     from liquid_control.runtime.bundle import find_bundle, shipped_models
     from liquid_control.runtime.policy import Policy

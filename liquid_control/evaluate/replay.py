@@ -164,7 +164,7 @@ def replay_ticks(
             features = encoded(stamp_ns)
             known = known and features is not None
         if not known:
-            policy.state[:] = state.neurons
+            policy.state = np.asarray(state.neurons, np.float32)
         elif len(state.command_raw):
             command = policy.step(
                 elapsed=state.elapsed,

@@ -61,9 +61,9 @@ def run_bundle(path: Path, steps: Steps) -> Commands:
     ):
         features = None
         if encoder is not None:
-            encoder.inputs['image'][0] = image
+            encoder.write('image', image)
             encoder.run()
-            features = encoder.outputs['features'][0]
+            features = encoder.read('features')
         commands.append(
             policy.step(
                 elapsed=float(elapsed),

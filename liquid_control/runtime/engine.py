@@ -1,96 +1,55 @@
-"""ONNX Runtime behind a policy: two sessions, checked against the contract, warm before use."""
+"""The graphs of a bundle, running on the first provider that does what the CPU does.
+
+ONNX Runtime falls back to the CPU without a word: a provider in its list may lack its libraries, a
+build may have no code for this GPU, a node may be left behind. So nothing is believed here before
+it has run: a provider is in use when it ran the nodes and its commands are those of the CPU.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
 from liquid_control.runtime.bundle import CORE_FILE, ENCODER_FILE, Bundle
-from liquid_control.runtime.errors import BundleError, ProviderError
+from liquid_control.runtime.device import DeviceSession, Placement, read_placement
+from liquid_control.runtime.engine_build import engine_directory
+from liquid_control.runtime.errors import ProviderError
+from liquid_control.runtime.providers import (
+    CPU,
+    CUDA,
+    PROVIDERS,
+    TENSORRT,
+    ProviderOptions,
+    provider_arguments,
+    select_providers,
+)
+from liquid_control.runtime.session import Graph, Session, graphs_of, open_session
 
-PROVIDERS = {
-    'cpu': 'CPUExecutionProvider',
-    'cuda': 'CUDAExecutionProvider',
-    'tensorrt': 'TensorrtExecutionProvider',
-}
-WARM_UP_RUNS = 5
+Say = Callable[[str], None]
 
-_DTYPES: dict[str, type[np.generic]] = {'tensor(float)': np.float32, 'tensor(uint8)': np.uint8}
+log: Say = logging.getLogger(__name__).info
 
-
-def select_providers(requested: Sequence[str], available: Sequence[str]) -> list[str]:
-    """The requested providers that this machine has, by ONNX Runtime's names, the CPU last.
-
-    Raises:
-        ProviderError: a requested name is unknown.
-    """
-    unknown = [name for name in requested if name not in PROVIDERS]
-    if unknown or not requested:
-        raise ProviderError(
-            f'providers must be a list of {", ".join(PROVIDERS)}, found {list(requested)}'
-        )
-    chosen = [PROVIDERS[name] for name in requested if PROVIDERS[name] in available]
-    return list(dict.fromkeys([*chosen, PROVIDERS['cpu']]))
+# Largest difference between a GPU's command and the CPU's, as a share of the command's range: well
+# above rounding (TF32 included), well below what other weights would give.
+AGREEMENT = {'float32': 0.005, 'float16': 0.03}
+AGREEMENT_STEPS = 16
 
 
-class Session:
-    """One graph with buffers allocated once: write into `inputs`, `run`, read `outputs`.
-
-    Binding numpy memory to the session leaves nothing to convert or allocate in a call.
-    """
-
-    def __init__(
-        self,
-        model: bytes,
-        inputs: Mapping[str, tuple[tuple[int, ...], type[np.generic]]],
-        outputs: Mapping[str, tuple[tuple[int, ...], type[np.generic]]],
-        *,
-        where: str,
-        providers: Sequence[str],
-        threads: int,
-    ) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Every value in memory of its own: planning for reuse costs a small graph 8 % of its time.
-        options.enable_mem_reuse = False
-        # A spinning pool would take the cores that the sensors need.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        try:
-            self._session = ort.InferenceSession(model, options, providers=list(providers))
-        except Exception as error:  # ONNX Runtime raises many unrelated types
-            raise BundleError(f'{where} cannot be loaded by ONNX Runtime: {error}') from error
-        self.provider: str = self._session.get_providers()[0]
-        _check_signature(where, 'inputs', self._session.get_inputs(), inputs)
-        _check_signature(where, 'outputs', self._session.get_outputs(), outputs)
-        self.inputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in inputs.items()}
-        self.outputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in outputs.items()}
-        self._binding = self._session.io_binding()
-        for name, buffer in self.inputs.items():
-            self._binding.bind_input(
-                name, 'cpu', 0, buffer.dtype.type, buffer.shape, buffer.ctypes.data
-            )
-        for name, buffer in self.outputs.items():
-            self._binding.bind_output(
-                name, 'cpu', 0, buffer.dtype.type, buffer.shape, buffer.ctypes.data
-            )
-
-    def run(self) -> None:
-        """Compute `outputs` from `inputs`, both in place."""
-        self._session.run_with_iobinding(self._binding)
-
-    def warm_up(self) -> None:
-        """Run a few times on zeros, so that the first real call is as fast as the others."""
-        for _ in range(WARM_UP_RUNS):
-            self.run()
+def memory_of(provider: str, options: ProviderOptions) -> tuple[str, int] | None:
+    """The memory a provider computes in, by ONNX Runtime's name; None for this process's own."""
+    return ('cuda', options.device_id) if provider in (CUDA, TENSORRT) else None
 
 
 class Engine:
-    """The encoder and core sessions of one bundle."""
+    """The encoder and core sessions of one bundle, warm."""
+
+    encoder: Session | None
+    core: Session
 
     def __init__(
         self,
@@ -98,74 +57,151 @@ class Engine:
         *,
         providers: Sequence[str] = ('cpu',),
         provider_required: bool = False,
+        options: ProviderOptions | None = None,
+        say: Say = log,
         threads: int = 1,
     ) -> None:
-        """Load, check and warm up.
+        """Load, check and warm up; a provider that fails leaves the place to the next.
 
         Args:
             providers: in order of preference, names of `PROVIDERS`.
-            provider_required: refuse to run when the first provider is not the one in use.
+            provider_required: refuse to run unless the first provider runs, and all of it.
+            options: of the GPU providers.
+            say: told what takes long.
             threads: of each session; one is fastest for networks of this size.
 
         Raises:
             BundleError: a graph does not load or disagrees with the contract.
             ProviderError: the provider is unknown, or required and not in use.
         """
-        contract = bundle.contract
-        chosen = select_providers(providers, ort.get_available_providers())
-        f32, u8 = np.float32, np.uint8
-        self.encoder: Session | None = None
-        if contract.image is not None and bundle.encoder is not None:
-            image = contract.image
-            self.encoder = Session(
-                bundle.encoder,
-                {'image': ((1, image.height, image.width, 3), u8)},
-                {'features': ((1, image.features), f32)},
-                where=str(bundle.path / ENCODER_FILE),
-                providers=chosen,
-                threads=threads,
-            )
-        self.core = Session(
-            bundle.core,
-            {name: (shape, f32) for name, shape in contract.core_inputs().items()},
-            {name: (shape, f32) for name, shape in contract.core_outputs().items()},
-            where=str(bundle.path / CORE_FILE),
-            providers=chosen,
-            threads=threads,
-        )
-        self.provider = (self.encoder or self.core).provider
-        asked = PROVIDERS[providers[0]]
+        self._bundle = bundle
+        self._options = options or ProviderOptions()
+        self._say = say
+        self._threads = threads
+        self.placement: dict[str, Placement] = {}
+        """Graph -> provider -> operators; empty on the CPU."""
+        available = ort.get_available_providers()
+        chosen = select_providers(providers, available)
+        asked, problems = PROVIDERS[providers[0]], []
+        if asked not in chosen:
+            problems.append(f'this ONNX Runtime was built for {", ".join(available)} only')
+        while True:
+            try:
+                self._open(chosen)
+                break
+            except Exception as error:  # whatever it is, the next one gets its turn
+                if chosen[0] == CPU:
+                    raise
+                problems.append(f'{chosen[0]}: {error}')
+                chosen = chosen[1:]
+        self.provider = chosen[0]
+        left_behind = self._left_behind()
+        if left_behind:
+            problems.append(left_behind)
         self.warning = ''
-        if self.provider != asked:
+        if problems:
             self.warning = (
-                f'asked for the provider {providers[0]}, but ONNX Runtime uses {self.provider}; '
-                f'this build offers {", ".join(ort.get_available_providers())}: install the '
-                'onnxruntime package for your device'
+                f'asked for the provider {providers[0]}, running on {self.provider}: '
+                f'{"; ".join(problems)}. See docs/jetson.md'
             )
             if provider_required:
                 raise ProviderError(self.warning)
-        for session in (self.encoder, self.core):
-            if session is not None:
-                session.warm_up()
 
+    def _open(self, chosen: Sequence[str]) -> None:
+        """Sessions on the first of the providers.
 
-def _check_signature(
-    where: str,
-    side: str,
-    found: Sequence[Any],
-    expected: Mapping[str, tuple[tuple[int, ...], type[np.generic]]],
-) -> None:
-    """Names, shapes and types of a graph's inputs or outputs must be the contract's."""
-    actual = {node.name: (tuple(node.shape), _DTYPES.get(node.type)) for node in found}
-    if actual != dict(expected):
-        raise BundleError(
-            f'{where}: {side} disagree with policy.yaml: expected {_describe(expected)}, '
-            f'found {_describe(actual)}; export the bundle again'
+        Raises:
+            BundleError: the CPU cannot run the bundle.
+            ProviderError: the first provider is not the one that ran, or computes other commands.
+        """
+        self.placement = {}
+        graphs = graphs_of(self._bundle)
+        encoder = graphs.get(ENCODER_FILE)
+        self.encoder = self._session(encoder, chosen) if encoder is not None else None
+        self.core = self._session(graphs[CORE_FILE], chosen)
+        if chosen[0] != CPU:
+            self._compare()
+
+    def _session(self, graph: Graph, chosen: Sequence[str]) -> Session:
+        memory = memory_of(chosen[0], self._options)
+        if memory is None:
+            session = Session(open_session(graph, [(CPU, {})], threads=self._threads), graph)
+            session.warm_up()
+            return session
+        engines = None
+        if TENSORRT in chosen:
+            engines = engine_directory(self._bundle.path, graph, self._options, self._say)
+        with tempfile.TemporaryDirectory(prefix='liquid_control-') as folder:
+            found = open_session(
+                graph,
+                provider_arguments(chosen, self._options, engines),
+                threads=self._threads,
+                profile=Path(folder, 'profile'),
+            )
+            loaded = found.get_providers()
+            if chosen[0] not in loaded:
+                raise ProviderError(
+                    f'not loaded; its libraries are missing or do not fit (loaded: '
+                    f'{", ".join(loaded)}; the reason is on stderr)'
+                )
+            session = DeviceSession(found, graph, memory)
+            session.warm_up()
+            placement = read_placement(Path(found.end_profiling()))
+        if chosen[0] not in placement:
+            raise ProviderError(f'runs no node of {graph.file}')
+        self.placement[graph.file] = placement
+        return session
+
+    def _left_behind(self) -> str:
+        """Nodes that a GPU provider left to the CPU, '' for none."""
+        return '; '.join(
+            f'{sum(operators.values())} nodes of {file} run on the CPU ({", ".join(operators)})'
+            for file, placement in self.placement.items()
+            for provider, operators in placement.items()
+            if provider == CPU
         )
 
+    def _compare(self) -> None:
+        """Drive a little on made-up inputs, beside the CPU.
 
-def _describe(signature: Mapping[str, tuple[tuple[Any, ...], type[np.generic] | None]]) -> str:
-    return ', '.join(
-        f'{name} {dtype.__name__ if dtype else "?"}{list(shape)}'
-        for name, (shape, dtype) in sorted(signature.items())
-    )
+        Raises:
+            ProviderError: the commands differ: a stale engine, a wrong kernel, too little
+                precision.
+        """
+        reference = Engine(self._bundle, threads=self._threads)
+        limit = AGREEMENT['float16' if self._options.fp16 else 'float32']
+        span = np.array([spec.max - spec.min for spec in self._bundle.contract.commands])
+        rng = np.random.default_rng(0)
+        for _ in range(AGREEMENT_STEPS):
+            inputs = self._made_up(rng)
+            expected, found = (engine._step(inputs) for engine in (reference, self))
+            error = float(np.max(np.abs(found - expected) / span))
+            if not error <= limit:
+                raise ProviderError(
+                    f"commands differ from the CPU's by {error:.2g} of their range, at most "
+                    f'{limit:g} is accepted; remove {self._options.cache} where engines are old'
+                )
+        self.core.state = np.zeros_like(self.core.state)
+
+    def _made_up(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Plausible inputs: any picture, gentle motion."""
+        contract = self._bundle.contract
+        inputs = {
+            'elapsed': np.float32(1 / contract.control_rate),
+            'imu': rng.normal(0, 1, 6).astype(np.float32),
+            'speed': np.float32(rng.uniform(0, 2)),
+        }
+        if contract.image is not None:
+            shape = (contract.image.height, contract.image.width, 3)
+            inputs['image'] = rng.integers(0, 256, shape, dtype=np.uint8)
+        return inputs
+
+    def _step(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        if self.encoder is not None:
+            self.encoder.write('image', inputs['image'])
+            self.encoder.run()
+            inputs = {**inputs, 'features': self.encoder.read('features')}
+        for name in self.core.names & inputs.keys():
+            self.core.write(name, inputs[name])
+        self.core.run()
+        return self.core.read('command')

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.runtime.bundle import Bundle, load_bundle
-from liquid_control.runtime.engine import Engine
+from liquid_control.runtime.engine import Engine, Say, log
 from liquid_control.runtime.image import Pixels, Preprocessor
+from liquid_control.runtime.providers import ProviderOptions
 
 Array = NDArray[np.float32]
 
@@ -28,11 +29,21 @@ class Policy:
         *,
         providers: Sequence[str] = ('cpu',),
         provider_required: bool = False,
+        provider_options: ProviderOptions | None = None,
+        say: Say = log,
     ) -> None:
+        """Load, check and warm up; see `Engine` for the arguments."""
         self.bundle = bundle
         self.contract = bundle.contract
-        self.engine = Engine(bundle, providers=providers, provider_required=provider_required)
+        self.engine = Engine(
+            bundle,
+            providers=providers,
+            provider_required=provider_required,
+            options=provider_options,
+            say=say,
+        )
         self.preprocess = Preprocessor(self.contract.image) if self.contract.image else None
+        self._zeros = np.zeros(self.contract.network.state_size, np.float32)
         self.reset()
 
     @classmethod
@@ -42,13 +53,16 @@ class Policy:
 
     @property
     def state(self) -> Array:
-        """Recurrent state after the last step, [state_size]."""
-        state: Array = self.engine.core.inputs['state'][0]
-        return state
+        """Recurrent state after the last step, [state_size]; set it to go on from elsewhere."""
+        return self.engine.core.state
+
+    @state.setter
+    def state(self, values: Array) -> None:
+        self.engine.core.state = values
 
     def reset(self) -> None:
         """Forget the past: the next step starts from the zero state."""
-        self.state.fill(0)
+        self.state = self._zeros
 
     def encode(self, rgb: Pixels) -> Array:
         """Camera picture (RGB uint8, any size of the trained aspect ratio) -> features [F].
@@ -59,10 +73,9 @@ class Policy:
         encoder = self.engine.encoder
         if encoder is None or self.preprocess is None:
             raise ValueError(f'policy {self.contract.name} has no camera input')
-        encoder.inputs['image'][0] = self.preprocess(rgb)
+        encoder.write('image', self.preprocess(rgb))
         encoder.run()
-        features: Array = encoder.outputs['features'][0].copy()
-        return features
+        return encoder.read('features')
 
     def step(
         self,
@@ -84,14 +97,11 @@ class Policy:
             Command [C] in the contract's order and units; not yet limited.
         """
         core = self.engine.core
-        inputs = core.inputs
         for name, value in (('features', features), ('imu', imu), ('speed', speed)):
-            if name in inputs:
+            if name in core.names:
                 if value is None:
                     raise ValueError(f'policy {self.contract.name} needs the input {name}')
-                inputs[name][0] = value
-        inputs['elapsed'][0, 0] = elapsed
+                core.write(name, value)
+        core.write('elapsed', elapsed)
         core.run()
-        inputs['state'][:] = core.outputs['next_state']
-        command: Array = core.outputs['command'][0].copy()
-        return command
+        return core.read('command')

@@ -8,8 +8,7 @@ from bundles import make_bundle
 
 from liquid_control.runtime.bundle import find_bundle, load_bundle
 from liquid_control.runtime.contract import Contract
-from liquid_control.runtime.engine import Engine, select_providers
-from liquid_control.runtime.errors import BundleError, ProviderError
+from liquid_control.runtime.errors import BundleError
 from liquid_control.runtime.policy import Policy
 
 DAMAGE = {
@@ -93,25 +92,3 @@ def test_missing_input_is_never_filled_in(tmp_path: Path) -> None:
     policy = Policy.load(make_bundle(tmp_path / 'bundle'))
     with pytest.raises(ValueError, match='imu'):
         policy.step(features=policy.encode(np.zeros((120, 160, 3), np.uint8)), elapsed=0.05)
-
-
-def test_provider_that_is_not_there_is_said_or_refused(tmp_path: Path) -> None:
-    bundle = load_bundle(make_bundle(tmp_path / 'bundle'))
-    engine = Engine(bundle, providers=('cuda', 'cpu'))
-    if engine.provider == 'CPUExecutionProvider':
-        assert 'asked for the provider cuda' in engine.warning
-        with pytest.raises(ProviderError, match='cuda'):
-            Engine(bundle, providers=('cuda',), provider_required=True)
-    assert Engine(bundle, providers=('cpu',)).warning == ''
-
-
-def test_provider_order_is_kept_and_names_are_checked() -> None:
-    available = ['TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider']
-    assert select_providers(['cuda', 'tensorrt'], available) == [
-        'CUDAExecutionProvider',
-        'TensorrtExecutionProvider',
-        'CPUExecutionProvider',
-    ]
-    assert select_providers(['tensorrt'], available[2:]) == ['CPUExecutionProvider']
-    with pytest.raises(ProviderError, match='tensorrt'):
-        select_providers(['gpu'], available)

@@ -1,0 +1,388 @@
+"""GPU providers without a GPU: what is chosen, what is believed, and what memory is used how."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from bundles import make_bundle
+from typer.testing import CliRunner
+
+from liquid_control.cli import app
+from liquid_control.runtime import engine as engine_module
+from liquid_control.runtime import engine_build
+from liquid_control.runtime.bundle import Bundle, load_bundle
+from liquid_control.runtime.cuda import Device, find_device, tensorrt_version
+from liquid_control.runtime.device import DeviceArray, DeviceSession, read_placement
+from liquid_control.runtime.engine import Engine
+from liquid_control.runtime.errors import BundleError, ConfigError, ProviderError
+from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.providers import (
+    CPU,
+    CUDA,
+    MANIFEST,
+    PROVIDERS,
+    TENSORRT,
+    EngineKey,
+    ProviderOptions,
+    provider_arguments,
+    select_providers,
+)
+from liquid_control.runtime.session import Graph, Session, graphs_of, open_session
+
+# In ONNX Runtime's CPU packages, loaded whenever asked for, and never running a node: the very
+# picture of a GPU provider that does not work.
+IDLE = 'AzureExecutionProvider'
+
+
+@pytest.fixture(scope='module')
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    path = make_bundle(tmp_path_factory.mktemp('bundles') / 'bundle', speed=True)
+    return load_bundle(path)
+
+
+# Choosing
+
+
+def test_provider_order_is_kept_and_the_cpu_comes_last() -> None:
+    everything = [TENSORRT, CUDA, CPU]
+    assert select_providers(['cuda', 'tensorrt'], everything) == [CUDA, TENSORRT, CPU]
+    assert select_providers(['tensorrt', 'cuda', 'cpu'], everything) == [TENSORRT, CUDA, CPU]
+    assert select_providers(['cpu', 'cuda'], everything) == [CPU], 'the CPU leaves nothing over'
+    assert select_providers(['tensorrt', 'tensorrt'], [CPU]) == [CPU]
+
+
+@pytest.mark.parametrize('requested', [['gpu'], [], ['cuda', 'Cpu']])
+def test_unknown_provider_is_refused_with_those_known(requested: list[str]) -> None:
+    with pytest.raises(ProviderError, match='cpu, cuda, tensorrt'):
+        select_providers(requested, [CPU])
+
+
+def test_options_are_handed_to_onnx_runtime_as_it_reads_them(tmp_path: Path) -> None:
+    options = ProviderOptions(device_id=1, fp16=True)
+    assert provider_arguments([TENSORRT, CUDA, CPU], options, tmp_path) == [
+        (
+            'TensorrtExecutionProvider',
+            {
+                'device_id': '1',
+                'trt_fp16_enable': 'True',
+                'trt_engine_cache_enable': 'True',
+                'trt_engine_cache_path': str(tmp_path),
+                'trt_timing_cache_enable': 'True',
+            },
+        ),
+        ('CUDAExecutionProvider', {'device_id': '1'}),
+        ('CPUExecutionProvider', {}),
+    ]
+    assert provider_arguments([CPU], ProviderOptions(), None) == [('CPUExecutionProvider', {})]
+
+
+def test_negative_device_is_refused() -> None:
+    with pytest.raises(ConfigError, match='device_id must be 0 or more, found -1'):
+        ProviderOptions(device_id=-1)
+
+
+# Believing
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
+    """Let 'cuda' stand for a provider that does not work, with this process's memory."""
+    available = [provider, *ort.get_available_providers()]
+    monkeypatch.setattr(engine_module.ort, 'get_available_providers', lambda: available)
+    monkeypatch.setitem(PROVIDERS, 'cuda', provider)
+    monkeypatch.setattr(
+        engine_module, 'memory_of', lambda name, _: ('cpu', 0) if name == provider else None
+    )
+    monkeypatch.setattr(
+        engine_module, 'provider_arguments', lambda chosen, *_: [(name, {}) for name in chosen]
+    )
+
+
+def test_provider_that_this_build_lacks_is_said_or_refused(bundle: Bundle) -> None:
+    if CUDA in ort.get_available_providers():
+        pytest.skip('this ONNX Runtime was built for CUDA')
+    engine = Engine(bundle, providers=('cuda', 'cpu'))
+    assert engine.provider == CPU
+    assert 'asked for the provider cuda, running on CPUExecutionProvider' in engine.warning
+    assert 'was built for' in engine.warning
+    with pytest.raises(ProviderError, match='cuda'):
+        Engine(bundle, providers=('cuda',), provider_required=True)
+    assert Engine(bundle, providers=('cpu',), provider_required=True).warning == ''
+
+
+@pytest.mark.filterwarnings('ignore:Specified provider')
+def test_provider_whose_libraries_are_missing_is_not_believed(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime then makes a session on the CPU and says so on stderr alone."""
+    pretend(monkeypatch, 'CUDAExecutionProvider')
+    engine = Engine(bundle, providers=('cuda',))
+    assert engine.provider == CPU
+    assert 'CUDAExecutionProvider: not loaded' in engine.warning
+    with pytest.raises(ProviderError, match='not loaded'):
+        Engine(bundle, providers=('cuda',), provider_required=True)
+
+
+@pytest.mark.skipif(IDLE not in ort.get_available_providers(), reason=f'no {IDLE} here')
+def test_provider_that_is_listed_but_runs_nothing_is_not_believed(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, IDLE)
+    session = ort.InferenceSession(bundle.core, providers=[IDLE, CPU])
+    assert session.get_providers()[0] == IDLE, 'what everybody asks, and it is not true'
+    engine = Engine(bundle, providers=('cuda',))
+    assert engine.provider == CPU
+    assert f'{IDLE}: runs no node of encoder.onnx' in engine.warning
+
+
+@pytest.mark.skipif(IDLE not in ort.get_available_providers(), reason=f'no {IDLE} here')
+def test_nodes_left_to_the_cpu_are_named(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, IDLE)
+    monkeypatch.setattr(
+        engine_module, 'read_placement', lambda _: {IDLE: {'Conv': 3}, CPU: {'Shape': 2}}
+    )
+    engine = Engine(bundle, providers=('cuda',))
+    assert engine.provider == IDLE
+    assert '2 nodes of core.onnx run on the CPU (Shape)' in engine.warning
+    with pytest.raises(ProviderError, match='Shape'):
+        Engine(bundle, providers=('cuda',), provider_required=True)
+
+
+@pytest.mark.skipif(IDLE not in ort.get_available_providers(), reason=f'no {IDLE} here')
+def test_provider_that_commands_something_else_is_not_believed(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As with a cached engine of other weights."""
+    pretend(monkeypatch, IDLE)
+    monkeypatch.setattr(engine_module, 'read_placement', lambda _: {IDLE: {'Conv': 3}})
+    assert Engine(bundle, providers=('cuda',)).provider == IDLE
+    stale = load_bundle(make_bundle(tmp_path / 'stale', speed=True, seed=1))
+
+    def open_stale(graph: Graph, providers: list[tuple[str, dict[str, str]]], **more: object):
+        if providers[0][0] == IDLE:
+            graph = replace(graph, data=graphs_of(stale)[graph.file].data)
+        return open_session(graph, providers, **more)
+
+    monkeypatch.setattr(engine_module, 'open_session', open_stale)
+    engine = Engine(bundle, providers=('cuda',))
+    assert engine.provider == CPU
+    assert "commands differ from the CPU's" in engine.warning
+
+
+def test_placement_is_read_from_what_ran(bundle: Bundle, tmp_path: Path) -> None:
+    graph = graphs_of(bundle)['core.onnx']
+    found = open_session(graph, [(CPU, {})], profile=tmp_path / 'profile')
+    Session(found, graph).warm_up()
+    placement = read_placement(Path(found.end_profiling()))
+    assert list(placement) == [CPU]
+    assert placement[CPU]['MatMul'] == 5, 'each node once, however often it ran'
+
+
+def test_graph_that_loads_but_does_not_run_is_refused(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Session) -> None:
+        raise RuntimeError('no kernel image is available for execution on the device')
+
+    monkeypatch.setattr(Session, 'run', fail)
+    with pytest.raises(BundleError, match='cannot be run: no kernel image'):
+        Engine(bundle)
+
+
+# Memory, with this process's memory in place of a GPU's
+
+
+def on_device(bundle: Bundle, file: str) -> DeviceSession:
+    graph = graphs_of(bundle)[file]
+    return DeviceSession(open_session(graph, [(CPU, {})]), graph, ('cpu', 0))
+
+
+def frames(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 120, 160, 3), dtype=np.uint8)
+
+
+def test_state_and_features_on_the_device_give_the_same_commands(bundle: Bundle) -> None:
+    host, device = Policy(bundle), Policy(bundle)
+    device.engine.encoder = on_device(bundle, 'encoder.onnx')
+    device.engine.core = on_device(bundle, 'core.onnx')
+    rng = np.random.default_rng(0)
+    for step, picture in enumerate(frames(40)):
+        inputs = {
+            'imu': rng.normal(size=6).astype(np.float32),
+            'speed': float(rng.uniform(0, 2)),
+            'elapsed': float(rng.uniform(0.01, 0.1)),
+        }
+        if step == 20:
+            for policy in (host, device):
+                policy.state = np.linspace(-1, 1, 8, dtype=np.float32)
+        if step == 30:
+            host.reset()
+            device.reset()
+        expected = host.step(features=host.encode(picture), **inputs)
+        features = device.encode(picture)
+        assert isinstance(features, DeviceArray)
+        assert features.resident is not None
+        np.testing.assert_array_equal(device.step(features=features, **inputs), expected)
+        np.testing.assert_array_equal(device.state, host.state)
+
+
+def test_features_are_used_where_they_are(bundle: Bundle) -> None:
+    """Their copy in host memory is for checks; the core reads the device's."""
+    core, encoder = on_device(bundle, 'core.onnx'), on_device(bundle, 'encoder.onnx')
+    encoder.write('image', frames(1)[0, :48, :96])
+    encoder.run()
+    features = encoder.read('features')
+    core.write('elapsed', 0.1)
+    core.write('features', features)
+    core.run()
+    first = core.read('command')
+    elsewhere = np.zeros_like(features)
+    elsewhere.resident = features.resident
+    core.state = np.zeros(8, np.float32)
+    core.write('features', elsewhere)
+    core.run()
+    np.testing.assert_array_equal(core.read('command'), first)
+    core.state = np.zeros(8, np.float32)
+    core.write('features', elsewhere + 0)
+    core.run()
+    assert not np.array_equal(core.read('command'), first), 'ordinary features are copied in'
+
+
+def test_a_new_frame_does_not_overwrite_features_in_use(bundle: Bundle) -> None:
+    encoder = on_device(bundle, 'encoder.onnx')
+    kept = []
+    for picture in frames(10):
+        encoder.write('image', picture[:48, :96])
+        encoder.run()
+        kept.append(encoder.read('features'))
+    for features in kept:
+        assert features.resident is not None
+        np.testing.assert_array_equal(features.resident.numpy()[0], features)
+    assert len({features.tobytes() for features in kept}) == 10
+
+
+# Engines
+
+
+KEY = EngineKey('a' * 64, 'Orin', '8.7', '100300', '1.23.0', False)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'graph': 'b' * 64},
+        {'device': 'Thor'},
+        {'capability': '11.0'},
+        {'tensorrt': '100400'},
+        {'onnxruntime': '1.24.0'},
+        {'fp16': True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_engine_has_a_directory_of_its_own(tmp_path: Path, change: dict[str, object]) -> None:
+    assert replace(KEY).directory(tmp_path) == KEY.directory(tmp_path)
+    assert replace(KEY, **change).directory(tmp_path) != KEY.directory(tmp_path)
+
+
+def test_policies_that_differ_in_weights_alone_share_no_engine(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    other = load_bundle(make_bundle(tmp_path / 'bundle', speed=True, seed=1))
+    keys = [EngineKey.of(each.core, ProviderOptions()) for each in (bundle, other)]
+    assert keys[0].directory(tmp_path) != keys[1].directory(tmp_path)
+
+
+def test_cache_is_where_caches_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', '/somewhere')
+    assert ProviderOptions().cache == Path('/somewhere/liquid_control/engines')
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    assert ProviderOptions().cache == Path.home() / '.cache/liquid_control/engines'
+    assert ProviderOptions(engine_cache='~/engines').cache == Path.home() / 'engines'
+
+
+def test_engine_that_is_there_is_not_built_again(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ProviderOptions(engine_cache=str(tmp_path))
+    graph = graphs_of(bundle)['core.onnx']
+    built: list[Path] = []
+
+    def build(path: Path, graph: Graph, options: ProviderOptions, partial: Path, say: object):
+        (partial / 'a.engine').write_bytes(b'engine')
+        built.append(partial)
+
+    monkeypatch.setattr(engine_build, '_build', build)
+    said: list[str] = []
+    for _ in range(2):
+        directory = engine_build.engine_directory(bundle.path, graph, options, said.append)
+    assert len(built) == 1
+    assert (directory / 'a.engine').read_bytes() == b'engine'
+    assert json.loads((directory / MANIFEST).read_text())['onnxruntime'] == ort.__version__
+    assert list(tmp_path.iterdir()) == [directory], 'nothing half done is left'
+    (directory / MANIFEST).unlink()
+    engine_build.engine_directory(bundle.path, graph, options, said.append)
+    assert len(built) == 2, 'without its manifest it was never finished'
+    assert any('building the TensorRT engine' in text for text in said)
+
+
+def test_building_says_how_long_it_takes_and_why_it_failed(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real child, on a machine whose ONNX Runtime has no TensorRT."""
+    if TENSORRT in ort.get_available_providers():
+        pytest.skip('this ONNX Runtime was built for TensorRT')
+    monkeypatch.setattr(engine_build, 'PROGRESS_INTERVAL', 0.02)
+    said: list[str] = []
+    with pytest.raises(ProviderError, match='could not load TensorRT'):
+        engine_build.engine_directory(
+            bundle.path,
+            graphs_of(bundle)['core.onnx'],
+            ProviderOptions(engine_cache=str(tmp_path)),
+            said.append,
+        )
+    assert sum(text.endswith(' s') for text in said) > 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_build_engine_from_the_command_line_says_what_is_missing(bundle: Bundle) -> None:
+    if TENSORRT in ort.get_available_providers():
+        pytest.skip('this ONNX Runtime was built for TensorRT')
+    result = CliRunner().invoke(app, ['build-engine', str(bundle.path)])
+    assert result.exit_code == 1
+    assert 'not for TensorRT' in result.stderr
+    result = CliRunner().invoke(app, ['build-engine', str(bundle.path), '--provider', 'cuda'])
+    assert '--provider must be tensorrt' in result.stderr
+
+
+# The machine
+
+DRIVER = """
+#include <string.h>
+int cuInit(unsigned flags) { return STATUS; }
+int cuDeviceGet(int *device, int index) { *device = index; return index < 2 ? 0 : 101; }
+int cuDeviceGetName(char *name, int length, int device) { return !strncpy(name, "Orin", length); }
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : -1;
+    return 0;
+}
+int getInferLibVersion(void) { return 100300; }
+"""
+
+
+@pytest.mark.skipif(shutil.which('cc') is None, reason='no C compiler to make a driver with')
+def test_gpu_and_tensorrt_are_asked_of_their_libraries(tmp_path: Path) -> None:
+    (tmp_path / 'driver.c').write_text(DRIVER)
+    for status in (0, 100):
+        command = ['cc', '-shared', '-fPIC', f'-DSTATUS={status}', '-o', f'lib{status}.so']
+        subprocess.run([*command, 'driver.c'], cwd=tmp_path, check=True)
+    driver = str(tmp_path / 'lib0.so')
+    assert find_device(0, driver) == Device('Orin', '8.7')
+    assert find_device(2, driver) is None, 'no such device'
+    assert find_device(0, str(tmp_path / 'lib100.so')) is None, 'a driver without a GPU'
+    assert find_device(0, 'libnowhere.so') is None
+    assert tensorrt_version(['libnowhere.so', driver]) == '100300'
+    assert tensorrt_version(['libnowhere.so']) == ''
