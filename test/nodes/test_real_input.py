@@ -1,0 +1,81 @@
+"""A real recording over the real middleware: live commands are the ones that replay computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from liquid_control.msg import PolicyState
+from ros import Peer, running
+from std_srvs.srv import SetBool
+
+from liquid_control.bags.reader import BagReader
+from liquid_control.evaluate.replay import replay_ticks
+from liquid_control.runtime.bundle import shipped_models
+from liquid_control.runtime.image import decode_compressed
+from liquid_control.runtime.policy import Policy
+
+BAG = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'donkeycar_bag'
+POLICY = shipped_models() / 'donkeycar_cfc'
+FIRST, COUNT = 800, 200  # the held-out frames, ten seconds
+
+pytestmark = pytest.mark.skipif(not BAG.is_dir(), reason='the recordings are not here')
+
+
+def test_every_frame_arrives_and_live_commands_are_those_of_the_replay(tmp_path: Path) -> None:
+    peer = Peer()
+    states: list[PolicyState] = peer.listen(PolicyState, 'policy_node/state', 1000)
+    player_ready = dict(bag=BAG, start=FIRST * 0.05, autostart=True, paused=True)
+    try:
+        with (
+            running(
+                'policy_node',
+                tmp_path / 'policy.log',
+                '-r',
+                'image_raw/compressed:=/camera/image_raw/compressed',
+                autostart=True,
+                use_sim_time=True,
+                policy=POLICY,
+                robot='donkeycar',
+                image_transport='compressed',
+            ) as node,
+            running('player_node', tmp_path / 'player.log', **player_ready) as player,
+        ):
+            peer.wait(lambda: states or 'DISENGAGED' in node.output, 'the node', process=node)
+            request = SetBool.Request(data=False)
+            peer.call(SetBool, 'player_node/pause', request)
+            peer.wait(
+                lambda: states and stamp_ns(states[-1]) == last_stamp_ns(),
+                'the last frame',
+                process=node,
+            )
+            assert player.popen.poll() in (None, 0), player.output
+    finally:
+        peer.close()
+    seen = [stamp_ns(state) for state in states if len(state.command_raw)]
+    frames = recorded_frames()
+    assert set(seen) == {stamp for stamp, _ in frames}, 'every frame arrives and is acted on'
+    ticks = [state.tick for state in states]
+    assert ticks == list(range(ticks[0], ticks[0] + len(ticks))), 'no tick is missing'
+    assert len(seen) == pytest.approx(COUNT, abs=3), 'commands come at the control rate'
+    compared = 0
+    for state, command in replay_ticks(Policy.load(POLICY), states, frames):
+        np.testing.assert_allclose(state.command_raw, command, atol=1e-4)
+        compared += 1
+    assert compared >= COUNT - 3
+
+
+def stamp_ns(state: PolicyState) -> int:
+    return state.image_stamp.sec * 10**9 + state.image_stamp.nanosec
+
+
+def recorded_frames() -> list[tuple[int, np.ndarray]]:
+    with BagReader(BAG) as bag:
+        messages = list(bag.messages(topics=['/camera/image_raw/compressed']))[FIRST:]
+    return [(message.stamp_ns, decode_compressed(message.value.data)) for message in messages]
+
+
+def last_stamp_ns() -> int:
+    with BagReader(BAG) as bag:
+        return max(m.stamp_ns for m in bag.messages(topics=['/camera/image_raw/compressed']))
