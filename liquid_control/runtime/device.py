@@ -80,7 +80,11 @@ class DeviceSession(Session):
             binding.bind_ortvalue_input(FEATURES, self._features)
         if FEATURES in self._outputs:
             # New memory for each frame: the core may still be reading the last one.
-            binding.bind_output(FEATURES, *self._device)
+            buffer = self._outputs[FEATURES]
+            self._newest = ort.OrtValue.ortvalue_from_shape_and_type(
+                list(buffer.shape), buffer.dtype.type, *self._device
+            )
+            binding.bind_ortvalue_output(FEATURES, self._newest)
         self._session.run_with_iobinding(binding)
         self._turn = (self._turn + 1) % len(self._bindings)
         self._copy = None
@@ -88,9 +92,8 @@ class DeviceSession(Session):
     def read(self, name: str) -> Array:
         if name != FEATURES:
             return super().read(name)
-        value = self._bindings[0].get_outputs()[0]
-        features: DeviceArray = value.numpy()[0].view(DeviceArray)
-        features.resident = value
+        features: DeviceArray = self._newest.numpy()[0].view(DeviceArray)
+        features.resident = self._newest
         return features
 
     @property
