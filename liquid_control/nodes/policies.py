@@ -15,6 +15,7 @@ from liquid_control.runtime.bundle import find_bundle, load_bundle
 from liquid_control.runtime.controller import Controller
 from liquid_control.runtime.pilot import Pilot
 from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.providers import ProviderOptions
 
 # Parameter -> attribute of the controller.
 SLOTS = {'policy': 'pilot', 'shadow_policy': 'shadow', 'fallback_policy': 'fallback'}
@@ -25,15 +26,23 @@ def load_pilot(name: str, parameters: PolicyParameters, warn: Callable[[str], No
 
     Args:
         name: a directory, or the name of a shipped bundle.
-        warn: told where the provider asked for is not the one in use.
+        warn: told what takes minutes, and where the provider asked for is not the one in use.
 
     Raises:
         LiquidControlError: it cannot be run, or must not be.
     """
     policy = Policy(
-        load_bundle(find_bundle(name, *models_directories())),
+        load_bundle(
+            find_bundle(name, *models_directories()), trusted_keys=parameters.trusted_keys
+        ),
         providers=parameters.providers,
         provider_required=parameters.provider_required,
+        provider_options=ProviderOptions(
+            device_id=parameters.device_id,
+            fp16=parameters.fp16,
+            engine_cache=parameters.engine_cache,
+        ),
+        say=warn,
     )
     if policy.engine.warning:
         warn(policy.engine.warning)

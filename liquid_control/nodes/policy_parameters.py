@@ -50,7 +50,17 @@ class PolicyParameters:
         ('cpu',), 'ONNX Runtime providers in order of preference: tensorrt, cuda, cpu.'
     )
     provider_required: bool = parameter(
-        False, 'Refuse to run when the first provider is not the one in use.'
+        False, 'Refuse to run unless the first provider runs the whole policy.'
+    )
+    device_id: int = parameter(0, 'CUDA device number.', range=(0, 63), name='gpu.device_id')
+    fp16: bool = parameter(False, 'TensorRT may compute in half precision.', name='gpu.fp16')
+    engine_cache: str = parameter(
+        '',
+        'Directory of built TensorRT engines; empty: ~/.cache/liquid_control/engines.',
+        name='gpu.engine_cache',
+    )
+    trusted_keys: tuple[str, ...] = parameter(
+        (), 'Public keys (files); with any, a policy must be signed by one of them.'
     )
     max_image_age: float = parameter(
         0.0, 'Tightens the age limit of camera frames, s; 0: as in the bundle.', range=(0.0, 10.0)
