@@ -7,7 +7,7 @@ and counted per topic: memory stays bounded and every loss is known.
 import shutil
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -50,8 +50,9 @@ class BackgroundWriter:
         self._bag = bag
         self._max_bytes = max_bytes
         self._waiting: deque[ReceivedMessage | Callable[[], None]] = deque()
-        self._waiting_count = 0
-        self._waiting_bytes = 0
+        # Each counter has one thread that changes it, so that reading them needs no lock.
+        self._count_in = self._count_out = 0
+        self._bytes_in = self._bytes_out = 0
         self._state = threading.Condition()
         self._closing = False
         self._discarded = False
@@ -61,7 +62,7 @@ class BackgroundWriter:
     @property
     def queued(self) -> int:
         """Messages waiting to be written."""
-        return self._waiting_count
+        return self._count_in - self._count_out
 
     @property
     def is_alive(self) -> bool:
@@ -77,28 +78,24 @@ class BackgroundWriter:
                 lambda: self._bag.add_topic(topic, msgtype, definition=definition, qos=qos)
             )
 
-    def put(self, message: ReceivedMessage) -> None:
-        """Hand over a message, or drop it where the queue is full or writing has failed."""
-        size = len(message.data)
-        with self._state:
-            self.received[message.topic] += 1
-            full = self._waiting_count > 0 and self._waiting_bytes + size > self._max_bytes
-            if full or self._closing or self.error is not None:
-                self.dropped[message.topic] += 1
-                return
-            self._waiting.append(message)
-            self._waiting_count += 1
-            self._waiting_bytes += size
-            self._state.notify()
+    def put(self, messages: Iterable[ReceivedMessage], *, bounded: bool = True) -> None:
+        """Hand over messages; drop those for which the queue is full, or all if writing failed.
 
-    def put_all(self, messages: Sequence[ReceivedMessage]) -> None:
-        """Hand over messages that are in memory anyway, however many they are."""
+        Args:
+            bounded: False for messages that are in memory anyway and take no more of it here.
+        """
         with self._state:
             for message in messages:
                 self.received[message.topic] += 1
+                size = len(message.data)
+                waiting = self._bytes_in - self._bytes_out
+                full = bounded and waiting > 0 and waiting + size > self._max_bytes
+                if full or self._closing or self.error is not None:
+                    self.dropped[message.topic] += 1
+                    continue
                 self._waiting.append(message)
-                self._waiting_bytes += len(message.data)
-            self._waiting_count += len(messages)
+                self._count_in += 1
+                self._bytes_in += size
             self._state.notify()
 
     def close(self, *, wait: bool = True) -> None:
@@ -136,25 +133,23 @@ class BackgroundWriter:
 
     def _write_next(self) -> bool:
         """Write what waits longest, or flush where nothing came for a while; False at the end."""
-        with self._state:
-            if not self._waiting and not self._closing:
-                self._state.wait(FLUSH_SECONDS)
-            item = self._waiting[0] if self._waiting else None
-            if item is None and self._closing:
-                return False
-        if item is None:
-            self._bag.flush()
-            return True
+        if not self._waiting:
+            with self._state:
+                if not self._waiting and not self._closing:
+                    self._state.wait(FLUSH_SECONDS)
+                if not self._waiting and self._closing:
+                    return False
+            if not self._waiting:
+                self._bag.flush()
+                return True
+        item = self._waiting.popleft()
         if isinstance(item, ReceivedMessage):
             self._bag.write(item.topic, item.data, item.log_ns, item.publish_ns)
+            self._count_out += 1
+            self._bytes_out += len(item.data)
+            self.bytes_written = self._bag.bytes_written
         else:
             item()
-        with self._state:
-            self._waiting.popleft()
-            if isinstance(item, ReceivedMessage):
-                self._waiting_count -= 1
-                self._waiting_bytes -= len(item.data)
-        self.bytes_written = self._bag.bytes_written
         return True
 
     def _fail(self, error: BagError) -> None:
@@ -164,5 +159,5 @@ class BackgroundWriter:
             for topic, received in self.received.items():
                 self.dropped[topic] = received - self._bag.message_counts.get(topic, 0)
             self._waiting.clear()
-            self._waiting_count = 0
-            self._waiting_bytes = 0
+            self._count_out = self._count_in
+            self._bytes_out = self._bytes_in

@@ -133,9 +133,10 @@ class RecorderNode(ManagedNode):
         now = time.monotonic()
         seconds = now - self._ticked_at
         self._ticked_at = now
-        for name, received in recording.received.items():
-            self._rates[name] = (received - self._received_before[name]) / seconds
-        self._received_before = recording.received.copy()
+        received = recording.received()
+        for name, count in received.items():
+            self._rates[name] = (count - self._received_before[name]) / seconds
+        self._received_before = received
         written = recording.episode.writer.bytes_written if recording.episode else 0
         self._byte_rate = max(0, written - self._bytes_before) / seconds
         self._bytes_before = written

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,26 +18,16 @@ from liquid_control.bags.ring import RingBuffer
 from liquid_control.bags.writer import BagWriter
 from liquid_control.nodes.recording_config import RecorderConfig
 from liquid_control.nodes.recording_policy import PolicyFollower
-from liquid_control.nodes.recording_session import Session
+from liquid_control.nodes.recording_session import Episode, Session
+from liquid_control.nodes.recording_thread import FetchThread, locked
 from liquid_control.nodes.recording_topics import RecordedTopic, TopicWatcher
 
 _MODE_TYPE = 'liquid_control/msg/ControlMode'
 
-
-@dataclasses.dataclass
-class Episode:
-    """An episode being recorded.
-
-    Attributes:
-        clock_started: False until simulated time has begun; nothing is written before.
-    """
-
-    writer: BackgroundWriter
-    started_by: str
-    started_at: float
-    takeovers_before: int
-    policies: list[dict[str, str]]
-    clock_started: bool = False
+# Seconds. The middleware keeps what comes in between, and notes when it came, in wall time; under
+# simulated time the moment of fetching has to do, so that it had better be soon.
+_FETCH_PERIOD = 0.02
+_SIMULATED_FETCH_PERIOD = 0.002
 
 
 class Recording:
@@ -48,7 +38,6 @@ class Recording:
 
     Attributes:
         episode: The one being recorded, None between episodes.
-        received: Messages by topic, recorded or not.
         problem: Why recording stopped or cannot start; empty when all is well.
 
     Raises:
@@ -63,7 +52,7 @@ class Recording:
         on_change: Callable[[], None],
     ) -> None:
         self.episode: Episode | None = None
-        self.received: Counter[str] = Counter()
+        self._received: Counter[str] = Counter()
         self.problem = ''
         self._node = node
         self._config = config
@@ -77,19 +66,26 @@ class Recording:
         )
         self._mode_topic = node.resolve_topic_name(config.mode_topic)
         self._follower = PolicyFollower(node, self._mode_topic, self._engaged)
-        self._watcher = TopicWatcher(
-            node, config, on_topic=self._add_topic, on_message=self._receive
-        )
+        self._watcher = TopicWatcher(node, config, on_topic=self._add_topic)
+        self._lock = threading.RLock()  # of the thread that fetches messages and the executor's
+        self._fetching = FetchThread(node, self._fetch, self._fetch_period, self._lock)
 
     @property
     def topics(self) -> Mapping[str, RecordedTopic]:
         """Topics subscribed, by name."""
         return self._watcher.topics
 
+    def received(self) -> Counter[str]:
+        """Return how many messages have come, by topic, recorded or not."""
+        with self._lock:
+            return self._received.copy()
+
+    @locked
     def poll(self) -> None:
         """Look for new topics."""
         self._watcher.poll()
 
+    @locked
     def begin(self, started_by: str) -> str:
         """Begin an episode; return its directory.
 
@@ -113,6 +109,7 @@ class Recording:
         self._on_change()
         return str(writer.path)
 
+    @locked
     def end(self, ended_by: str) -> str:
         """Finish the episode; return what became of it, in words.
 
@@ -123,8 +120,8 @@ class Recording:
         writer = episode.writer
         writer.close()
         self._note_policy(episode)
-        messages = writer.received.total() - writer.dropped.total()
-        text = f'{writer.path} ends: {ended_by}; {messages} messages'
+        entry = episode.summary(ended_by, self._follower.takeovers)
+        text = f'{writer.path} ends: {ended_by}; {entry["messages"]} messages'
         self._node.get_logger().info(text)
         if writer.dropped:
             self._node.get_logger().warning(
@@ -132,19 +129,7 @@ class Recording:
                 f'{dict(writer.dropped)}'
             )
         self._session.description['policy_parameters'] = self._follower.parameters
-        self._session.add_episode(
-            {
-                'path': writer.path.name,
-                'started_by': episode.started_by,
-                'ended_by': ended_by,
-                'duration': round(time.monotonic() - episode.started_at, 3),
-                'policies': episode.policies,
-                'takeovers': self._follower.takeovers - episode.takeovers_before,
-                'messages': messages,
-                'bytes': writer.bytes_written,
-                'dropped': dict(writer.dropped),
-            }
-        )
+        self._session.add_episode(entry)
         if writer.error is not None:
             self._report(str(writer.error))
         self._on_change()
@@ -152,6 +137,7 @@ class Recording:
             raise writer.error
         return text
 
+    @locked
     def discard(self) -> str:
         """Delete the episode being recorded; return what was done, in words."""
         writer = self._take_episode().writer
@@ -161,6 +147,7 @@ class Recording:
         self._on_change()
         return text
 
+    @locked
     def snapshot(self) -> str:
         """Begin to write what led up to now; return where, in words.
 
@@ -174,11 +161,12 @@ class Recording:
             raise BagError('nothing to write: no message was received yet')
         writer = self._open_bag('snapshot')
         self._put_latched(writer, messages[0].log_ns)
-        writer.put_all(messages)
+        writer.put(messages, bounded=False)
         writer.close(wait=False)
         self._snapshots.append(writer)
         return f'{writer.path}: {len(messages)} messages'
 
+    @locked
     def check(self) -> None:
         """See to changed publishers, finished snapshots, a disk that is nearly full or fails."""
         self._watcher.poll(thorough=True)
@@ -189,7 +177,11 @@ class Recording:
         if self.episode is None:
             return
         self._note_policy(self.episode)
-        full = self._disk_problem()
+        if self._fetching.defect:
+            self._end_quietly('defect')
+            self._report(self._fetching.defect.splitlines()[-1])
+            return
+        full = self._session.disk_problem(self._config.min_free_bytes)
         if self.episode.writer.error is not None:
             self._end_quietly('write error')
         elif full:
@@ -197,7 +189,10 @@ class Recording:
             self._report(full)
 
     def close(self) -> None:
-        """End the episode, wait for snapshots, unsubscribe."""
+        """Take what has come, end the episode, wait for snapshots, unsubscribe."""
+        self._fetching.close()
+        if not self._fetching.defect:
+            self._fetch()
         self._watcher.close()
         self._follower.close()
         if self.episode is not None:
@@ -205,38 +200,47 @@ class Recording:
         for snapshot in self._snapshots:
             snapshot.close()
 
-    def _receive(self, topic: RecordedTopic, data: bytes, info: Mapping[str, int]) -> None:
-        self.received[topic.name] += 1
+    def _fetch(self) -> None:
+        """Keep what has come. Mode messages cut a batch: they may begin or end an episode."""
         now_ns = self._now_ns()
-        if now_ns == 0:  # simulated time has not begun
-            self._understand(topic, data)
-            return
-        log_ns = publish_ns = now_ns
-        if not self._node.get_clock().ros_time_is_active:
-            # The middleware's stamps are nearer to the truth than the time of this call.
-            log_ns = info['received_timestamp'] or now_ns
-            publish_ns = info['source_timestamp'] or now_ns
-        message = ReceivedMessage(topic.name, data, log_ns, publish_ns)
-        if self._ring is not None:
-            self._ring.put(message)
-        if self.episode is not None:
-            self._start_clock(now_ns)
-            self.episode.writer.put(message)
-        self._understand(topic, data)
+        self._start_clock(now_ns)
+        simulated = self._node.get_clock().ros_time_is_active
+        batch: list[ReceivedMessage] = []
+        for arrival in self._watcher.take():
+            topic = arrival.topic
+            self._received[topic.name] += 1
+            if now_ns:  # else simulated time has not begun
+                # Of simulated time the middleware knows nothing.
+                log_ns = now_ns if simulated else arrival.received_ns or now_ns
+                publish_ns = now_ns if simulated else arrival.published_ns or now_ns
+                batch.append(ReceivedMessage(topic.name, arrival.data, log_ns, publish_ns))
+            if topic.transient_local:
+                topic.latched.append(arrival.data)
+            if topic.name == self._mode_topic and topic.definition.msgtype == _MODE_TYPE:
+                self._keep(batch)
+                batch = []
+                self._follower.receive(arrival.data)
+        self._keep(batch)
 
-    def _understand(self, topic: RecordedTopic, data: bytes) -> None:
-        """Act on a message that is recorded already: an episode it begins has it as latched."""
-        if topic.transient_local:
-            topic.latched.append(data)
-        if topic.name == self._mode_topic and topic.definition.msgtype == _MODE_TYPE:
-            self._follower.receive(data)
+    def _fetch_period(self) -> float:
+        simulated = self._node.get_clock().ros_time_is_active
+        return _SIMULATED_FETCH_PERIOD if simulated else _FETCH_PERIOD
+
+    def _keep(self, batch: list[ReceivedMessage]) -> None:
+        if not batch:
+            return
+        if self._ring is not None:
+            for message in batch:
+                self._ring.put(message)
+        if self.episode is not None:
+            self.episode.writer.put(batch)
 
     def _add_topic(self, topic: RecordedTopic) -> None:
         if self.episode is not None:
             _add(self.episode.writer, topic)
 
     def _open_bag(self, kind: str) -> BackgroundWriter:
-        full = self._disk_problem()
+        full = self._session.disk_problem(self._config.min_free_bytes)
         if full:
             raise BagError(full)
         bag = BagWriter(
@@ -260,7 +264,7 @@ class Recording:
     def _put_latched(self, writer: BackgroundWriter, log_ns: int) -> None:
         for topic in self.topics.values():
             for data in topic.latched:
-                writer.put(ReceivedMessage(topic.name, data, log_ns, log_ns))
+                writer.put([ReceivedMessage(topic.name, data, log_ns, log_ns)])
 
     def _engaged(self, engaged: bool) -> None:
         if self._config.start_on != 'engage':
@@ -292,15 +296,6 @@ class Recording:
         if problem != self.problem:
             self.problem = problem
             self._node.get_logger().error(problem)
-
-    def _disk_problem(self) -> str:
-        free = self._session.free_bytes()
-        if free >= self._config.min_free_bytes:
-            return ''
-        return (
-            f'{free // 1_000_000} MB free on the disk of {self._session.directory}, '
-            f'min_free_disk is {self._config.min_free_disk} MB: delete or move recordings'
-        )
 
     def _now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)

@@ -6,15 +6,50 @@ import os
 import re
 import shutil
 import subprocess
+import time
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import liquid_control
+from liquid_control.bags.background import BackgroundWriter
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.metadata import dump_yaml
 
 _STAMP = '{stamp}'
+_MEGABYTE = 1_000_000
+
+
+@dataclass
+class Episode:
+    """An episode being recorded.
+
+    Attributes:
+        clock_started: False until simulated time has begun; nothing is written before.
+    """
+
+    writer: BackgroundWriter
+    started_by: str
+    started_at: float
+    takeovers_before: int
+    policies: list[dict[str, str]]
+    clock_started: bool = False
+
+    def summary(self, ended_by: str, takeovers: int) -> dict[str, Any]:
+        """Return what session.yaml says about the episode, once its bag is closed."""
+        writer = self.writer
+        return {
+            'path': writer.path.name,
+            'started_by': self.started_by,
+            'ended_by': ended_by,
+            'duration': round(time.monotonic() - self.started_at, 3),
+            'policies': self.policies,
+            'takeovers': takeovers - self.takeovers_before,
+            'messages': writer.received.total() - writer.dropped.total(),
+            'bytes': writer.bytes_written,
+            'dropped': dict(writer.dropped),
+        }
 
 
 class Session:
@@ -82,6 +117,16 @@ class Session:
     def free_bytes(self) -> int:
         """Return how much may still be written to the disk."""
         return shutil.disk_usage(self.directory).free
+
+    def disk_problem(self, min_free_bytes: int) -> str:
+        """Say what is wrong where less than this is free; empty where all is well."""
+        free = self.free_bytes()
+        if free >= min_free_bytes:
+            return ''
+        return (
+            f'{free // _MEGABYTE} MB free on the disk of {self.directory}, '
+            f'min_free_disk is {min_free_bytes // _MEGABYTE} MB: delete or move recordings'
+        )
 
     def _next_number(self, kind: str, suffix: str) -> int:
         pattern = re.compile(rf'{kind}(?:_(\d+))?{re.escape(suffix)}')

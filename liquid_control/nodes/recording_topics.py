@@ -1,13 +1,20 @@
-"""Finds the topics to record and subscribes to them as their publishers offer them."""
+"""Finds the topics to record and subscribes to them as their publishers offer them.
+
+Messages are fetched in batches instead of waking the executor for each: the middleware notes when
+each arrived, so nothing is lost by coming later, and a 400 Hz IMU costs 2 % of a core in place of
+18 % (benchmarks/record.py).
+"""
 
 from __future__ import annotations
 
 import importlib
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import (
     QoSDurabilityPolicy,
@@ -57,12 +64,33 @@ class RecordedTopic:
     subscription: Subscription | None = None
 
 
+class Arrival(NamedTuple):
+    """A message as it came; times in nanoseconds of the system clock, 0 where not known."""
+
+    received_ns: int
+    published_ns: int
+    topic: RecordedTopic
+    data: bytes
+
+
+class _Fetched(CallbackGroup):
+    """Keeps subscriptions away from the executor: `TopicWatcher.take` fetches their messages."""
+
+    def can_execute(self, entity: object) -> bool:
+        return False
+
+    def beginning_execution(self, entity: object) -> bool:
+        return False
+
+    def ending_execution(self, entity: object) -> None:
+        pass
+
+
 class TopicWatcher:
     """Keeps subscriptions in step with the topics that come and go.
 
     Args:
         on_topic: Called with each topic that is new.
-        on_message: Called with topic, serialised message and rclpy's message info.
     """
 
     def __init__(
@@ -71,16 +99,15 @@ class TopicWatcher:
         config: RecorderConfig,
         *,
         on_topic: Callable[[RecordedTopic], None],
-        on_message: Callable[[RecordedTopic, bytes, Mapping[str, int]], None],
     ) -> None:
         self.topics: dict[str, RecordedTopic] = {}
         self._node = node
         self._config = config
         self._on_topic = on_topic
-        self._on_message = on_message
         self._names = {node.resolve_topic_name(name) for name in config.topics}
         self._names.add(node.resolve_topic_name(config.mode_topic))
         self._refused: set[tuple[str, str]] = set()
+        self._group = _Fetched()
 
     def poll(self, *, thorough: bool = False) -> None:
         """Look at the graph: subscribe to what is new, adapt to publishers that have changed.
@@ -109,6 +136,26 @@ class TopicWatcher:
                 self._add(name, expected, endpoints)
             else:
                 self._adapt(known, endpoints)
+
+    def take(self) -> list[Arrival]:
+        """Fetch the messages that have come since the last call, in the order they came."""
+        arrivals: list[Arrival] = []
+        for topic in self.topics.values():
+            subscription = topic.subscription
+            if subscription is None:
+                continue
+            handle = subscription.handle
+            with handle:
+                for _ in range(_DEPTH):  # no more than could wait: other topics have their turn
+                    taken = handle.take_message(subscription.msg_type, True)
+                    if taken is None:
+                        break
+                    data, info = taken
+                    arrivals.append(
+                        Arrival(info['received_timestamp'], info['source_timestamp'], topic, data)
+                    )
+        arrivals.sort(key=_received_ns)
+        return arrivals
 
     def close(self) -> None:
         """Unsubscribe from everything."""
@@ -161,13 +208,10 @@ class TopicWatcher:
             kept = sum(max(1, endpoint.qos_profile.depth) for endpoint in endpoints)
             topic.latched = deque(topic.latched, maxlen=kept)
 
-        def receive(data: bytes, info: Mapping[str, int]) -> None:
-            self._on_message(topic, data, info)
-
         topic.subscription = self._node.create_subscription(
             message_class,
             topic.name,
-            receive,
+            _never_called,
             QoSProfile(
                 history=QoSHistoryPolicy.KEEP_LAST,
                 depth=_LARGE_DEPTH if topic.definition.msgtype in _LARGE_TYPES else _DEPTH,
@@ -178,6 +222,7 @@ class TopicWatcher:
                 if topic.transient_local
                 else QoSDurabilityPolicy.VOLATILE,
             ),
+            callback_group=self._group,
             raw=True,
         )
 
@@ -185,6 +230,14 @@ class TopicWatcher:
         if (name, reason) not in self._refused:
             self._refused.add((name, reason))
             self._node.get_logger().warning(f'{name} is not recorded: {reason}')
+
+
+def _never_called(data: bytes) -> None:
+    """The callback that a subscription must have."""
+
+
+def _received_ns(arrival: Arrival) -> int:
+    return arrival.received_ns
 
 
 def _all_reliable(endpoints: list[TopicEndpointInfo]) -> bool:

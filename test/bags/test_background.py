@@ -95,10 +95,9 @@ class BrokenDiskWriter(BagWriter):
 def test_a_full_queue_drops_and_counts_and_never_blocks(tmp_path: Path) -> None:
     bag = StuckDiskWriter(tmp_path / 'bag')
     writer = background(bag, max_bytes=100 * SIZE)
-    writer.put(message(0))
+    writer.put([message(0)])
     assert bag.stuck.wait(10)  # the idle flush after the first message hangs in the disk
-    for i in range(1, 301):
-        writer.put(message(i))
+    writer.put(message(i) for i in range(1, 301))
     assert writer.queued == 100
     assert writer.received[IMU] == 301
     assert writer.dropped[IMU] == 200
@@ -111,7 +110,7 @@ def test_a_full_queue_drops_and_counts_and_never_blocks(tmp_path: Path) -> None:
 
 def test_one_message_larger_than_the_queue_is_recorded(tmp_path: Path) -> None:
     writer = background(BagWriter(tmp_path / 'bag'), max_bytes=10)
-    writer.put(message(0))
+    writer.put([message(0)])
     writer.close()
     assert recorded(tmp_path / 'bag') == [0.0]
 
@@ -120,8 +119,7 @@ def test_what_a_slow_disk_took_is_recorded_in_order_and_the_rest_is_counted(
     tmp_path: Path,
 ) -> None:
     writer = background(SlowDiskWriter(tmp_path / 'bag', compression='none'), max_bytes=500_000)
-    for each in MANY:  # at once, against a queue of 0.5 MB
-        writer.put(each)
+    writer.put(MANY)  # at once, against a queue of 0.5 MB
     writer.close()
     values = recorded(tmp_path / 'bag')
     assert writer.dropped[IMU] > 0
@@ -131,8 +129,7 @@ def test_what_a_slow_disk_took_is_recorded_in_order_and_the_rest_is_counted(
 
 def test_a_failing_disk_is_reported_and_every_loss_counted(tmp_path: Path) -> None:
     writer = background(BrokenDiskWriter(tmp_path / 'bag', compression='none'))
-    for each in MANY:
-        writer.put(each)
+    writer.put(MANY)
     writer.close()
     assert isinstance(writer.error, BagError)
     assert 'Input/output error' in str(writer.error)
@@ -140,7 +137,7 @@ def test_a_failing_disk_is_reported_and_every_loss_counted(tmp_path: Path) -> No
     saved = writer.received[IMU] - writer.dropped[IMU]
     if saved:
         assert recorded(tmp_path / 'bag') == list(range(saved))
-    writer.put(message(1))
+    writer.put([message(1)])
     assert writer.dropped[IMU] == 8001 - saved
 
 
@@ -148,8 +145,7 @@ def test_the_last_second_before_a_pause_is_readable_while_the_bag_is_still_open(
     tmp_path: Path,
 ) -> None:
     writer = background(BagWriter(tmp_path / 'bag'))
-    for i in range(5):
-        writer.put(message(i))
+    writer.put(message(i) for i in range(5))
     deadline = time.monotonic() + 10 * FLUSH_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -163,15 +159,14 @@ def test_the_last_second_before_a_pause_is_readable_while_the_bag_is_still_open(
 
 def test_discarding_leaves_nothing(tmp_path: Path) -> None:
     writer = background(BagWriter(tmp_path / 'bag'))
-    for i in range(100):
-        writer.put(message(i))
+    writer.put(message(i) for i in range(100))
     writer.discard()
     assert not (tmp_path / 'bag').exists()
 
 
 def test_a_batch_in_memory_is_written_whatever_the_queue_allows(tmp_path: Path) -> None:
     writer = background(BagWriter(tmp_path / 'bag'), max_bytes=SIZE)
-    writer.put_all([message(i) for i in range(50)])
+    writer.put((message(i) for i in range(50)), bounded=False)
     writer.close(wait=False)
     writer.close()
     assert recorded(tmp_path / 'bag') == list(range(50))
@@ -198,11 +193,11 @@ def test_a_ring_keeps_no_more_than_its_bytes() -> None:
 def test_topics_added_later_are_recorded_too(tmp_path: Path) -> None:
     writer = background(BagWriter(tmp_path / 'bag'))
     topic = '/imu/second'
-    writer.put(message(0))
+    writer.put([message(0)])
     writer.add_topic(
         topic, 'sensor_msgs/msg/Imu', definition=definition('sensor_msgs/msg/Imu'), qos=()
     )
-    writer.put(message(1, topic))
+    writer.put([message(1, topic)])
     writer.close()
     with BagReader(tmp_path / 'bag') as reader:
         assert reader.message_counts == {IMU: 1, topic: 1}
