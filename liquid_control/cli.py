@@ -187,6 +187,9 @@ def train(
         str | None, typer.Option('--from', help='Bundle whose weights to start from.')
     ] = None,
     resume: Annotated[bool, typer.Option(help='Go on with an interrupted training.')] = False,
+    precision: Annotated[
+        str, typer.Option(help='Of the encoder: float32, float16 or int8.')
+    ] = 'float32',
 ) -> None:
     """Learn a policy from recordings and write its bundle."""
     from liquid_control.learn.guess import guess_recipe
@@ -210,6 +213,7 @@ def train(
         command=_as_typed(bags),
         warm_start=start,
         resume=resume,
+        precision=precision,
     )
 
 
