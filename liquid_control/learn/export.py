@@ -78,8 +78,7 @@ def export_bundle(
         ParityError: bundle and torch disagree, or the precision loses too much.
         ExportError: unknown precision, or the bundle is too big.
     """
-    if precision not in LOSS_LIMITS:
-        raise ExportError(f'precision must be one of {", ".join(LOSS_LIMITS)}, found {precision}')
+    check_precision(precision)
     network.eval()
     contract = Contract(
         name=name,
@@ -103,6 +102,12 @@ def export_bundle(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return contract
+
+
+def check_precision(precision: str) -> None:
+    """Raise ExportError for an unknown number format: before a long training, not after it."""
+    if precision not in LOSS_LIMITS:
+        raise ExportError(f'precision must be one of {", ".join(LOSS_LIMITS)}, found {precision}')
 
 
 def _fill(

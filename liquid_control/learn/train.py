@@ -29,7 +29,7 @@ from liquid_control import __version__
 from liquid_control.learn.augment import augment
 from liquid_control.learn.callbacks import EpochLines, StopOnInterrupt
 from liquid_control.learn.dataset import Episode, build
-from liquid_control.learn.export import export_bundle
+from liquid_control.learn.export import check_precision, export_bundle
 from liquid_control.learn.imitation import Imitation
 from liquid_control.learn.parity import run_network
 from liquid_control.learn.recipe import Recipe
@@ -83,6 +83,7 @@ def train(
         LiquidControlError: bags or recipe cannot be used, or the export was refused.
     """
     console = console or Console(stderr=True)
+    check_precision(precision)
     torch.set_float32_matmul_precision('highest')
     episodes = build(bags, recipe.signals, store, console)
     split = split_episodes(episodes, recipe)

@@ -8,11 +8,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from stripe_drives import RECIPE
 
 from liquid_control.learn import export, parity
 from liquid_control.learn.export import CARD_FILE, ExportError, export_bundle
 from liquid_control.learn.parity import ParityError, run_bundle, run_network
 from liquid_control.learn.sequences import Steps
+from liquid_control.learn.train import train
 from liquid_control.learn.weights import load_weights
 from liquid_control.nn.compile.core import core_model
 from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
@@ -193,6 +195,13 @@ def test_training_can_go_on_from_the_bundle_alone(tmp_path: Path) -> None:
 def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match='float32, float16, int8, found int4'):
         write(tmp_path / 'stripe', precision='int4')
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_precision_is_refused_before_training(tmp_path: Path) -> None:
+    bag, out = tmp_path / 'bag', tmp_path / 'out'
+    with pytest.raises(ExportError, match='found int4'):
+        train([bag], RECIPE, out, precision='int4', store=tmp_path / 's', runs=tmp_path / 'r')
     assert not list(tmp_path.iterdir())
 
 
