@@ -73,9 +73,15 @@ class Children:
         """The last error a child logged, else its last lines; and where there is more."""
         log = self._log(name)
         lines = [line for line in log.read_text(errors='replace').splitlines() if line.strip()]
-        errors = [match[1] for line in lines if (match := _LOGGED_ERROR.match(line))]
-        said = errors[-1] if errors else ' | '.join(lines[-_LAST_LINES:])
-        return f'{said or "it said nothing"} (log: {log})'
+        said = ' | '.join(lines[-_LAST_LINES:]) or 'it said nothing'
+        for line in reversed(lines):
+            if line.startswith('Traceback'):
+                said = lines[-1]
+                break
+            if match := _LOGGED_ERROR.match(line):
+                said = match[1]
+                break
+        return f'{said} (log: {log})'
 
     def stop(self) -> None:
         """End all that still run: SIGINT, then SIGTERM, then SIGKILL."""
