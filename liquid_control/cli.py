@@ -36,6 +36,9 @@ app = typer.Typer(
     cls=_Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
+bag_verbs = typer.Typer(help='Look after recordings.', no_args_is_help=True)
+app.add_typer(bag_verbs, name='bag')
+
 Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
 Bundle = Annotated[str, typer.Argument(help='Policy bundle: a directory, or a shipped name.')]
 Topic = Annotated[str | None, typer.Option(help='Where the type does not tell.')]
@@ -278,6 +281,24 @@ def build_engine(
     bundle = load_bundle(find_bundle(policy, shipped_models()))
     for directory in build_engines(bundle, options, console.print):
         console.print(f'ready: {directory}')
+
+
+@bag_verbs.command('repair')
+def bag_repair(
+    bags: Annotated[list[Path], typer.Argument(help='Directories of recordings.')],
+) -> None:
+    """Finish the recordings of a killed recorder, and prove it by reading them back."""
+    from liquid_control.bags.repair import repair
+
+    console = Console(soft_wrap=True)
+    for bag in bags:
+        report = repair(bag)
+        done = f'repaired {", ".join(report.repaired_files)}' if report.repaired_files else 'whole'
+        messages = sum(report.message_counts.values())
+        console.print(
+            f'{bag}: {done}; {messages} messages on {len(report.message_counts)} topics read back, '
+            f'{report.lost_bytes / 1e6:.1f} MB lost'
+        )
 
 
 def _policy(name: str) -> Any:
