@@ -296,8 +296,8 @@ def bag_repair(
         done = f'repaired {", ".join(report.repaired_files)}' if report.repaired_files else 'whole'
         messages = sum(report.message_counts.values())
         console.print(
-            f'{bag}: {done}; {messages} messages on {len(report.message_counts)} topics read back, '
-            f'{report.lost_bytes / 1e6:.1f} MB lost'
+            f'{bag}: {done}; {messages} messages on {len(report.message_counts)} topics '
+            f'read back, {report.lost_bytes / 1e6:.1f} MB lost'
         )
 
 

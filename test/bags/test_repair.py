@@ -11,10 +11,12 @@ from bag_makers import IMU, TWIST, write_bag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
+from typer.testing import CliRunner
 
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.repair import repair
+from liquid_control.cli import app
 
 # As a killed process leaves them: whole chunks of ten messages on each topic, no metadata.yaml.
 PER_CHUNK = 10
@@ -181,3 +183,14 @@ def test_a_bag_with_nothing_to_save_is_refused_and_left_alone(
     assert (path / 'bag_0.mcap').read_bytes() == content[:60]
     with pytest.raises(BagError, match=r'no \.mcap files'):
         repair(tmp_path)
+
+
+def test_the_command_repairs_and_says_what_was_lost(tmp_path: Path, original: Path) -> None:
+    content = original.read_bytes()
+    path = cut_bag(tmp_path / 'bag', content[: len(content) // 3])
+    result = CliRunner().invoke(app, ['bag', 'repair', str(path)])
+    assert result.exit_code == 0
+    readable = len(values(path, IMU))
+    assert f'repaired bag_0.mcap; {2 * readable} messages on 2 topics read back' in result.output
+    assert 'whole; ' in CliRunner().invoke(app, ['bag', 'repair', str(path)]).output
+    assert CliRunner().invoke(app, ['bag', 'repair', str(tmp_path)]).exit_code == 1
