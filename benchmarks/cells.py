@@ -30,13 +30,14 @@ from torch import Tensor, nn
 
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, Random, Wiring
 from liquid_control.nn.kernels import plain_torch
+from liquid_control.nn.kernels.build import library
 
 BATCH = 32
 SIZES = [(19, 32), (32, 64), (64, 64), (64, 256), (256, 256)]  # neurons, inputs
 STEPS = [32, 64, 256]
 # ncps is left out where its activations alone would take more than this.
 MOST_MEMORY = 5e9
-SECONDS_PER_ROW = 6.0
+SECONDS_PER_ROW = 2.0
 CONSOLE = Console(width=140)
 
 Layer = Callable[[Tensor], tuple[Tensor, object]]
@@ -116,8 +117,6 @@ def _status(field: str) -> float:
 def measure(layers: dict[str, Layer], x: Tensor, rounds: int) -> dict[str, dict[str, float]]:
     """Median milliseconds and peak megabytes of each contender."""
     times: dict[str, list[float]] = {name: [] for name in layers}
-    for layer in layers.values():
-        train_once(layer, x)
     memory = {name: peak_megabytes(layer, x) for name, layer in layers.items()}
     started = time.monotonic()
     for round_ in range(rounds):
@@ -141,7 +140,10 @@ def speeds(
                 layers = contenders(cell, neurons, inputs, length, device)
                 x = torch.randn(BATCH, length, inputs, device=device, requires_grad=True)
                 size = {'cell': cell, 'neurons': neurons, 'inputs': inputs, 'steps': length}
-                rows.append({**size, 'results': measure(layers, x, rounds)})
+                results = measure(layers, x, rounds)
+                rows.append({**size, 'results': results})
+                times = ', '.join(f'{name} {r["ms"]:.1f} ms' for name, r in results.items())
+                CONSOLE.print(f'{cell} {neurons}/{inputs}, {length} steps: {times}')
     return rows
 
 
@@ -214,6 +216,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    library()  # compiled before anything is timed
     rounds = 5 if options.quick else 15
     sizes, steps = (SIZES[::2][:2], STEPS[:1]) if options.quick else (SIZES, STEPS)
     rows = speeds(sizes, steps, rounds, options.device)

@@ -1,7 +1,7 @@
 """Drive: policy node and recorder, brought to active, waiting to be engaged.
 
-    ros2 launch liquid_control drive.launch.py policy:=track_cfc
-    ros2 service call /policy_node/engage std_srvs/srv/SetBool "{data: true}"
+ros2 launch liquid_control drive.launch.py policy:=track_cfc
+ros2 service call /policy_node/engage std_srvs/srv/SetBool "{data: true}"
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The simulated car with a policy at the wheel, under simulated time.
 
-    ros2 launch liquid_control sim.launch.py policy:=track_ltc seed:=102
+ros2 launch liquid_control sim.launch.py policy:=track_ltc seed:=102
 """
 
 from pathlib import Path
