@@ -36,6 +36,7 @@ SIM = [
     'mujoco==3.17.0; python_version < "3.11"',
 ]
 TRAIN = ['torch==2.13.0', 'lightning>=2.4', 'tensorboard', 'onnx>=1.16']
+SIGN = ['cryptography']
 
 setup(
     name='liquid_control',
@@ -64,9 +65,11 @@ setup(
         'ros-build-system': ['colcon-common-extensions', 'setuptools<80', 'empy<4', 'lark'],
         'sim': SIM,
         'train': TRAIN,
+        'sign': SIGN,
         'test': [
             *SIM,
             *TRAIN,
+            *SIGN,
             'ncps==1.0.1',
             'mcap-ros2-support',
             'psutil',
