@@ -1,8 +1,8 @@
 """Building TensorRT engines before anything waits for them, in a process of their own.
 
-Building takes from seconds to many minutes, says nothing, and in versions of ONNX Runtime up to
-1.23 holds Python's interpreter lock all the while: a robot that swapped its policy would not tick.
-So a child builds, and this process says how long it has been at it.
+Building takes from seconds to many minutes, says nothing, and before ONNX Runtime 1.31 holds
+Python's interpreter lock all the while: a robot that swapped its policy would not tick. So a child
+builds, and this process says how long it has been at it.
 """
 
 from __future__ import annotations
