@@ -21,11 +21,18 @@ from liquid_control.runtime.providers import ProviderOptions
 SLOTS = {'policy': 'pilot', 'shadow_policy': 'shadow', 'fallback_policy': 'fallback'}
 
 
-def load_pilot(name: str, parameters: PolicyParameters, warn: Callable[[str], None]) -> Pilot:
+def load_pilot(
+    name: str,
+    parameters: PolicyParameters,
+    warn: Callable[[str], None],
+    *,
+    may_build: bool = True,
+) -> Pilot:
     """Load, check and warm up a policy.
 
     Args:
         name: a directory, or the name of a shipped bundle.
+        may_build: a TensorRT engine may be built, which takes minutes; else it must be there.
         warn: told what takes minutes, and where the provider asked for is not the one in use.
 
     Raises:
@@ -43,6 +50,7 @@ def load_pilot(name: str, parameters: PolicyParameters, warn: Callable[[str], No
             engine_cache=parameters.engine_cache,
         ),
         say=warn,
+        may_build=may_build,
     )
     if policy.engine.warning:
         warn(policy.engine.warning)
@@ -86,10 +94,13 @@ class Policies:
         self._now_ns = now_ns
         self._warn = warn
         for parameter in ('shadow_policy', 'fallback_policy'):
-            self.assign(parameter, getattr(parameters, parameter))
+            self.assign(parameter, getattr(parameters, parameter), may_build=True)
 
-    def assign(self, parameter: str, name: str) -> bool:
+    def assign(self, parameter: str, name: str, *, may_build: bool = False) -> bool:
         """Give a role to a policy; '' leaves the role empty.
+
+        Args:
+            may_build: see `load_pilot`; not while somebody may want to disengage.
 
         Returns:
             Whether anything changed.
@@ -104,7 +115,7 @@ class Policies:
         if not name and parameter != 'policy':
             setattr(self._controller, attribute, None)
             return True
-        pilot = load_pilot(name, self._parameters, self._warn)
+        pilot = load_pilot(name, self._parameters, self._warn, may_build=may_build)
         self._controller.check(pilot)
         self._rehearse(pilot)
         with self._lock:

@@ -17,7 +17,7 @@ import onnxruntime as ort
 
 from liquid_control.runtime.bundle import CORE_FILE, ENCODER_FILE, Bundle
 from liquid_control.runtime.device import DeviceSession, Placement, read_placement
-from liquid_control.runtime.engine_build import engine_directory
+from liquid_control.runtime.engine_build import build_engine, find_engine
 from liquid_control.runtime.errors import ProviderError
 from liquid_control.runtime.providers import (
     CPU,
@@ -59,6 +59,7 @@ class Engine:
         provider_required: bool = False,
         options: ProviderOptions | None = None,
         say: Say = log,
+        may_build: bool = True,
         threads: int = 1,
     ) -> None:
         """Load, check and warm up; a provider that fails leaves the place to the next.
@@ -68,6 +69,7 @@ class Engine:
             provider_required: refuse to run unless the first provider runs, and all of it.
             options: of the GPU providers.
             say: told what takes long.
+            may_build: a TensorRT engine may be built, which takes minutes; else it must be there.
             threads: of each session; one is fastest for networks of this size.
 
         Raises:
@@ -77,6 +79,7 @@ class Engine:
         self._bundle = bundle
         self._options = options or ProviderOptions()
         self._say = say
+        self._may_build = may_build
         self._threads = threads
         self.placement: dict[str, Placement] = {}
         """Graph -> provider -> operators; empty on the CPU."""
@@ -130,7 +133,7 @@ class Engine:
             return session
         engines = None
         if TENSORRT in chosen:
-            engines = engine_directory(self._bundle.path, graph, self._options, self._say)
+            engines = self._engines(graph)
         with tempfile.TemporaryDirectory(prefix='liquid_control-') as folder:
             found = open_session(
                 graph,
@@ -151,6 +154,15 @@ class Engine:
             raise ProviderError(f'runs no node of {graph.file}')
         self.placement[graph.file] = placement
         return session
+
+    def _engines(self, graph: Graph) -> Path:
+        directory = find_engine(graph, self._options)
+        if directory is None and not self._may_build:
+            raise ProviderError(
+                f'no engine of {graph.where} was built yet; run `liquid-control build-engine '
+                f'{self._bundle.path}` with the options of this node'
+            )
+        return directory or build_engine(self._bundle.path, graph, self._options, self._say)
 
     def _left_behind(self) -> str:
         """Nodes that a GPU provider left to the CPU, '' for none."""

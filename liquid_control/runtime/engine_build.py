@@ -55,12 +55,19 @@ def build_engines(bundle: Bundle, options: ProviderOptions, say: Say) -> list[Pa
             'the onnxruntime-gpu for your device, see docs/jetson.md'
         )
     return [
-        engine_directory(bundle.path, graph, options, say) for graph in graphs_of(bundle).values()
+        find_engine(graph, options) or build_engine(bundle.path, graph, options, say)
+        for graph in graphs_of(bundle).values()
     ]
 
 
-def engine_directory(bundle: Path, graph: Graph, options: ProviderOptions, say: Say) -> Path:
-    """The directory of a graph's engine for this machine, built first where it is missing.
+def find_engine(graph: Graph, options: ProviderOptions) -> Path | None:
+    """The directory of a graph's engine for this machine, None where none was built."""
+    directory = EngineKey.of(graph.data, options).directory(options.cache)
+    return directory if (directory / MANIFEST).is_file() else None
+
+
+def build_engine(bundle: Path, graph: Graph, options: ProviderOptions, say: Say) -> Path:
+    """Build a graph's engine for this machine; returns its directory.
 
     Args:
         bundle: directory of the graph's bundle.
@@ -71,8 +78,6 @@ def engine_directory(bundle: Path, graph: Graph, options: ProviderOptions, say: 
     """
     key = EngineKey.of(graph.data, options)
     directory = key.directory(options.cache)
-    if (directory / MANIFEST).is_file():
-        return directory
     what = f'TensorRT engine of {graph.where} for {key.device or "this GPU"}'
     what += ', half precision' if options.fp16 else ''
     options.cache.mkdir(mode=0o700, parents=True, exist_ok=True)

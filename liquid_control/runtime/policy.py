@@ -31,6 +31,7 @@ class Policy:
         provider_required: bool = False,
         provider_options: ProviderOptions | None = None,
         say: Say = log,
+        may_build: bool = True,
     ) -> None:
         """Load, check and warm up; see `Engine` for the arguments."""
         self.bundle = bundle
@@ -41,6 +42,7 @@ class Policy:
             provider_required=provider_required,
             options=provider_options,
             say=say,
+            may_build=may_build,
         )
         self.preprocess = Preprocessor(self.contract.image) if self.contract.image else None
         self._zeros = np.zeros(self.contract.network.state_size, np.float32)

@@ -316,16 +316,40 @@ def test_engine_that_is_there_is_not_built_again(
 
     monkeypatch.setattr(engine_build, '_build', build)
     said: list[str] = []
-    for _ in range(2):
-        directory = engine_build.engine_directory(bundle.path, graph, options, said.append)
-    assert len(built) == 1
+    assert engine_build.find_engine(graph, options) is None
+    directory = engine_build.build_engine(bundle.path, graph, options, said.append)
+    assert engine_build.find_engine(graph, options) == directory
     assert (directory / 'a.engine').read_bytes() == b'engine'
     assert json.loads((directory / MANIFEST).read_text())['onnxruntime'] == ort.__version__
     assert list(tmp_path.iterdir()) == [directory], 'nothing half done is left'
     (directory / MANIFEST).unlink()
-    engine_build.engine_directory(bundle.path, graph, options, said.append)
-    assert len(built) == 2, 'without its manifest it was never finished'
+    assert engine_build.find_engine(graph, options) is None, 'it was never finished'
+    assert engine_build.build_engine(bundle.path, graph, options, said.append) == directory
+    monkeypatch.setattr(engine_build.ort, 'get_available_providers', lambda: [TENSORRT])
+    assert directory in engine_build.build_engines(bundle, options, said.append)
+    assert len(built) == 3, 'the encoder, and not the core again'
     assert any('building the TensorRT engine' in text for text in said)
+
+
+@pytest.mark.filterwarnings('ignore:Specified provider')
+def test_while_driving_an_engine_is_not_built_but_asked_for(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    available = [TENSORRT, *ort.get_available_providers()]
+    monkeypatch.setattr(engine_module.ort, 'get_available_providers', lambda: available)
+    monkeypatch.setattr(engine_module, 'build_engine', None)
+    options = ProviderOptions(engine_cache=str(tmp_path))
+    engine = Engine(bundle, providers=('tensorrt', 'cpu'), options=options, may_build=False)
+    assert engine.provider == CPU
+    assert f'build-engine {bundle.path}' in engine.warning
+    with pytest.raises(ProviderError, match='build-engine'):
+        Engine(
+            bundle,
+            providers=('tensorrt',),
+            provider_required=True,
+            options=options,
+            may_build=False,
+        )
 
 
 def test_building_says_how_long_it_takes_and_why_it_failed(
@@ -337,7 +361,7 @@ def test_building_says_how_long_it_takes_and_why_it_failed(
     monkeypatch.setattr(engine_build, 'PROGRESS_INTERVAL', 0.02)
     said: list[str] = []
     with pytest.raises(ProviderError, match='could not load TensorRT'):
-        engine_build.engine_directory(
+        engine_build.build_engine(
             bundle.path,
             graphs_of(bundle)['core.onnx'],
             ProviderOptions(engine_cache=str(tmp_path)),
