@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import random
@@ -187,12 +188,14 @@ def test_only_what_asks_for_gradients_gets_them(kind, wanted):
 
 @needs_compiler
 @pytest.mark.parametrize('kind', LAYERS)
-def test_no_grad_gives_the_same_numbers(kind):
+def test_no_grad_and_inference_mode_give_the_same_numbers(kind):
     layer = LAYERS[kind](3, 4)
     x = torch.randn(19, 37, 3)
     with torch.no_grad():
         quick = layer(x)[0]
     assert torch.equal(quick, layer(x)[0])
+    with torch.inference_mode():
+        assert torch.equal(quick, copy.deepcopy(layer)(x)[0])
 
 
 @needs_compiler

@@ -40,14 +40,16 @@ class Topology(NamedTuple):
     @classmethod
     def of(cls, mask: Tensor) -> Topology:
         """The synapses of a mask [sources, units], kept as long as the mask lives unchanged."""
+        # An inference tensor does not tell when it changes.
+        version = None if mask.is_inference() else mask._version
         known = _topologies.get(mask)
-        if known is not None and known[0] == mask._version:
+        if version is not None and known is not None and known[0] == version:
             return known[1]
         target, source = mask.T.nonzero(as_tuple=True)
         counts = torch.bincount(target, minlength=mask.shape[1])
         first = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         topology = cls(mask.shape, source * mask.shape[1] + target, source.contiguous(), first)
-        _topologies[mask] = mask._version, topology
+        _topologies[mask] = version, topology
         return topology
 
     def gather(self, matrix: Tensor) -> Tensor:
