@@ -30,7 +30,8 @@ from liquid_control.bags.metadata import (
 )
 from liquid_control.bags.recovery import finish_file
 
-FLUSH_SECONDS = 1.0
+FLUSH_SECONDS = 1.0  # what a killed process costs at most
+_SYNC_SECONDS = 5.0  # what a power cut costs at most; more often would wear out memory cards
 
 
 @dataclass
@@ -88,7 +89,7 @@ class BagWriter:
         self._topics: dict[str, _Topic] = {}
         self._files: list[FileSummary] = []
         self._bytes_closed = 0
-        self._flushed_at = time.monotonic()
+        self._flushed_at = self._synced_at = time.monotonic()
         try:
             self.path.mkdir(parents=True)
             self._file: _File | None = self._open_file()
@@ -182,9 +183,12 @@ class BagWriter:
         file = self._require_open()
         try:
             file.mcap.flush()
+            self._flushed_at = time.monotonic()
+            if self._flushed_at - self._synced_at >= _SYNC_SECONDS:
+                self._synced_at = self._flushed_at
+                os.fsync(file.stream.fileno())
         except OSError as error:
             raise self._failed(error) from error
-        self._flushed_at = time.monotonic()
 
     def close(self) -> None:
         """Finish the bag: indexes, then metadata.yaml. Closing a closed bag does nothing."""

@@ -44,7 +44,7 @@ def values(path: Path, topic: str) -> list[float]:
 
 @given(share=st.floats(0.0, 1.0))
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_a_bag_cut_anywhere_reads_up_to_its_last_whole_chunk(
     tmp_path: Path, original: Path, share: float
@@ -123,7 +123,7 @@ def test_a_power_cut_that_left_zeros_at_the_end_is_repaired(
 
 @given(position=st.floats(0.05, 0.95), flip=st.integers(1, 255))
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_a_flipped_byte_never_yields_a_wrong_message(
     tmp_path: Path, original: Path, position: float, flip: int

@@ -20,6 +20,8 @@ from std_srvs.srv import SetBool
 from liquid_control.bags.metadata import qos_profile
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.writer import BagWriter
+from liquid_control.nodes.player_node import PlayerConfig
+from liquid_control.runtime.errors import ConfigError
 
 START_NS = 50 * 10**9
 PERIOD_NS = 10_000_000
@@ -99,7 +101,6 @@ def test_each_message_comes_after_the_clock_has_reached_its_time(
         bag=bag,
         wait_for=['/imu/data'],
         clock_rate=100.0,
-        rate=0.3,
     ) as player:
         peer.wait(lambda: player.popen.poll() is not None, 'the player ends')
     first = [kind for kind, _ in seen].index('clock')
@@ -230,18 +231,27 @@ def test_what_was_played_and_recorded_again_is_the_same_bag(bag: Path, tmp_path:
     ('parameters', 'expected'),
     [
         ({}, 'parameter bag must name the bag to play'),
-        ({'bag': '/nowhere'}, '/nowhere does not exist'),
-        ({'topics': ['/sonar']}, 'has no topic /sonar; it has /cmd_vel'),
-        ({'wait_for': ['/sonar']}, 'nothing to play on /sonar'),
-        ({'start': 2.0, 'end': 1.0}, 'parameter end must be after start'),
-        ({'rate': 0.0}, 'parameter rate must be within'),
+        ({'bag': 'a', 'start': 2.0, 'end': 1.0}, 'parameter end must be after start'),
+        ({'bag': 'a', 'exclude': '('}, 'parameter exclude must be a regular expression'),
     ],
 )
-def test_what_cannot_be_played_is_refused_with_its_reason(
+def test_parameters_that_contradict_are_refused(parameters: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        PlayerConfig(**parameters)
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'expected'),
+    [
+        ({'bag': '/nowhere'}, '/nowhere does not exist'),
+        ({'wait_for': ['/sonar']}, 'nothing to play on /sonar'),
+        ({'topics': ['/sonar']}, 'has no topic /sonar; it has /cmd_vel'),
+    ],
+)
+def test_what_cannot_be_played_ends_the_process_with_its_reason(
     bag: Path, tmp_path: Path, parameters: dict[str, Any], expected: str
 ) -> None:
-    given = {'bag': bag, **parameters} if parameters else {}
-    with running('player_node', tmp_path / 'log', **given) as player:
+    with running('player_node', tmp_path / 'log', **{'bag': bag, **parameters}) as player:
         assert player.popen.wait(TIMEOUT) == 1
         assert expected in player.output
         assert 'Traceback' not in player.output
