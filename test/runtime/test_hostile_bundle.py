@@ -25,7 +25,7 @@ from liquid_control.runtime.onnx_file import (
     check_self_contained,
 )
 
-FUZZ = settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope='module')
