@@ -89,6 +89,9 @@ def open_session(
         options.profile_file_prefix = str(profile)
     if any(name != CPU for name, _ in providers):
         _preload()
+    else:
+        # A buffer for every value: to plan its reuse costs a small graph 8 % of its time.
+        options.enable_mem_reuse = False
     try:
         # What ONNX Runtime's Python does when a provider fails is ours to decide.
         session = ort.InferenceSession(
