@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from liquid_control.nodes.commands import CommandPort
 from liquid_control.nodes.policy_parameters import PolicyParameters
 from liquid_control.runtime.controller import Controller, Mode
 from liquid_control.runtime.timing import Timing, summarise
+from liquid_control.runtime.vision import Vision
 
 PERIOD = 1.0  # s
 
@@ -23,14 +27,19 @@ class Diagnostics:
         timing: Timing,
         controller: Controller,
         commands: CommandPort,
+        vision: Callable[[], Vision | None],
     ) -> None:
         self._node = node
         self._parameters = parameters
         self._timing = timing
         self._controller = controller
         self._commands = commands
+        self._vision = vision
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = node.create_timer(PERIOD, self._publish)
+        # Wall time: a simulation that stands still must not hide what is wrong.
+        self._timer = node.create_timer(
+            PERIOD, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def close(self) -> None:
         self._node.destroy_timer(self._timer)
@@ -53,6 +62,10 @@ class Diagnostics:
             'ticks': str(timing.ticks),
             'missed': str(timing.missed),
         }
+        vision = self._vision()
+        if vision is not None:
+            values['frames'] = str(vision.arrived)
+            values['frames_replaced'] = str(vision.replaced)
         for name in ('lateness', 'core', 'encoder', 'sense_to_act'):
             summary = summarise(list(getattr(timing, name)))
             for what in ('p50', 'p99', 'max'):

@@ -113,7 +113,14 @@ class PolicyNode(ManagedNode):
             (Trigger, '~/promote', self._on_promote),
         ):
             made.callback(self.destroy_service, self.create_service(kind, topic, serve))
-        diagnostics = Diagnostics(self, parameters, self._timing, self._controller, self._commands)
+        diagnostics = Diagnostics(
+            self,
+            parameters,
+            self._timing,
+            self._controller,
+            self._commands,
+            lambda: self._vision,
+        )
         made.callback(diagnostics.close)
         self.get_logger().info(
             f'policy {pilot.policy.contract.name} on {pilot.policy.engine.provider}, {rate:g} Hz, '
@@ -211,6 +218,7 @@ class PolicyNode(ManagedNode):
         self._states.publish(
             tick,
             timing,
+            frames=self._vision.arrived if self._vision is not None else 0,
             lateness=lateness,
             encoder_time=encoder_time,
             sense_to_act=sense_to_act,

@@ -36,6 +36,7 @@ class StateReport:
         tick: Tick,
         timing: Timing,
         *,
+        frames: int,
         lateness: float,
         encoder_time: float,
         sense_to_act: float,
@@ -49,6 +50,7 @@ class StateReport:
         message.missed = timing.missed
         message.mode = int(tick.mode)
         message.policy = policy.contract.name
+        message.frames = frames
         message.image_stamp = to_stamp(seen.image_stamp_ns)
         if seen.imu is not None:
             message.imu = seen.imu

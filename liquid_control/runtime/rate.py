@@ -9,6 +9,8 @@ from typing import Protocol
 
 # A wait wakes up this often to see whether it was cancelled, ns.
 CANCEL_CHECK_NS = 100_000_000
+# A loop that is this late did not run late: its clock was set. ns
+CLOCK_JUMP_NS = 10_000_000_000
 
 
 class Clock(Protocol):
@@ -119,6 +121,9 @@ class FixedRate:
         if deadline - now > period:
             # The clock went back: begin a new phase.
             deadline = now + period
+        if now - deadline > CLOCK_JUMP_NS:
+            # It was set, not slept through: nothing was missed.
+            deadline = now
         skipped = max(0, (now - deadline) // period)
         deadline += skipped * period
         arrived = clock.sleep_until(deadline, cancelled)

@@ -43,8 +43,8 @@ class Vision:
         self._arrived = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name='vision', daemon=True)
-        self.frames = 0
-        """Frames handed on."""
+        self.arrived = 0
+        """Frames offered."""
         self.replaced = 0
         """Frames that a newer one replaced before they were looked at."""
         self.duration_ns = 0
@@ -61,6 +61,7 @@ class Vision:
 
     def offer(self, message: bytes, received_ns: int) -> None:
         """A serialized camera message; returns at once."""
+        self.arrived += 1
         if self._waiting is not None:
             self.replaced += 1
         self._waiting = (message, received_ns)
@@ -90,5 +91,4 @@ class Vision:
         except LiquidControlError as error:
             self._on_error(error)
             return
-        self.frames += 1
         self.duration_ns = time.perf_counter_ns() - started
