@@ -20,7 +20,7 @@ from liquid_control.runtime.rate import SimClock
 from liquid_control.runtime.vision import Vision
 
 SENSOR_QOS = QoSProfile(
-    depth=5, reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST
+    depth=10, reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST
 )
 # As rclpy's own time source: the newest alone counts.
 CLOCK_QOS = QoSProfile(

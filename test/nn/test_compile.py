@@ -246,7 +246,7 @@ def pictures(count: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ('form', 'tolerance'), [('float32', 1e-5), ('float16', 5e-3), ('int8', 0.1)]
+    ('form', 'tolerance'), [('float32', 1e-5), ('float16', 5e-3), ('int8', 0.2)]
 )
 def test_a_compiled_encoder_sees_what_torch_sees(form: str, tolerance: float) -> None:
     torch.manual_seed(6)
