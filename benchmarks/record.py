@@ -3,6 +3,7 @@
 One, two and four cameras of 640x480 RGB at 30 Hz and an IMU at 400 Hz, each in a process of its
 own, are recorded over DDS. Afterwards the messages of the bag are written again from memory, in
 turns, with our writer and with the `mcap` package alone: the floor of what recording them costs.
+Ours also embeds definitions, flushes every second and syncs the finished file to the disk.
 
     python benchmarks/record.py --seconds 10 --compression zstd
 """
@@ -103,7 +104,7 @@ def main() -> None:
 
 def measure(cameras: int, compression: str, seconds: float, folder: Path) -> Row:
     """Record one load and write its messages again."""
-    topics = ['/imu/data', *(f'/camera_{i}/image_raw' for i in range(cameras))]
+    topics = ['/benchmark/imu', *(f'/benchmark/image_{i}' for i in range(cameras))]
     session = folder / 'session'
     parameters = {
         'autostart': 'true',

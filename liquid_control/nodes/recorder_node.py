@@ -116,6 +116,7 @@ class RecorderNode(ManagedNode):
             if self._recording is None:
                 response.message = f'the recorder is {self.state}: activate it first'
                 return response
+            self._recording.catch_up()
             try:
                 response.message = action(self._recording)
                 response.success = True

@@ -86,6 +86,11 @@ class Recording:
         self._watcher.poll()
 
     @locked
+    def catch_up(self) -> None:
+        """Take the messages that have come by now, so that they count as before what follows."""
+        self._fetch()
+
+    @locked
     def begin(self, started_by: str) -> str:
         """Begin an episode; return its directory.
 
