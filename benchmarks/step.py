@@ -5,6 +5,8 @@ For each size and cell, in turns and in one process, with equal weights: the ref
 our graph in ONNX Runtime; the arithmetic floor, the same equations as a loop in C. ONNX Runtime
 is called two ways: `run`, as everyone does, and bound to fixed buffers, as our runtime does.
 
+The midpoint solver, which the reference does not have, runs against the reference's own.
+
 Then one control tick and one camera frame of the runtime's `Policy` against the same network in
 eager torch, pictures cut and resized in both.
 
@@ -17,7 +19,6 @@ import argparse
 import gc
 import io
 import json
-import statistics
 import tempfile
 import time
 import warnings
@@ -164,9 +165,10 @@ def step_candidates(cell: str, units: int, inputs: int, library: object) -> dict
         calls[f'{prefix}bound'] = call
         call()
 
-    if cell != 'ltc midpoint':  # the reference has no such solver
-        calls['ncps eager'] = lambda: theirs(x[None], state, elapsed)
-        add_graph('ncps ', plain_export(theirs, x, state))
+    calls['ncps eager'] = lambda: theirs(x[None], state, elapsed)
+    add_graph('ncps ', plain_export(theirs, x, state))
+    if cell == 'ltc midpoint':  # the reference has its own solver only
+        del states['ncps bound']
     calls['eager'] = lambda: ours.step(x, state, elapsed)
     add_graph('', our_export(ours))
     if library is not None:
@@ -227,23 +229,27 @@ def policy_candidates(cell: str, folder: Path) -> dict[str, dict[str, Call]]:
 
 
 @torch.inference_mode()
-def measure(calls: dict[str, Call], rounds: int) -> dict[str, tuple[float, float]]:
-    """Median and 99th percentile of each in microseconds, taken in turns."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
+def measure(calls: dict[str, Call], rounds: int) -> dict[str, np.ndarray]:
+    """Microseconds of every call, [rounds, CALLS], the candidates taken in turns."""
+    times = {name: np.zeros((rounds + 2, CALLS)) for name in calls}
     gc.disable()
     for turn in range(rounds + 2):
         for name, call in calls.items():
-            scale = 1e-3 / (FLOOR_STEPS if name == 'floor' else 1)
-            for _ in range(CALLS):
+            for index in range(CALLS):
                 begin = time.perf_counter_ns()
                 call()
-                if turn > 1:  # the first turns warm up
-                    times[name].append((time.perf_counter_ns() - begin) * scale)
+                times[name][turn, index] = time.perf_counter_ns() - begin
     gc.enable()
+    # The first turns warm up.
     return {
-        name: (statistics.median(found), statistics.quantiles(found, n=100)[98])
+        name: found[2:] * 1e-3 / (FLOOR_STEPS if name == 'floor' else 1)
         for name, found in times.items()
     }
+
+
+def ratio(slow: np.ndarray, fast: np.ndarray) -> float:
+    """Of medians within a turn, the median over turns: a busy moment slows both alike."""
+    return float(np.median(np.median(slow, axis=1) / np.median(fast, axis=1)))
 
 
 # Heading -> numerator and denominator: how many times faster the second is.
@@ -280,28 +286,25 @@ def main() -> None:
     rows = []
     for name, calls in cases.items():
         found = measure(calls, options.rounds)
+        summary = {
+            key: {'median': float(np.median(times)), 'p99': float(np.quantile(times, 0.99))}
+            for key, times in found.items()
+        }
         ratios = {
-            heading: found[slow][0] / found[fast][0]
+            heading: ratio(found[slow], found[fast])
             for heading, (slow, fast) in RATIOS.items()
             if slow in found and fast in found
         }
-        if name.startswith('ltc midpoint'):  # against the reference's own solver
-            reference = rows[[row['case'] for row in rows].index(name.replace(' midpoint', ''))]
-            for slow in ('ncps eager', 'ncps run'):
-                ratios[f'{slow} : bound'] = reference['us'][slow]['median'] / found['bound'][0]
-        rows.append(
-            {
-                'case': name,
-                'us': {key: {'median': m, 'p99': p} for key, (m, p) in found.items()},
-                'ratios': ratios,
-            }
-        )
+        rows.append({'case': name, 'us': summary, 'ratios': ratios})
         table.add_row(
             name,
-            *(f'{found[c][0]:.1f} ({found[c][1]:.0f})' if c in found else '' for c in COLUMNS),
-            *(f'{ratios[h]:.1f}' if h in ratios else '' for h in RATIOS),
+            *(
+                f'{summary[c]["median"]:.1f} ({summary[c]["p99"]:.0f})' if c in summary else ''
+                for c in COLUMNS
+            ),
+            *(f'{ratios[h]:.2f}' if h in ratios else '' for h in RATIOS),
         )
-    Console(width=200).print(table)
+    Console(width=210).print(table)
     if library is None:
         print('no C compiler found: no floor')
     out = Path('out/bench/step.json')
