@@ -35,9 +35,10 @@ from liquid_control.nn.kernels.build import library
 BATCH = 32
 SIZES = [(19, 32), (32, 64), (64, 64), (64, 256), (256, 256)]  # neurons, inputs
 STEPS = [32, 64, 256]
-# ncps is left out where its activations alone would take more than this.
-MOST_MEMORY = 5e9
+# What keeps something for every synapse is left out where that takes more of the free memory.
+SHARE_OF_MEMORY = 0.35
 SECONDS_PER_ROW = 2.0
+STATUS = Path('/proc/self/status')
 CONSOLE = Console(width=140)
 
 Layer = Callable[[Tensor], tuple[Tensor, object]]
@@ -72,15 +73,21 @@ def contenders(cell: str, neurons: int, inputs: int, steps: int, device: str) ->
     else:
         units = (ours_wiring, their_wiring) if cell == 'CfC wired' else (neurons, neurons)
         layers = {'ours': CfC(inputs, units[0]), 'ncps': ncps.torch.CfC(inputs, units[1])}
-    # Four tensors of the size of all synapses, existing or not, for every unfold and step.
-    needed = 4 * 4 * BATCH * steps * neurons * (6 * neurons + inputs)
-    if cell == 'LTC' and needed > MOST_MEMORY:
-        del layers['ncps']
     layers['LSTM'] = nn.LSTM(inputs, neurons, batch_first=True)
     runs: dict[str, Layer] = {name: layer.to(device) for name, layer in layers.items()}
-    if device == 'cpu':
-        runs['plain torch'] = without_kernel(layers['ours'])
+    runs['plain torch'] = without_kernel(layers['ours'])
+    # Five tensors of the size of all synapses, existing or not, for every unfold and step.
+    needed = 5 * 4 * BATCH * steps * neurons * (6 * neurons + inputs)
+    if cell == 'LTC' and needed > SHARE_OF_MEMORY * free_memory(device):
+        del runs['ncps'], runs['plain torch']
     return runs
+
+
+def free_memory(device: str) -> float:
+    """Bytes that may still be taken."""
+    if device == 'cuda':
+        return torch.cuda.mem_get_info()[0]
+    return 1024 * _kilobytes(Path('/proc/meminfo'), 'MemAvailable')
 
 
 def train_once(layer: Layer, x: Tensor) -> float:
@@ -103,14 +110,13 @@ def peak_megabytes(layer: Layer, x: Tensor) -> float:
         return (torch.cuda.max_memory_allocated() - before) / 1e6
     ctypes.CDLL(None).malloc_trim(0)
     Path('/proc/self/clear_refs').write_text('5')  # the peak starts from now
-    before = _status('VmRSS')
+    before = _kilobytes(STATUS, 'VmRSS')
     train_once(layer, x)
-    return max(0.0, _status('VmHWM') - before) / 1e3
+    return max(0.0, _kilobytes(STATUS, 'VmHWM') - before) / 1e3
 
 
-def _status(field: str) -> float:
-    """A field of this process's status, kB."""
-    lines = Path('/proc/self/status').read_text().splitlines()
+def _kilobytes(file: Path, field: str) -> float:
+    lines = file.read_text().splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith(field))
 
 

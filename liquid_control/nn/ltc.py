@@ -32,6 +32,8 @@ INITIAL_RANGES = {
 MAPPINGS = ('affine', 'linear', None)
 # Keeps the conductance of a neuron above zero; as in the reference.
 LEAST_CONDUCTANCE = 1e-8
+# Elements of the largest temporary of plain torch's sensory part [steps, batch, inputs, units].
+CACHED = 1 << 20
 
 
 class LTCParameters(NamedTuple):
@@ -74,13 +76,14 @@ def ltc_sequence(
     """
     p = parameters
     solve = SOLVERS[solver]
-    # Nothing of this depends on the state: computed once for the whole sequence.
-    leak = p.gleak + LEAST_CONDUCTANCE
-    numerator_in, denominator_in = _synapses(
-        x, p.sensory_w, p.sensory_sigma, p.sensory_mu, p.sensory_erev
-    )
-    numerator_in = numerator_in + p.gleak * p.vleak
-    denominator_in = denominator_in + leak
+    # Nothing of this depends on the state: computed ahead, as many steps at once as caches hold.
+    at_once = max(1, CACHED // max(1, x.shape[1] * p.sensory_w.numel()))
+    sensory = [
+        _synapses(part, p.sensory_w, p.sensory_sigma, p.sensory_mu, p.sensory_erev)
+        for part in x.split(at_once)
+    ]
+    numerator_in = torch.cat([numerator for numerator, _ in sensory]) + p.gleak * p.vleak
+    denominator_in = torch.cat([d for _, d in sensory]) + (p.gleak + LEAST_CONDUCTANCE)
 
     states = []
     for fixed_n, fixed_d, seconds in zip(
