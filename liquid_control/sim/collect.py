@@ -6,21 +6,13 @@ the expert's commands; see `liquid_control.sim.messages`.
 
 from __future__ import annotations
 
-import multiprocessing
-import shutil
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing.synchronize import Event
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import yaml
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-from liquid_control.bags.metadata import FILE_NAME as METADATA
 from liquid_control.bags.writer import BagWriter
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.sim import messages
@@ -30,12 +22,25 @@ from liquid_control.sim.disturbance import (
     Disturbance,
 )
 from liquid_control.sim.expert import Expert
+from liquid_control.sim.pool import CancelledError, IsCancelled, run_all
+from liquid_control.sim.recording import is_recorded, recording
 from liquid_control.sim.simulator import HELD_OUT_SEEDS, IMU_RATE, Simulator
 
 COMMAND_RATE = 50
 """Hz: finer than any control rate, so that every tick finds a command for its own pose."""
 
 _PERIOD_NS = 10**9 // COMMAND_RATE
+
+
+def check_seed(seed: int) -> None:
+    """Raise ConfigError for a seed whose world must not become training data."""
+    if seed < 0:
+        raise ConfigError(f'a seed must be >= 0, found {seed}')
+    if seed in HELD_OUT_SEEDS:
+        raise ConfigError(
+            f'seed {seed} is held out for judging policies and must not become training '
+            f'data: choose others than {HELD_OUT_SEEDS}'
+        )
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,7 @@ class Drive:
     def __post_init__(self) -> None:
         if self.seconds <= 0.0:
             raise ConfigError(f'seconds must be > 0, found {self.seconds}')
-        if self.seed < 0:
-            raise ConfigError(f'a seed must be >= 0, found {self.seed}')
-        if self.seed in HELD_OUT_SEEDS:
-            raise ConfigError(
-                f'seed {self.seed} is held out for judging policies and must not become training '
-                f'data: choose others than {HELD_OUT_SEEDS}'
-            )
+        check_seed(self.seed)
 
     @property
     def name(self) -> str:
@@ -102,57 +101,35 @@ def collect(
     """
     drives = [Drive(seed, seconds, disturb, randomise) for seed in seeds]
     out_dir = Path(out_dir)
-    missing = [drive for drive in drives if not _is_recorded(drive, out_dir)]
-    # Spawned, not forked: OpenGL and threads do not survive a fork.
-    processes = multiprocessing.get_context('spawn')
-    cancelled = processes.Event()
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-    with (
-        Progress(*columns, TimeRemainingColumn()) as progress,
-        ProcessPoolExecutor(
-            workers, processes, initializer=_begin_worker, initargs=(cancelled,)
-        ) as pool,
-    ):
-        task = progress.add_task('expert drives', total=len(drives))
-        progress.advance(task, len(drives) - len(missing))
-        try:
-            for done in as_completed([pool.submit(_work, drive, out_dir) for drive in missing]):
-                done.result()
-                progress.advance(task)
-        except BaseException:
-            cancelled.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+    missing = [
+        drive for drive in drives if not is_recorded(out_dir / drive.name, drive.custom_data)
+    ]
+    run_all(
+        partial(_work, out_dir),
+        missing,
+        title='expert drives',
+        workers=workers,
+        done=len(drives) - len(missing),
+    )
     return [out_dir / drive.name for drive in drives]
 
 
-class CancelledError(Exception):
-    """A drive was broken off because its recording is no longer wanted."""
-
-
-def record(
-    drive: Drive, out_dir: Path, *, is_cancelled: Callable[[], bool] = lambda: False
-) -> Path:
+def record(drive: Drive, out_dir: Path, *, is_cancelled: IsCancelled = lambda: False) -> Path:
     """Record one drive; return its bag's directory. An unfinished one in its place is replaced.
 
     Raises:
         CancelledError: `is_cancelled` returned True on the way; nothing is left of the bag.
     """
     path = out_dir / drive.name
-    shutil.rmtree(path, ignore_errors=True)
-    with Simulator(drive.seed, randomise=drive.randomise) as simulator:
-        writer = BagWriter(path, custom_data=drive.custom_data)
-        try:
-            for topic, msgtype in messages.TYPES.items():
-                writer.add_topic(topic, msgtype)
-            for _ in _drive(drive, simulator, writer):
-                if is_cancelled():
-                    raise CancelledError
-            writer.close()
-        except BaseException:
-            # Only a finished drive may look like one: see _is_recorded.
-            shutil.rmtree(path, ignore_errors=True)
-            raise
+    with (
+        Simulator(drive.seed, randomise=drive.randomise) as simulator,
+        recording(path, drive.custom_data) as writer,
+    ):
+        for topic, msgtype in messages.TYPES.items():
+            writer.add_topic(topic, msgtype)
+        for _ in _drive(drive, simulator, writer):
+            if is_cancelled():
+                raise CancelledError
     return path
 
 
@@ -178,36 +155,5 @@ def _drive(drive: Drive, simulator: Simulator, writer: BagWriter) -> Iterator[No
         yield
 
 
-def _is_recorded(drive: Drive, out_dir: Path) -> bool:
-    """Whether the drive's bag is there and finished: metadata.yaml is written last.
-
-    Raises:
-        ConfigError: there is one, but of a drive with other settings.
-    """
-    path = out_dir / drive.name / METADATA
-    if not path.is_file():
-        return False
-    found = yaml.safe_load(path.read_text())['rosbag2_bagfile_information'].get('custom_data')
-    if found != drive.custom_data:
-        raise ConfigError(
-            f'{path.parent} was recorded with {found}, wanted {drive.custom_data}: '
-            'name another directory or remove it'
-        )
-    return True
-
-
-_cancelled: Event
-"""Set by the parent when the worker process shall break off."""
-
-
-def _begin_worker(cancelled: Event) -> None:
-    """Leave Ctrl-C to the parent, which then cancels."""
-    global _cancelled
-    _cancelled = cancelled
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _work(drive: Drive, out_dir: Path) -> None:
-    if not _cancelled.is_set():
-        with suppress(CancelledError):
-            record(drive, out_dir, is_cancelled=_cancelled.is_set)
+def _work(out_dir: Path, drive: Drive, is_cancelled: IsCancelled) -> Path:
+    return record(drive, out_dir, is_cancelled=is_cancelled)

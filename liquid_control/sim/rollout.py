@@ -8,12 +8,14 @@ measured elapsed time, safety envelope. Only a tick's own duration is left out.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from liquid_control.runtime.controller import Controller, Mode
+from liquid_control.runtime.bundle import shipped_models
+from liquid_control.runtime.controller import Controller, Mode, Tick
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.runtime.pilot import Frame, Pilot
 from liquid_control.runtime.policy import Policy
@@ -59,14 +61,28 @@ class Rollout:
     """Simulated, s."""
 
 
+def simulated_car() -> Robot:
+    """Limits and wheelbase of the simulated car."""
+    return Robot.load(shipped_models().parent / 'config' / 'robots' / 'simulated_car.yaml')
+
+
 class PolicyDriver:
     """A policy bundle at the wheel, engaged as soon as its sensors are alive.
+
+    Args:
+        on_mode: told of every change of mode, with its reason.
 
     Raises:
         ConfigError: the policy does not command `steering_angle` and `speed`.
     """
 
-    def __init__(self, policy: Policy, robot: Robot) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        robot: Robot,
+        *,
+        on_mode: Callable[[Mode, str], None] = lambda mode, reason: None,
+    ) -> None:
         names = policy.contract.command_names
         if sorted(names) != ['speed', 'steering_angle']:
             raise ConfigError(
@@ -76,7 +92,13 @@ class PolicyDriver:
         policy.reset()
         # Simulated time does not pass while the network computes: no step is too slow.
         self._pilot = Pilot(policy, time_budget=math.inf)
-        self._controller = Controller(self._pilot, robot)
+        # A hand on the wheel is renewed at every tick, or it is none.
+        self._controller = Controller(
+            self._pilot,
+            robot,
+            on_mode=on_mode,
+            override_timeout=0.5 / policy.contract.control_rate,
+        )
         self._policy = policy
 
     def sense(self, observation: Observation) -> None:
@@ -89,14 +111,27 @@ class PolicyDriver:
         else:
             sensors.put_speed(stamp_ns, observation.motion.speed)
 
-    def act(self, now_ns: int) -> Command:
-        """One control tick."""
+    def take_over(self, command: Command, now_ns: int) -> None:
+        """Let somebody else drive the tick at `now_ns`; the policy goes on after it."""
+        values = {'steering_angle': command.steering_angle, 'speed': command.speed}
+        names = self._policy.contract.command_names
+        self._controller.override([values[name] for name in names], now_ns)
+
+    def tick(self, now_ns: int) -> Tick:
+        """One control tick, with all that is known of it."""
         if self._controller.mode is Mode.DISENGAGED:
             self._controller.engage(now_ns)
-        values = self._controller.tick(now_ns).command
-        if values is None:
+        return self._controller.tick(now_ns)
+
+    def act(self, now_ns: int) -> Command:
+        """One control tick."""
+        return self.command(self.tick(now_ns))
+
+    def command(self, tick: Tick) -> Command:
+        """What a tick tells the car."""
+        if tick.command is None:
             return Command()
-        named = dict(zip(self._policy.contract.command_names, values, strict=True))
+        named = dict(zip(self._policy.contract.command_names, tick.command, strict=True))
         return Command(named['steering_angle'], named['speed'])
 
 

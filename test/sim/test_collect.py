@@ -15,7 +15,8 @@ from liquid_control.bags.reader import BagReader
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.sim import messages
 from liquid_control.sim.car import Command
-from liquid_control.sim.collect import CancelledError, Drive, collect, record
+from liquid_control.sim.collect import Drive, collect, record
+from liquid_control.sim.pool import CancelledError
 from liquid_control.sim.scene import MAX_STEERING_ANGLE, WHEELBASE
 from liquid_control.sim.sensors import CameraFrame
 from liquid_control.sim.simulator import HELD_OUT_SEEDS, Simulator

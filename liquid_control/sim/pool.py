@@ -1,0 +1,83 @@
+"""Many simulations at once: processes of their own, a progress bar, a Ctrl-C that ends soon."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.synchronize import Event
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+Item = TypeVar('Item')
+Result = TypeVar('Result')
+
+IsCancelled = Callable[[], bool]
+
+
+class CancelledError(Exception):
+    """A simulation was broken off because its result is no longer wanted."""
+
+
+def run_all(
+    work: Callable[[Item, IsCancelled], Result],
+    items: Sequence[Item],
+    *,
+    title: str,
+    workers: int,
+    done: int = 0,
+    console: Console | None = None,
+) -> list[Result]:
+    """Call `work` for every item in worker processes; return the results in the items' order.
+
+    Args:
+        work: can be pickled; it asks its second argument now and then, and raises CancelledError
+            once that returns True.
+        title: of the progress bar.
+        workers: processes.
+        done: simulations of the same kind that were finished before.
+
+    Raises:
+        Exception: the first error of a worker; the others are broken off.
+    """
+    # Spawned, not forked: OpenGL and threads do not survive a fork.
+    processes = multiprocessing.get_context('spawn')
+    cancelled = processes.Event()
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+    with (
+        Progress(*columns, TimeRemainingColumn(), console=console) as progress,
+        ProcessPoolExecutor(
+            workers, processes, initializer=_begin_worker, initargs=(cancelled,)
+        ) as pool,
+    ):
+        task = progress.add_task(title, total=done + len(items), completed=done)
+        try:
+            jobs = [pool.submit(_work, work, item) for item in items]
+            for finished in as_completed(jobs):
+                finished.result()
+                progress.advance(task)
+        except BaseException:
+            cancelled.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [job.result() for job in jobs]
+
+
+_cancelled: Event
+"""Set by the parent when the worker process shall break off."""
+
+
+def _begin_worker(cancelled: Event) -> None:
+    """Leave Ctrl-C to the parent, which then cancels."""
+    global _cancelled
+    _cancelled = cancelled
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(work: Callable[[Item, IsCancelled], Result], item: Item) -> Result:
+    if _cancelled.is_set():
+        raise CancelledError
+    return work(item, _cancelled.is_set)
