@@ -7,6 +7,9 @@ solver" takes `exponential_midpoint` with one unfold, the more accurate one at c
 Memory is the growth of the resident set (on CUDA: of allocated memory) at its peak in one run.
 
     python benchmarks/cells.py [--quick] [--threads 2] [--device cuda]
+
+The whole table takes about twenty minutes. `--cells` and `--sizes` measure a part of it: rows of
+the same device and number of threads that an earlier call has measured stay in the table.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ncps.torch
 import ncps.wirings
@@ -33,13 +37,15 @@ from liquid_control.nn.kernels import plain_torch
 from liquid_control.nn.kernels.build import library
 
 BATCH = 32
+CELLS = ('LTC', 'CfC wired', 'CfC dense')
 SIZES = [(19, 32), (32, 64), (64, 64), (64, 256), (256, 256)]  # neurons, inputs
 STEPS = [32, 64, 256]
 # What keeps something for every synapse is left out where that takes more of the free memory.
-SHARE_OF_MEMORY = 0.35
+SHARE_OF_MEMORY = 0.5
 SECONDS_PER_ROW = 2.0
 STATUS = Path('/proc/self/status')
-CONSOLE = Console(width=140)
+OUT = Path('out/bench/cells.json')
+CONSOLE = Console(width=150)
 
 Layer = Callable[[Tensor], tuple[Tensor, object]]
 
@@ -137,17 +143,17 @@ def measure(layers: dict[str, Layer], x: Tensor, rounds: int) -> dict[str, dict[
 
 
 def speeds(
-    sizes: list[tuple[int, int]], steps: list[int], rounds: int, device: str
+    cells: list[str], sizes: list[tuple[int, int]], steps: list[int], rounds: int, device: str
 ) -> list[dict[str, object]]:
     rows = []
-    for cell in ('LTC', 'CfC wired', 'CfC dense'):
+    for cell in cells:
         for neurons, inputs in sizes:
             for length in steps:
                 layers = contenders(cell, neurons, inputs, length, device)
                 x = torch.randn(BATCH, length, inputs, device=device, requires_grad=True)
-                size = {'cell': cell, 'neurons': neurons, 'inputs': inputs, 'steps': length}
+                place = {'cell': cell, 'neurons': neurons, 'inputs': inputs, 'steps': length}
                 results = measure(layers, x, rounds)
-                rows.append({**size, 'results': results})
+                rows.append({**place, 'results': results})
                 times = ', '.join(f'{name} {r["ms"]:.1f} ms' for name, r in results.items())
                 CONSOLE.print(f'{cell} {neurons}/{inputs}, {length} steps: {times}')
     return rows
@@ -174,7 +180,7 @@ def show(rows: list[dict[str, object]], device: str) -> None:
     for column in ('cell', 'neurons/inputs', 'steps'):
         table.add_column(column)
     for column in (
-        'ours ms', 'best solver ms', 'plain torch ms', 'ncps ms', 'LSTM ms',
+        'ours ms', 'us a step', 'best solver ms', 'plain torch ms', 'ncps ms', 'LSTM ms',
         'x ncps, same solver', 'x ncps, best solver', 'ours MB', 'ncps MB',
     ):  # fmt: skip
         table.add_column(column, justify='right')
@@ -194,7 +200,9 @@ def show(rows: list[dict[str, object]], device: str) -> None:
             str(row['cell']),
             f'{row["neurons"]}/{row["inputs"]}',
             str(row['steps']),
-            *cells('ours', 'best solver', 'plain torch', 'ncps', 'LSTM'),
+            *cells('ours'),
+            f'{1e3 * results["ours"]["ms"] / row["steps"]:.0f}',
+            *cells('best solver', 'plain torch', 'ncps', 'LSTM'),
             *ratios,
             *cells('ours', 'ncps', field='peak_mb'),
         )
@@ -214,32 +222,53 @@ def show_synapses(rows: list[dict[str, object]]) -> None:
     CONSOLE.print(table)
 
 
+def merged(report: dict[str, Any]) -> dict[str, Any]:
+    """The report with the rows that an earlier call measured in the same way."""
+    if not OUT.exists():
+        return report
+    before = json.loads(OUT.read_text())
+    if any(before[key] != report[key] for key in ('device', 'threads', 'batch')):
+        return report
+    rows = {_place(row): row for row in (*before['rows'], *report['rows'])}
+    return report | {'rows': [rows[place] for place in sorted(rows)]}
+
+
+def _place(row: dict[str, Any]) -> tuple[int, ...]:
+    return CELLS.index(row['cell']), row['neurons'], row['inputs'], row['steps']
+
+
+def size(text: str) -> tuple[int, int]:
+    neurons, inputs = map(int, text.split('/'))
+    return neurons, inputs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--quick', action='store_true', help='two sizes, 32 steps, few rounds')
     parser.add_argument('--device', default='cpu', choices=('cpu', 'cuda'))
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
+    parser.add_argument('--cells', nargs='+', choices=CELLS, default=list(CELLS))
+    parser.add_argument('--sizes', nargs='+', type=size, default=SIZES, metavar='NEURONS/INPUTS')
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     library()  # compiled before anything is timed
     rounds = 5 if options.quick else 15
-    sizes, steps = (SIZES[::2][:2], STEPS[:1]) if options.quick else (SIZES, STEPS)
-    rows = speeds(sizes, steps, rounds, options.device)
-    show(rows, options.device)
-    synapses = linear_in_synapses(rounds, options.device)
-    show_synapses(synapses)
-    target = Path('out/bench/cells.json')
-    target.parent.mkdir(parents=True, exist_ok=True)
-    report = {
-        'device': options.device,
-        'threads': options.threads,
-        'batch': BATCH,
-        'rows': rows,
-        'linear_in_synapses': synapses,
-    }
-    target.write_text(json.dumps(report, indent=1))
-    CONSOLE.print(f'rows written to {target}')
+    sizes, steps = (SIZES[::2][:2], STEPS[:1]) if options.quick else (options.sizes, STEPS)
+    report = merged(
+        {
+            'device': options.device,
+            'threads': options.threads,
+            'batch': BATCH,
+            'rows': speeds(options.cells, sizes, steps, rounds, options.device),
+            'linear_in_synapses': linear_in_synapses(rounds, options.device),
+        }
+    )
+    show(report['rows'], options.device)
+    show_synapses(report['linear_in_synapses'])
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps(report, indent=1) + '\n')
+    CONSOLE.print(f'rows written to {OUT}')
 
 
 if __name__ == '__main__':

@@ -1,8 +1,9 @@
 """One step of CfC neurons as ONNX nodes; equations in `liquid_control.nn.cfc`.
 
-Small wired cells take a form with fewer nodes and more multiplications. A new state is
+Small cells take a form with fewer nodes and more multiplications. A new state is
 near * sigmoid(-t) + far * sigmoid(t); both halves come from one product, and their sum is left to
-the weights of whatever hears them. Nor is the old state split into layers: zero weights do that.
+the weights of whatever hears them. Nor is the old state of a wired cell split into layers: zero
+weights do that.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from liquid_control.nn.compile.graph import MULTIPLY_NS, NODE_NS, Graph
 
 Float64 = NDArray[np.float64]
 
-# Nodes that the small form saves in each layer.
+# Nodes that the small form saves for each group of neurons.
 SAVED_NODES = 2.5
 
 
@@ -67,7 +68,9 @@ def cfc_step(graph: Graph, cell: CfCCell, inputs: list[str], state: str, elapsed
         _Part(tuple(inputs), np.eye(cell.input_size)),
         _Part((state,), np.eye(cell.state_size)),
     ]
-    return _read(graph, [_group(graph, cell, heard, elapsed, small=False)])
+    width = len(cell.backbone[-2].bias) if cell.backbone else cell.input_size + cell.state_size
+    small = _saves(2 * cell.state_size * (width + cell.state_size), groups=1)
+    return _read(graph, [_group(graph, cell, heard, elapsed, small)])
 
 
 def wired_cfc_step(
@@ -100,20 +103,24 @@ def _prefers_small(cell: WiredCfCCell) -> bool:
         others = cell.state_size - units + heard_size
         added += 4 * others * units + 2 * width * units + 2 * cell.state_size * units
         heard_size = units
-    return added * MULTIPLY_NS < SAVED_NODES * len(cell.layers) * NODE_NS
+    return _saves(added, groups=len(cell.layers))
+
+
+def _saves(multiplications: int, groups: int) -> bool:
+    return multiplications * MULTIPLY_NS < SAVED_NODES * groups * NODE_NS
 
 
 def _group(graph: Graph, cell: CfCCell, heard: list[_Part], elapsed: str, small: bool) -> _Part:
     """New state of neurons that all hear the same."""
     p = cell.effective_parameters()
-    z = _side_by_side(graph, [name for part in heard for name in part.names])
-    reading = _diagonal([part.reading for part in heard])
     before, activate, after = _ACTIVATIONS[type(cell.activation)]
     for weight, bias in p.backbone:
-        matrix, row = reading @ _array(weight).T, _array(bias)[None]
-        z = activate(graph, graph.linear(z, matrix * before, row * before))
-        reading = np.eye(len(weight)) * after
+        z = _product(graph, heard, _array(weight).T * before, _array(bias)[None] * before)
+        z = activate(graph, z)
+        heard = [_Part((z,), np.eye(len(weight)) * after)]
 
+    z = _side_by_side(graph, [name for part in heard for name in part.names])
+    reading = _diagonal([part.reading for part in heard])
     heads, bias = reading @ _array(p.heads).T, _array(p.heads_bias)[None]
     whole = np.eye(cell.state_size)
     if p.w_tau is not None and p.A is not None:
@@ -142,6 +149,20 @@ def _group(graph: Graph, cell: CfCCell, heard: list[_Part], elapsed: str, small:
     if cell.mode == 'default':
         way = graph.add('Sub', way, target)
     return _Part((graph.add('Add', target, graph.add('Mul', gate(1), way)),), whole)
+
+
+def _product(graph: Graph, heard: list[_Part], weight: Float64, bias: Float64) -> str:
+    """What is heard times weight [heard, out] plus bias [1, out]."""
+    if any(len(part.names) > 1 for part in heard):
+        z = _side_by_side(graph, [name for part in heard for name in part.names])
+        return graph.linear(z, _diagonal([part.reading for part in heard]) @ weight, bias)
+    # A product adds another for less than a copy side by side costs.
+    total, start = graph.constant(bias), 0
+    for part in heard:
+        rows = weight[start : start + part.reading.shape[1]]
+        total = graph.linear(part.names[0], part.reading @ rows, total)
+        start += len(rows)
+    return total
 
 
 def _pure(graph: Graph, z: str, elapsed: str, w_tau: Float64, A: Float64) -> str:
