@@ -29,11 +29,20 @@ class EpochLines(Callback):
             self._console.print(line, soft_wrap=True)
 
 
-class StopOnInterrupt(Callback):
-    """Ctrl-C ends training after the current batch, and the best weights become the policy."""
+class TrainingAborted(BaseException):
+    """Ctrl-C, in a form that Lightning passes on; of a KeyboardInterrupt it makes exit status 1."""
 
-    def __init__(self, console: Console):
+
+class StopOnInterrupt(Callback):
+    """Ctrl-C ends training after the current batch, and the best weights become the policy.
+
+    Args:
+        keep: False: TrainingAborted is raised instead, and the last checkpoint stays for later.
+    """
+
+    def __init__(self, console: Console, *, keep: bool = True):
         self._console = console
+        self._keep = keep
         self._before: Any = None
 
     # Not earlier: at the end Lightning puts back the handlers that it found before this hook.
@@ -42,6 +51,8 @@ class StopOnInterrupt(Callback):
     ) -> None:
         def stop(number: int, frame: FrameType | None) -> None:
             self._restore()  # a second Ctrl-C ends the program
+            if not self._keep:
+                raise TrainingAborted
             trainer.should_stop = True
             self._console.print('stopping; the best weights so far are kept (again: abort)')
 

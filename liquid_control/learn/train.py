@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 
 from liquid_control import __version__
 from liquid_control.learn.augment import augment
-from liquid_control.learn.callbacks import EpochLines, StopOnInterrupt
+from liquid_control.learn.callbacks import EpochLines, StopOnInterrupt, TrainingAborted
 from liquid_control.learn.dataset import Episode, build
 from liquid_control.learn.export import check_precision, export_bundle
 from liquid_control.learn.imitation import Imitation
@@ -64,6 +64,7 @@ def train(
     command: str = '',
     warm_start: Path | None = None,
     resume: bool = False,
+    keep_interrupted: bool = True,
     precision: str = 'float32',
     store: Path = STORE,
     runs: Path = RUNS,
@@ -75,6 +76,8 @@ def train(
         command: that does the same, for the model card.
         warm_start: bundle whose weights to start from, as far as they fit.
         resume: go on with the run of this name that was interrupted.
+        keep_interrupted: Ctrl-C ends training early, with the best weights so far; otherwise it
+            raises KeyboardInterrupt, and `resume` goes on from the last whole epoch.
         precision: number format of the encoder: 'float32', 'float16' or 'int8'.
         store: of decoded bags.
         runs: where checkpoints and logs go, in a folder of the policy's name.
@@ -98,7 +101,13 @@ def train(
         console.print(f'starting from {warm_start}: {", ".join(taken)}')
     period_ns = round(1e9 / recipe.control_rate)
     module = Imitation(network, recipe)
-    checkpoint = _fit(module, split, period_ns, run, last if resume else None, console)
+    interrupt = StopOnInterrupt(console, keep=keep_interrupted)
+    try:
+        checkpoint = _fit(
+            module, split, period_ns, run, last if resume else None, interrupt, console
+        )
+    except TrainingAborted:
+        raise KeyboardInterrupt from None
     module.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
     network.eval()
     judged = split.test or split.validation or split.train
@@ -142,6 +151,7 @@ def _fit(
     period_ns: int,
     run: Path,
     resume_from: Path | None,
+    interrupt: StopOnInterrupt,
     console: Console,
 ) -> Path:
     """Train; returns the checkpoint of the best weights (of the last, without validation)."""
@@ -165,7 +175,7 @@ def _fit(
     held_out: Any = [whole(episode, period_ns) for episode in split.validation]
     best = ModelCheckpoint(run, 'best', monitor='val_loss', enable_version_counter=False)
     last = ModelCheckpoint(run, 'last', enable_version_counter=False)
-    callbacks: list[Callback] = [EpochLines(console), StopOnInterrupt(console), last]
+    callbacks: list[Callback] = [EpochLines(console), interrupt, last]
     if held_out:
         callbacks += [best, EarlyStopping('val_loss', patience=fit.patience)]
     if console.is_terminal:
