@@ -30,7 +30,7 @@ class EpochLines(Callback):
 
 
 class TrainingAborted(BaseException):
-    """Ctrl-C, in a form that Lightning passes on; of a KeyboardInterrupt it makes exit status 1."""
+    """Ctrl-C in a form that Lightning passes on; a KeyboardInterrupt would end the program."""
 
 
 class StopOnInterrupt(Callback):
