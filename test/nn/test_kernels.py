@@ -5,8 +5,12 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import platform
 import random
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import ncps.torch
 import ncps.wirings
@@ -296,6 +300,19 @@ def fresh_library(tmp_path, monkeypatch):
     build.library.cache_clear()
 
 
+@pytest.fixture(scope='module')
+def wheel_kernels(tmp_path_factory):
+    """The kernels' folder as a wheel lays it out."""
+    root, built = Path(__file__).parents[2], tmp_path_factory.mktemp('wheel')
+    command = [sys.executable, 'setup.py', '--quiet', 'build_ext', '--build-lib', str(built)]
+    command += ['--build-temp', str(built / 'objects')]
+    subprocess.run(command, cwd=root, check=True)
+    folder = built / 'liquid_control/nn/kernels'
+    for source in build.FOLDER.glob('*.?pp'):
+        shutil.copy(source, folder)
+    return folder
+
+
 @pytest.mark.parametrize('compiler', ['no-such-compiler', 'false'])
 def test_without_a_working_compiler_plain_torch_runs_and_says_so_once(
     fresh_library, monkeypatch, caplog, compiler
@@ -309,6 +326,42 @@ def test_without_a_working_compiler_plain_torch_runs_and_says_so_once(
     assert [record.levelname for record in caplog.records] == ['WARNING']
     assert compiler in caplog.text
     assert 'C++ compiler' in caplog.text
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', [LTC, CfC])
+def test_a_wheel_brings_kernels_along_for_a_machine_without_a_compiler(
+    wheel_kernels, fresh_library, monkeypatch, caplog, kind
+):
+    monkeypatch.setenv('CXX', 'no-such-compiler')
+    monkeypatch.setattr(build, 'FOLDER', wheel_kernels)
+    layer = kind(3, AutoNCP(9, 2)).double()
+    sequence = draw(layer, 0, 3, 5)
+    assert serves(sequence[0])
+    found = run(layer, sequence)
+    with plain_torch():
+        assert_equal(found, run(layer, sequence), 1e-10)
+    assert not caplog.records
+    assert Path(build.library()._name).parent == wheel_kernels
+
+
+@needs_compiler
+def test_kernels_of_other_sources_or_another_processor_are_not_loaded(
+    wheel_kernels, fresh_library, monkeypatch, tmp_path
+):
+    monkeypatch.setenv('CXX', 'no-such-compiler')
+    monkeypatch.setattr(build, 'FOLDER', wheel_kernels)
+    monkeypatch.setattr(build, 'SHIPPED_NEEDS', {platform.machine(): {'a-later-instruction'}})
+    assert build.library() is None
+
+    monkeypatch.setattr(build, 'SHIPPED_NEEDS', {})
+    shutil.copytree(wheel_kernels, tmp_path / 'kernels')
+    monkeypatch.setattr(build, 'FOLDER', tmp_path / 'kernels')
+    build.library.cache_clear()
+    assert build.library() is not None
+    (tmp_path / 'kernels/simd.hpp').write_text('// changed')
+    build.library.cache_clear()
+    assert build.library() is None
 
 
 @needs_compiler

@@ -1,4 +1,8 @@
-"""The compiled kernels: built on first use, kept in the user's cache, never required."""
+"""The compiled kernels: built on first use or shipped with the package, never required.
+
+With a C++ compiler they are built for the processor at hand and kept in the user's cache. A wheel
+brings a library along (setup.py), so machines without a compiler have them too.
+"""
 
 from __future__ import annotations
 
@@ -17,37 +21,41 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+FOLDER = Path(__file__).parent
 SOURCES = ('ltc.cpp', 'cfc.cpp')
 # No -ffast-math: a NaN must stay visible.
 FLAGS = (
-    '-std=c++17', '-O3', '-march=native', '-fno-math-errno', '-fno-trapping-math', '-fopenmp',
+    '-std=c++17', '-O3', '-march=native', '-fno-math-errno', '-fno-trapping-math', '-pthread',
     '-Wno-psabi', '-shared', '-fPIC',
 )  # fmt: skip
+# Of the processor, by what setup.py compiles for; others go with every machine of that kind.
+SHIPPED_NEEDS = {'x86_64': {'avx2', 'fma', 'bmi2'}}
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The kernels, or None where they cannot be compiled; the log says why, once."""
-    try:
-        return ctypes.CDLL(str(_compiled()))
-    except (OSError, subprocess.SubprocessError) as error:
-        log.warning(
-            'training runs on plain torch, several times slower: the kernels could not be built '
-            '(%s). Install a C++ compiler such as g++ to have them.',
-            error,
-        )
-        return None
+    """The kernels, or None where there are none to be had; the log says why, once."""
+    reasons = []
+    for find in (_compiled, _shipped):
+        try:
+            return ctypes.CDLL(str(find()))
+        except (OSError, subprocess.SubprocessError) as error:
+            reasons.append(str(error))
+    log.warning(
+        'training runs on plain torch, several times slower: no compiled kernels (%s). '
+        'Install a C++ compiler such as g++ to have them.',
+        '; '.join(reasons),
+    )
+    return None
 
 
 def _compiled() -> Path:
     compiler = shlex.split(os.environ.get('CXX', 'c++'))
     if not compiler or shutil.which(compiler[0]) is None:
         raise FileNotFoundError(f'{compiler} not found')
-    folder = Path(__file__).parent
     # Another source, compiler or processor makes another file, so nothing stale is ever loaded.
     key = hashlib.sha256(f'{compiler} {FLAGS} {_processor()}'.encode())
-    for source in sorted(folder.glob('*.?pp')):
-        key.update(source.read_bytes())
+    key.update(_sources())
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'liquid_control'
     target = cache / f'kernels-{key.hexdigest()[:16]}.so'
     if target.exists():
@@ -57,7 +65,7 @@ def _compiled() -> Path:
     # Built aside and moved into place: processes that start together never see half a file.
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         built = Path(scratch) / target.name
-        sources = [str(folder / source) for source in SOURCES]
+        sources = [str(FOLDER / source) for source in SOURCES]
         done = subprocess.run(
             [*compiler, *FLAGS, *sources, '-o', str(built)], capture_output=True, text=True
         )
@@ -67,6 +75,22 @@ def _compiled() -> Path:
         built.replace(target)
     log.info('compiled %s in %.1f s', target, time.monotonic() - started)
     return target
+
+
+def _shipped() -> Path:
+    # The name says which sources it is of: one left behind by others would misread our structures.
+    name = f'prebuilt_{hashlib.sha256(_sources()).hexdigest()[:16]}'
+    found = next(FOLDER.glob(f'{name}.*'), None)
+    if found is None:
+        raise FileNotFoundError('the package brought none along')
+    missing = SHIPPED_NEEDS.get(platform.machine(), set()) - set(_processor().split())
+    if missing:
+        raise OSError(f'those of the package need a processor with {", ".join(sorted(missing))}')
+    return found
+
+
+def _sources() -> bytes:
+    return b''.join(source.read_bytes() for source in sorted(FOLDER.glob('*.?pp')))
 
 
 def _processor() -> str:

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "simd.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -175,9 +176,10 @@ class Block {
 template <class T, class Work>
 void each_block(const Cfc<T>& net, Work work) {
   const int64_t most = net.batch <= 16 ? 8 : 16;
-#pragma omp parallel for schedule(static, 1) num_threads(net.threads) if (net.threads > 1)
-  for (int64_t first = 0; first < net.batch; first += most)
+  deal((net.batch + most - 1) / most, net.threads, [&](int64_t block) {
+    const int64_t first = block * most;
     work(Block<T>(net, first, most), net.scratch + first * net.width);
+  });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // Gradients are summed per group of chunks and then over groups, in an order that does not depend on
 // the number of threads: the same inputs give the same bits.
 #include "ltc_chunk.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -50,10 +51,10 @@ struct Plan {
 
   template <class Work>
   void each_chunk(Work work) const {
-#pragma omp parallel for schedule(static, 1) num_threads(net.threads) if (net.threads > 1)
-    for (int64_t group = 0; group < groups; ++group)
+    deal(groups, net.threads, [&](int64_t group) {
       for (int64_t chunk = chunks * group / groups; chunk < chunks * (group + 1) / groups; ++chunk)
         work(group, chunk);
+    });
   }
 
   const Packed<T>* pack_synapses() const {
