@@ -21,17 +21,32 @@ CASES = [
 
 @pytest.mark.parametrize(('kind', 'units', 'options'), CASES)
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64], ids=str)
-@torch.no_grad()
-def test_layers_cross_over_in_both_directions(kind, units, options, dtype):
+def test_layers_cross_over_in_both_directions_with_outputs_and_gradients(
+    kind, units, options, dtype
+):
     theirs = make_pair(kind, 6, units, seed=3, **options).to(dtype).theirs
-    x, elapsed = torch.randn(2, 64, 6, dtype=dtype), irregular_seconds(2, 64, 3).to(dtype)
-    expected, _ = run_reference(theirs, x, elapsed)
-    tolerance = 1e-5 if dtype == torch.float32 else 1e-10
-
+    x, elapsed = torch.randn(2, 32, 6, dtype=dtype), irregular_seconds(2, 32, 3).to(dtype)
+    x.requires_grad_()
     ours = from_ncps(theirs)
-    torch.testing.assert_close(ours(x, elapsed=elapsed)[0], expected, rtol=0, atol=tolerance)
-    back, _ = run_reference(to_ncps(ours), x, elapsed)
-    torch.testing.assert_close(back, expected, rtol=0, atol=tolerance)
+    back = to_ncps(ours)
+
+    expected, _ = run_reference(theirs, x, elapsed)
+    found = ours(x, elapsed=elapsed)[0], run_reference(back, x, elapsed)[0]
+
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-10
+    names = [name for name, weight in ours.named_parameters() if weight.requires_grad]
+    direction = torch.randn_like(expected)
+
+    def gradients(layer: torch.nn.Module, outputs: torch.Tensor) -> list[torch.Tensor]:
+        weights = [x, *(layer.get_parameter(name) for name in names)]
+        return torch.autograd.grad((outputs * direction).mean(), weights)
+
+    wanted = gradients(theirs, expected)
+    for layer, outputs in zip((ours, back), found, strict=True):
+        torch.testing.assert_close(outputs, expected, rtol=0, atol=tolerance)
+        for name, got, want in zip(['x', *names], gradients(layer, outputs), wanted, strict=True):
+            scale = max(1.0, want.abs().max().item())
+            assert (got - want).abs().max() <= tolerance * scale, name
 
 
 @torch.no_grad()
