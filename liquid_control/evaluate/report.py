@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import cv2
-from matplotlib.figure import Figure
 
 from liquid_control.evaluate.drive_pictures import (
     draw_commands,
@@ -19,34 +15,9 @@ from liquid_control.evaluate.drive_pictures import (
     draw_timing,
 )
 from liquid_control.evaluate.drive_record import DriveRecord
+from liquid_control.evaluate.page import document, figure, image, section, table
 from liquid_control.evaluate.pictures import DPI
 from liquid_control.runtime.image import Pixels
-
-_STYLE = """
-:root { color-scheme: light; --ink: #1f2430; --soft: #667085; --line: #e3e6ea; }
-* { box-sizing: border-box; }
-body { margin: 0; background: #f5f6f8; color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1040px; margin: 0 auto; padding: 32px 20px 64px; }
-h1 { margin: 0 0 4px; font-size: 28px; }
-h2 { margin: 0 0 12px; font-size: 18px; }
-p { margin: 0 0 12px; color: var(--soft); }
-section { background: white; border: 1px solid var(--line); border-radius: 10px;
-  padding: 20px 24px; margin-top: 20px; }
-.verdict { display: inline-block; padding: 3px 12px; border-radius: 999px; font-weight: 600;
-  color: white; background: #1a7f4b; }
-.verdict.failed { background: #c1121f; }
-table { border-collapse: collapse; width: 100%; }
-td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td:first-child { color: var(--soft); white-space: nowrap; width: 1%; padding-right: 32px; }
-td:last-child { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-tr:last-child td { border-bottom: none; }
-img { max-width: 100%; height: auto; display: block; }
-.frames { display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px; }
-figure { margin: 0; }
-figure img { width: 100%; border-radius: 6px; image-rendering: pixelated; }
-figcaption { color: var(--soft); font-size: 13px; margin-top: 4px; }
-"""
 
 
 def write_report(
@@ -70,26 +41,20 @@ def write_report(
     path.savefig(trajectory, dpi=DPI)
     verdict = reason or 'finished its laps on the road'
     sections = [
-        _section('Figures', _table(rows(summary))),
-        _section('Path', _image(trajectory.read_bytes())),
-        _section('Commands', _figure(draw_commands(drive))),
-        _section(
+        section('Figures', table(rows(summary))),
+        section('Path', image(trajectory.read_bytes())),
+        section('Commands', figure(draw_commands(drive))),
+        section(
             'Neurons',
             '<p>Recurrent state of every neuron after each control tick.</p>'
-            + _figure(draw_neurons(drive)),
+            + figure(draw_neurons(drive)),
         ),
-        _section('Timing', _figure(draw_timing(drive))),
+        section('Timing', figure(draw_timing(drive))),
     ]
     if drive.frames:
-        sections.append(_section('What the camera saw', _frames(drive.frames)))
+        sections.append(section('What the camera saw', _frames(drive.frames)))
     page.write_text(
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><main>'
-        f'<h1>{html.escape(title)}</h1>'
-        f'<span class="verdict{" failed" if reason else ""}">{html.escape(verdict)}</span>'
-        f'{"".join(sections)}</main></body></html>\n',
-        encoding='utf-8',
+        document(title, verdict, failed=bool(reason), sections=sections), encoding='utf-8'
     )
 
 
@@ -129,33 +94,11 @@ def _percentiles(values: dict[str, float | None]) -> str:
     )
 
 
-def _section(title: str, content: str) -> str:
-    return f'<section><h2>{title}</h2>{content}</section>'
-
-
-def _table(lines: Iterable[tuple[str, str]]) -> str:
-    cells = (
-        f'<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>'
-        for name, value in lines
-    )
-    return f'<table>{"".join(cells)}</table>'
-
-
-def _figure(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI, format='png')
-    return _image(buffer.getvalue())
-
-
 def _frames(frames: Iterable[tuple[float, Pixels]]) -> str:
     shown = []
     for seconds, picture in frames:
         _, png = cv2.imencode('.png', cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         shown.append(
-            f'<figure>{_image(png.tobytes())}<figcaption>{seconds:.1f} s</figcaption></figure>'
+            f'<figure>{image(png.tobytes())}<figcaption>{seconds:.1f} s</figcaption></figure>'
         )
     return f'<div class="frames">{"".join(shown)}</div>'
-
-
-def _image(png: bytes) -> str:
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

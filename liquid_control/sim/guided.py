@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from liquid_control.bags.reader import BagReader
 from liquid_control.bags.writer import BagWriter
 from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.controller import Mode, Tick
@@ -67,6 +68,18 @@ class Guided:
         return f'seed_{self.seed:04d}'
 
 
+@dataclass(frozen=True)
+class Summary:
+    """Who drove in a guided drive.
+
+    takeovers: how often the expert took over
+    expert_share: share of the control ticks that the expert drove
+    """
+
+    takeovers: int
+    expert_share: float
+
+
 def guide(
     drives: Sequence[Guided],
     out_dir: Path,
@@ -92,6 +105,16 @@ def guide(
         console=console,
     )
     return [out_dir / drive.name for drive in drives]
+
+
+def summarise(bag: Path) -> Summary:
+    """Read who drove from the recording of a guided drive."""
+    with BagReader(bag) as reader:
+        manual = np.array(
+            [m.value.mode == Mode.MANUAL for m in reader.messages([STATE_TOPIC])], bool
+        )
+    begins = manual & ~np.concatenate([[False], manual[:-1]])
+    return Summary(int(begins.sum()), float(manual.mean()))
 
 
 def _custom_data(drive: Guided) -> dict[str, str]:

@@ -71,6 +71,7 @@ def drive_laps(
     laps: int,
     control_rate: float,
     randomise: bool = True,
+    camera: bool = True,
     is_cancelled: IsCancelled = lambda: False,
 ) -> Laps:
     """Drive the laps of one track from rest, with a new driver after every failure.
@@ -78,13 +79,14 @@ def drive_laps(
     Args:
         control_rate: Hz.
         randomise: let the seed choose the look of the world.
+        camera: False for drivers that need no pictures.
 
     Raises:
         CancelledError: `is_cancelled` returned True.
     """
     offsets: list[float] = []
     done, failures, duration_ns = 0.0, 0, 0
-    with Simulator(seed, randomise=randomise) as simulator:
+    with Simulator(seed, randomise=randomise, camera=camera) as simulator:
         distance = laps * simulator.track.length
         while done < distance:
             if is_cancelled():

@@ -1,0 +1,134 @@
+"""What an improvement shows: a table and pictures of its rounds, from its improve.json alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from rich.table import Table
+
+from liquid_control.evaluate.page import document, figure, section, table
+from liquid_control.evaluate.pictures import BLUE, GREY, ORANGE, STYLE
+
+FILE = 'report.html'
+
+
+def write_improve_report(record: Path, page: Path) -> None:
+    """Write the page of the rounds in an improve.json."""
+    history = json.loads(record.read_text())
+    rounds = history['rounds']
+    best = [entry for entry in rounds if entry['kept']][-1]['number']
+    verdict = f'round {best} is the best' if best else 'no round was better than the start'
+    header, lines = _rows(rounds)
+    sections = [
+        section('Rounds', figure(_draw(rounds)) + table(lines, header)),
+        section('Judged on', _details(rounds[-1]['judgement']['details'])),
+        section('Settings', table(_settings(history['settings']))),
+    ]
+    text = document(history['name'], verdict, failed=not best, sections=sections)
+    page.write_text(text, encoding='utf-8')
+
+
+def rounds_table(record: Path) -> Table:
+    """The rounds of an improve.json, for the terminal."""
+    history = json.loads(record.read_text())
+    header, lines = _rows(history['rounds'])
+    shown = Table(title=history['name'], title_justify='left')
+    for name in header:
+        shown.add_column(name, justify='left' if name in ('round', 'verdict') else 'right')
+    for line in lines:
+        shown.add_row(*line)
+    return shown
+
+
+def _rows(rounds: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells; what a round has no value for is a dash."""
+    metrics = list(rounds[0]['judgement']['metrics'])
+    practice = list(dict.fromkeys(name for entry in rounds for name in entry['practice']))
+    lines = []
+    for entry in rounds:
+        verdict = 'start' if entry['number'] == 0 else 'kept' if entry['kept'] else 'left out'
+        measured = entry['judgement']['metrics'], entry['practice']
+        lines.append(
+            [
+                str(entry['number']),
+                *(_number(measured[0].get(name)) for name in metrics),
+                *(_number(measured[1].get(name)) for name in practice),
+                f'{sum(entry["seconds"].values()):.0f}',
+                verdict,
+            ]
+        )
+    return ['round', *metrics, *practice, 'took, s', 'verdict'], lines
+
+
+@rc_context(STYLE)
+def _draw(rounds: list[dict[str, Any]]) -> Figure:
+    """One panel for each metric, round by round; the best so far as a line."""
+    metrics = list(rounds[0]['judgement']['metrics'])
+    drawn = Figure(figsize=(10, 3.2))
+    numbers = [entry['number'] for entry in rounds]
+    for axes, name in zip(drawn.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
+        values = [entry['judgement']['metrics'][name] for entry in rounds]
+        kept = [index for index, entry in enumerate(rounds) if entry['kept']]
+        axes.bar(
+            numbers,
+            values,
+            width=0.6,
+            color=[BLUE if index in kept else GREY for index in range(len(rounds))],
+            alpha=0.85,
+        )
+        axes.plot(
+            [numbers[index] for index in kept],
+            [values[index] for index in kept],
+            color=ORANGE,
+            marker='o',
+            markersize=4,
+            linewidth=1.4,
+        )
+        for number, value in zip(numbers, values, strict=True):
+            axes.annotate(
+                _number(value),
+                (number, value),
+                xytext=(0, 4),
+                textcoords='offset points',
+                ha='center',
+            )
+        axes.set_title(name)
+        axes.set_xlabel('round')
+        axes.set_ylim(bottom=0)
+        axes.margins(y=0.15)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return drawn
+
+
+def _details(details: list[dict[str, Any]]) -> str:
+    """What the last round's policy did on each track or recording."""
+    if not details:
+        return ''
+    header = list(details[0])
+    return '<p>The policy of the last round.</p>' + table(
+        [[_number(entry[name]) for name in header] for entry in details],
+        [name.replace('_', ' ') for name in header],
+    )
+
+
+def _settings(settings: dict[str, Any]) -> list[list[str]]:
+    return [
+        [
+            name.replace('_', ' '),
+            ', '.join(map(str, value)) if isinstance(value, list) else str(value),
+        ]
+        for name, value in settings.items()
+    ]
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return '–'
+    if not isinstance(value, float):
+        return str(value)
+    return f'{value:.3g}' if abs(value) < 100 else f'{value:.0f}'
