@@ -221,6 +221,75 @@ def train(
 
 
 @app.command()
+def improve(
+    out: Annotated[Path, typer.Option(help='Policy bundle to write, where it is better.')],
+    warm_start: Annotated[str, typer.Option('--from', help='Policy bundle to improve.')],
+    bags: Annotated[
+        list[Path] | None, typer.Argument(help='Recordings to learn from besides.')
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(help='In the simulator; 0: learn from the recordings alone.', min=0)
+    ] = 0,
+    drives: Annotated[int, typer.Option(help='In the simulator, in every round.')] = 6,
+    seconds: Annotated[float, typer.Option(help='Simulated duration of each drive, s.')] = 20.0,
+    judge_seeds: Annotated[
+        str, typer.Option(help='Tracks to judge on, never driven for data.')
+    ] = '201-210',
+    laps: Annotated[int, typer.Option(help='On each of those tracks.')] = 1,
+    recipe: Annotated[
+        Path | None, typer.Option(help='YAML; without it as the policy, with defaults.')
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help='Of a round, at most.', min=1)] = None,
+) -> None:
+    """Make a policy better: drive, let the expert answer, retrain, judge, keep what is better.
+
+    With --rounds in the simulator; without, from recordings of a robot that people corrected.
+    Resumes after an interruption.
+    """
+    from liquid_control.evaluate.improve_report import rounds_table, write_improve_report
+    from liquid_control.learn.guess import recipe_of
+    from liquid_control.learn.improve import RUNS
+    from liquid_control.learn.improve import improve as improve_policy
+    from liquid_control.learn.practice import Practice, RecordedPractice, SimulatedPractice
+    from liquid_control.learn.recipe import Recipe
+    from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+
+    start, given = find_bundle(warm_start, shipped_models()), bags or []
+    chosen = recipe_of(load_bundle(start).contract) if recipe is None else Recipe.load(recipe)
+    chosen = chosen.changed(epochs=epochs)
+    console = Console(stderr=True)
+    practice: Practice
+    if rounds:
+        practice = SimulatedPractice(
+            drives=drives,
+            seconds=seconds,
+            judge_seeds=tuple(_seeds(judge_seeds, '--judge-seeds')),
+            laps=laps,
+            console=console,
+        )
+    else:
+        practice = RecordedPractice(given, start, chosen, console=console)
+
+    def show(folder: Path) -> None:
+        write_improve_report(folder / 'improve.json', folder / 'report.html')
+
+    improve_policy(
+        start,
+        out,
+        chosen,
+        practice,
+        rounds=rounds or 1,
+        bags=given if rounds else [],
+        command=_as_typed(given),
+        on_round=show,
+        console=console,
+    )
+    folder = RUNS / out.name
+    Console().print(rounds_table(folder / 'improve.json'))
+    Console(soft_wrap=True).print(f'report: {folder}/report.html', highlight=False)
+
+
+@app.command()
 def sign(
     policy: Bundle,
     key: Annotated[Path, typer.Option(help='Private key, PEM.')],
@@ -308,7 +377,7 @@ def _policy(name: str) -> Any:
     return Policy.load(find_bundle(name, shipped_models()))
 
 
-def _seeds(text: str) -> list[int]:
+def _seeds(text: str, option: str = '--seeds') -> list[int]:
     """'0-3,7' -> [0, 1, 2, 3, 7]."""
     from liquid_control.runtime.errors import ConfigError
 
@@ -318,7 +387,7 @@ def _seeds(text: str) -> list[int]:
         try:
             seeds += range(int(first), int(last or first) + 1)
         except ValueError as error:
-            raise ConfigError(f'--seeds must be like 0-59 or 3,5,8, found {text!r}') from error
+            raise ConfigError(f'{option} must be like 0-59 or 3,5,8, found {text!r}') from error
     return seeds
 
 
