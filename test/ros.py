@@ -34,11 +34,14 @@ TIMEOUT = 30.0  # s, generous: it only ends tests that fail
 class Process:
     """A node under test; its output is kept for the failure message."""
 
-    def __init__(self, module: str, log: Path, *arguments: str) -> None:
+    def __init__(self, module: str | Path, log: Path, *arguments: str) -> None:
+        """Start `liquid_control.nodes.<module>`, or a file."""
+        named = isinstance(module, str)
+        program = ['-m', f'liquid_control.nodes.{module}'] if named else [str(module)]
         self.log = log
         self._file = log.open('w')
         self.popen = subprocess.Popen(
-            [sys.executable, '-u', '-m', f'liquid_control.nodes.{module}', *arguments],
+            [sys.executable, '-u', *program, *arguments],
             stdout=self._file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -65,8 +68,10 @@ class Process:
 
 
 @contextlib.contextmanager
-def running(module: str, log: Path, *arguments: str, **parameters: Any) -> Iterator[Process]:
-    """Start `liquid_control.nodes.<module>` with ROS arguments and parameters, and end it."""
+def running(
+    module: str | Path, log: Path, *arguments: str, **parameters: Any
+) -> Iterator[Process]:
+    """Start a node (see `Process`) with ROS arguments and parameters, and end it."""
     ros = ['--ros-args', *arguments]
     for name, value in parameters.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -47,6 +47,11 @@ class ManagedNode(LifecycleNode):
         """Name of the primary state: unconfigured, inactive, active or finalized."""
         return str(self._state_machine.current_state[1])
 
+    @property
+    def configured(self) -> bool:
+        """Whether `setup` has been done and not been undone: its parameters are in use."""
+        return self.state in ('inactive', 'active')
+
     def setup(self) -> None:
         """Configure: read parameters, make publishers and services."""
 

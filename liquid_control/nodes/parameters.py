@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.exceptions import (
     InvalidParameterTypeException,
     InvalidParameterValueException,
@@ -80,13 +87,45 @@ def read_parameters(node: Node, cls: type[T]) -> T:
             raise ConfigError(f'parameter {name} must be within {low}..{high}: {error}') from error
         except ParameterException as error:
             raise ConfigError(f'parameter {name}: {error}') from error
-        choices = field.metadata['choices']
-        if choices and value not in choices:
-            raise ConfigError(
-                f'parameter {name} must be one of {", ".join(choices)}, found {value!r}'
-            )
+        problem = _problem(name, field, value)
+        if problem:
+            raise ConfigError(problem)
         values[field.name] = tuple(value) if isinstance(field.default, tuple) else value
     return cls(**values)
+
+
+def guard_parameters(node: Node, cls: type[Any], in_use: Callable[[], bool]) -> None:
+    """Refuse at once what could not be used, and what would silently change nothing.
+
+    Args:
+        in_use: whether the values have been read, so that those of fixed fields must stay.
+    """
+    fields = {field.metadata['name'] or field.name: field for field in dataclasses.fields(cls)}
+
+    def check(changed: list[Parameter]) -> SetParametersResult:
+        for new in changed:
+            field = fields.get(new.name)
+            if field is None:
+                continue
+            problem = _problem(new.name, field, new.value)
+            same = node.get_parameter(new.name).value == new.value
+            if not problem and field.metadata['fixed'] and in_use() and not same:
+                problem = f'{new.name} is read when the node is configured: clean it up first'
+            if problem:
+                return SetParametersResult(successful=False, reason=problem)
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(check)
+
+
+def _problem(name: str, field: dataclasses.Field[Any], value: Any) -> str:
+    """What rclpy lets through: NaN, which no comparison refuses, and strings nobody knows."""
+    choices = field.metadata['choices']
+    if choices and value not in choices:
+        return f'parameter {name} must be one of {", ".join(choices)}, found {value!r}'
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'parameter {name} must be a finite number, found {value}'
+    return ''
 
 
 def _declare(node: Node, name: str, field: dataclasses.Field[Any], hint: Any) -> None:

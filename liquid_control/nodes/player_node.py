@@ -27,7 +27,7 @@ from std_srvs.srv import SetBool
 from liquid_control.bags.errors import BagError, TopicError
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.nodes.lifecycle import ManagedNode, run
-from liquid_control.nodes.parameters import parameter, read_parameters
+from liquid_control.nodes.parameters import guard_parameters, parameter, read_parameters
 from liquid_control.runtime.errors import ConfigError
 
 _NS = 1_000_000_000
@@ -80,6 +80,7 @@ class PlayerNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('player_node', autostart=True)
         self._config = read_parameters(self, PlayerConfig)
+        guard_parameters(self, PlayerConfig, lambda: self.configured)
         self._bag: BagReader | None = None
         self._thread: threading.Thread | None = None
         self._change = threading.Condition()

@@ -27,7 +27,7 @@ from liquid_control.msg import ControlMode
 from liquid_control.nodes.commands import CommandPort
 from liquid_control.nodes.diagnostics import Diagnostics
 from liquid_control.nodes.lifecycle import ManagedNode, run
-from liquid_control.nodes.parameters import read_parameters
+from liquid_control.nodes.parameters import guard_parameters, read_parameters
 from liquid_control.nodes.policies import SLOTS, Policies, load_pilot
 from liquid_control.nodes.policy_parameters import PolicyParameters
 from liquid_control.nodes.reporting import ShadowReport, StateReport, to_stamp
@@ -70,6 +70,7 @@ class PolicyNode(ManagedNode):
         self._configured = contextlib.ExitStack()
         self._active = contextlib.ExitStack()
         read_parameters(self, PolicyParameters)
+        guard_parameters(self, PolicyParameters, lambda: self.configured)
         self.add_on_set_parameters_callback(self._on_parameters)
 
     # Lifecycle
@@ -278,7 +279,7 @@ class PolicyNode(ManagedNode):
             self.get_logger().warning(str(error), throttle_duration_sec=2.0)
 
     def _on_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        """Policies change while driving; everything else is read when the node is configured."""
+        """Policies change while driving."""
         for parameter in changed:
             if parameter.name not in SLOTS:
                 continue
@@ -289,7 +290,7 @@ class PolicyNode(ManagedNode):
         return SetParametersResult(successful=True)
 
     def _assign(self, parameter: str, name: str) -> None:
-        if self.state not in ('inactive', 'active'):
+        if not self.configured:
             if name:
                 find_bundle(name, *models_directories())
         elif self._policies.assign(parameter, name):

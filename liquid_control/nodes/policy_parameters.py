@@ -13,13 +13,17 @@ class PolicyParameters:
     """Read when the node is configured; `policy` may be set while it drives."""
 
     policy: str = parameter(
-        'track_cfc', 'Policy bundle: a directory, or the name of a shipped one. Set it to swap.'
+        'track_cfc',
+        'Policy bundle: a directory, or the name of a shipped one. Set it to swap.',
+        fixed=False,
     )
     shadow_policy: str = parameter(
-        '', 'Second bundle that runs on the same observations and cannot actuate; empty: none.'
+        '',
+        'Second bundle that runs on the same observations and cannot actuate; empty: none.',
+        fixed=False,
     )
     fallback_policy: str = parameter(
-        '', 'Bundle that takes over when the active one fails; empty: safe stop.'
+        '', 'Bundle that takes over when the active one fails; empty: safe stop.', fixed=False
     )
     time_budget: float = parameter(
         0.0,

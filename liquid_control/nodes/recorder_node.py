@@ -22,7 +22,7 @@ from std_srvs.srv import Trigger
 from liquid_control.bags.errors import BagError
 from liquid_control.msg import RecorderStatus
 from liquid_control.nodes.lifecycle import ManagedNode, run
-from liquid_control.nodes.parameters import read_parameters
+from liquid_control.nodes.parameters import guard_parameters, read_parameters
 from liquid_control.nodes.recording_config import RecorderConfig
 from liquid_control.nodes.recording_episodes import Recording
 from liquid_control.nodes.recording_session import Session
@@ -42,6 +42,7 @@ class RecorderNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('recorder_node')
         self._config = read_parameters(self, RecorderConfig)
+        guard_parameters(self, RecorderConfig, lambda: self.configured)
         self._recording: Recording | None = None
         self._session: Session | None = None
         self._services_offered: list[Service] = []

@@ -26,7 +26,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu
 
 from liquid_control.nodes.dds import use_default_profile
-from liquid_control.nodes.parameters import parameter, read_parameters
+from liquid_control.nodes.parameters import guard_parameters, parameter, read_parameters
 from liquid_control.nodes.simulator_messages import (
     ObservationMessages,
     set_stamp,
@@ -111,6 +111,7 @@ class SimulatorNode(Node):
     def __init__(self) -> None:
         super().__init__('simulator_node')
         parameters = read_parameters(self, SimulatorParameters)
+        guard_parameters(self, SimulatorParameters, lambda: True)
         self._simulator = Simulator(
             parameters.seed,
             image_width=parameters.image_width,

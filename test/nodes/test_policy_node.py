@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import signal
 import threading
 import time
@@ -14,16 +16,19 @@ import psutil
 import pytest
 from bundles import make_bundle
 from geometry_msgs.msg import TwistStamped
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from liquid_control.msg import ControlMode, PolicyComparison, PolicyState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter as RclpyParameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.serialization import serialize_message
 from ros import Peer, Process, running
 from sensor_msgs.msg import Image, Imu
 from std_srvs.srv import SetBool, Trigger
+
+from liquid_control.nodes.policy_parameters import PolicyParameters
 
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -337,3 +342,90 @@ def test_network_noise_neither_crashes_nor_moves_it(robot: Robot) -> None:
     for command in robot.commands:
         assert 0.0 <= command.twist.linear.x <= 2.5
         assert abs(command.twist.angular.z) <= command.twist.linear.x * np.tan(0.5) / 0.325 + 1e-6
+
+
+def test_random_parameters_while_driving_neither_stop_nor_loosen_it(
+    robot: Robot, tmp_path: Path
+) -> None:
+    fields = {
+        field.metadata['name'] or field.name: field
+        for field in dataclasses.fields(PolicyParameters)
+    }
+    rng = np.random.default_rng(0)
+    wild: list[Any] = [
+        math.nan,
+        math.inf,
+        -1.0,
+        1e300,
+        0.0,
+        2**62,
+        -1,
+        True,
+        '',
+        '/nowhere',
+        'raw',
+    ]
+    robot.engaged()
+    client = robot.peer.node.create_client(SetParameters, 'policy_node/set_parameters')
+    robot.wait(client.service_is_ready, 'the parameter service')
+    accepted = 0
+    for _ in range(300):
+        names = rng.choice(sorted(fields), rng.integers(1, 4), replace=False)
+        parameters = [
+            RclpyParameter(str(name), value=wild[rng.integers(len(wild))]) for name in names
+        ]
+        request = SetParameters.Request(
+            parameters=[each.to_parameter_msg() for each in parameters]
+        )
+        future = client.call_async(request)
+        robot.wait(future.done, 'an answer')
+        for parameter, result in zip(parameters, future.result().results, strict=True):
+            assert result.successful or result.reason, parameter.name
+            accepted += result.successful
+            if fields[parameter.name].metadata['fixed'] and result.successful:
+                default = fields[parameter.name].default
+                assert parameter.value == default, f'{parameter.name} changed while driving'
+    assert accepted, 'what a parameter is already may be set again'
+    state = robot.peer.call(GetState, 'policy_node/get_state', GetState.Request())
+    assert state.current_state.id == State.PRIMARY_STATE_ACTIVE
+    for command in robot.commands:
+        assert 0.0 <= command.twist.linear.x <= 2.5
+        assert abs(command.twist.angular.z) <= command.twist.linear.x * np.tan(0.5) / 0.325 + 1e-6
+    assert 'Traceback' not in robot.process.output
+    assert robot.set_policy(make_bundle(tmp_path / 'next', seed=2)).successful
+
+
+def test_a_defect_in_the_control_loop_sends_a_stop_and_ends_the_node(tmp_path: Path) -> None:
+    defective = tmp_path / 'defective_node.py'
+    defective.write_text(
+        """
+from liquid_control.nodes import policy_node
+from liquid_control.runtime.controller import Controller
+
+class Defective(Controller):
+    count = 0
+
+    def tick(self, now_ns, **options):
+        tick = super().tick(now_ns, **options)
+        self.count += tick.command is not None and tick.command[1] > 0.2
+        return tick if self.count < 10 else tick.there_is_no_such_thing
+
+policy_node.Controller = Defective
+policy_node.main()
+"""
+    )
+    peer = Peer()
+    bundle = make_bundle(tmp_path / 'bundle')
+    with running(defective, tmp_path / 'log', autostart=True, policy=bundle) as process:
+        robot = Robot(peer, process)
+        try:
+            robot.wait(lambda: robot.states and len(robot.states[-1].command_raw), 'sensors')
+            assert robot.engage().success
+            process.popen.wait(30)
+            assert 'there_is_no_such_thing' in process.output
+            while len(robot.commands) < 10 or robot.commands[-1].twist.linear.x > 0.0:
+                peer.spin(1.0)
+        finally:
+            robot.sensors.stop()
+            peer.close()
+    assert robot.commands[-1].twist.linear.x == 0.0
