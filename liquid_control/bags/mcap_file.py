@@ -1,8 +1,8 @@
 """MCAP files as this package writes them, faster than the `mcap` package's own writer does.
 
 That one compresses at zstd's level 3 and copies every message five times. Level 1 takes a ninth of
-the time on camera pictures and leaves files 5 to 10 % larger (benchmarks/record.py). Reading is
-left to the libraries. Format: https://mcap.dev/spec
+the time on camera pictures and leaves files 5 to 10 % larger (benchmarks/record.py).
+Format: https://mcap.dev/spec
 """
 
 import struct
@@ -33,10 +33,10 @@ Compression = Literal['zstd', 'lz4', 'none']
 
 RECORD = struct.Struct('<BQ')  # opcode, length of what follows
 MESSAGE = struct.Struct('<HIQQ')  # channel, sequence, log time, publish time
+MESSAGE_RECORD = struct.Struct('<BQHIQQ')  # both in one
 FOOTER = struct.Struct('<BQQQI')  # record, start of summary, of summary offsets, checksum
 CHECKSUM_SIZE = 4
 
-_MESSAGE_RECORD = struct.Struct('<BQHIQQ')
 _CHUNK_HEAD = struct.Struct('<BQQQQI')  # record, first and last log time, size and checksum
 _CHUNK_BYTES = 1 << 20
 _ZSTD_LEVEL = 1
@@ -147,7 +147,7 @@ class McapWriter:
         self.contents.count(channel, log_ns)
         length = MESSAGE.size + len(data)
         self._parts.append(
-            _MESSAGE_RECORD.pack(
+            MESSAGE_RECORD.pack(
                 Opcode.MESSAGE, length, channel, sequence & 0xFFFFFFFF, log_ns, publish_ns
             )
         )

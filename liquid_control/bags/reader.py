@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, cast
 
 import yaml
+from mcap.exceptions import McapError
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, Nodetype, Qos
 from rosbags.interfaces.typing import RPath
@@ -20,6 +21,7 @@ from rosbags.interfaces.typing import RPath
 from liquid_control.bags.definitions import standard_types
 from liquid_control.bags.errors import BagError, TopicError
 from liquid_control.bags.finished_view import FinishedView
+from liquid_control.bags.mcap_messages import IndexedFiles
 from liquid_control.bags.metadata import FILE_NAME
 from liquid_control.bags.recovery import is_finished, scan
 from liquid_control.runtime.errors import LiquidControlError
@@ -117,6 +119,7 @@ class BagReader:
         store = self._reader.typestore
         self._decode = store.deserialize_cdr if self._reader.is2 else store.deserialize_ros1
         self._stamped = {msgtype: self._is_stamped(msgtype) for msgtype in self.topics.values()}
+        self._indexed = self._index(paths)
 
     def __enter__(self) -> 'BagReader':
         return self
@@ -156,10 +159,36 @@ class BagReader:
         decode = self._decode
         stamped = self._stamped
         with _rosbags_errors(f'{self.path} is damaged (run `liquid-control bag repair`)'):
-            for connection, log_ns, raw in self._reader.messages(connections, start_ns, end_ns):
-                msgtype = connection.msgtype
+            for log_ns, topic, msgtype, raw in self._raw_messages(connections, start_ns, end_ns):
                 stamp_ns = (stamped[msgtype] and _stamp_ns(raw)) or log_ns
-                yield BagMessage(connection.topic, msgtype, log_ns, stamp_ns, raw, decode)
+                yield BagMessage(topic, msgtype, log_ns, stamp_ns, raw, decode)
+
+    def _raw_messages(
+        self, connections: list[Connection], start_ns: int | None, end_ns: int | None
+    ) -> Iterator[tuple[int, str, str, bytes]]:
+        """Yield log time, topic, type and bytes."""
+        if self._indexed is None:
+            for connection, log_ns, raw in self._reader.messages(connections, start_ns, end_ns):
+                yield log_ns, connection.topic, connection.msgtype, raw
+            return
+        messages = self._indexed.messages(
+            {connection.topic for connection in connections},
+            start_ns=self.start_ns if start_ns is None else start_ns,
+            end_ns=self.end_ns + 1 if end_ns is None else end_ns,
+        )
+        for log_ns, topic, raw in messages:
+            yield log_ns, topic, self.topics[topic], raw
+
+    def _index(self, paths: list[RPath]) -> IndexedFiles | None:
+        """Return a faster way to the messages than rosbags' where there is one."""
+        if any(path.suffix != '.mcap' for path in paths):
+            return None
+        try:
+            indexed = IndexedFiles(paths)
+        except (McapError, ValueError, OSError, struct.error):
+            return None
+        is_whole = indexed.msgtypes == {topic: {kind} for topic, kind in self.topics.items()}
+        return indexed if is_whole else None
 
     def offered_qos(self, topic: str) -> list[Qos]:
         """Return what the topic's publishers offered when it was recorded."""

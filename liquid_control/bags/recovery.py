@@ -18,8 +18,7 @@ import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
-from mcap.records import Channel, Chunk, ChunkIndex, Schema
-from mcap.stream_reader import get_chunk_data_stream
+from mcap.records import Channel, ChunkIndex, Schema
 from mcap.writer import MCAP0_MAGIC as MAGIC
 from rosbags.rosbag2.metadata import parse_qos
 
@@ -33,6 +32,7 @@ from liquid_control.bags.mcap_file import (
     MessageIndexes,
     message_indexes,
 )
+from liquid_control.bags.mcap_messages import read_chunk
 from liquid_control.bags.metadata import FileSummary, TopicSummary
 
 _DAMAGE = (McapError, ValueError, RuntimeError, OverflowError, struct.error, zstandard.ZstdError)
@@ -192,9 +192,8 @@ def _records(stream: BinaryIO) -> Iterator[tuple[int, int, int]]:
 def _read_chunk(contents: Contents, data: bytes, offset: int) -> MessageIndexes | None:
     """Take a chunk in: its entry for the index, and where each channel's messages lie in it."""
     try:
-        chunk = Chunk.read(ReadDataStream(io.BytesIO(data)))
-        stream, size = get_chunk_data_stream(chunk, validate_crc=True)
-        records = memoryview(stream.read(size))
+        chunk, decompressed = read_chunk(data)
+        records, size = memoryview(decompressed), len(decompressed)
         indexes: MessageIndexes = {}
         at = 0
         while at < size:

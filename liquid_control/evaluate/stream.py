@@ -6,9 +6,11 @@ frame, and a tick sees what has a stamp at or before its own.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 
 from liquid_control.bags.reader import BagMessage
 from liquid_control.bags.topics import TopicRoles
@@ -24,8 +26,13 @@ MAX_HELD = 128 << 20
 # A jump of the stamps by more than this is not a pause of the recording but a broken clock, ns.
 MAX_JUMP_NS = 3600 * 1_000_000_000
 
+# Messages taken in before it is looked again which of them are due.
+_LOOK_EVERY = 64
+
 # Older ones are only looked at where newer ones are refused.
 _KEPT = 8
+
+_stamp_ns = attrgetter('stamp_ns')
 
 
 @dataclass(frozen=True)
@@ -46,29 +53,27 @@ def by_stamp(messages: Iterable[BagMessage], topics: Iterable[str]) -> Iterator[
 
     A message is held back until every topic has come as far, within the limits above.
     """
-    waiting: deque[BagMessage] = deque()
+    waiting: list[BagMessage] = []
     reached = dict.fromkeys(topics, 0)
-    newest_ns = held = 0
+    held, count = 0, _LOOK_EVERY
     for message in messages:
-        stamp_ns = message.stamp_ns
-        if stamp_ns >= newest_ns:
-            newest_ns = stamp_ns
-            waiting.append(message)
-        else:
-            place = len(waiting)
-            while place and waiting[place - 1].stamp_ns > stamp_ns:
-                place -= 1
-            waiting.insert(place, message)
-        if stamp_ns > reached[message.topic]:
-            reached[message.topic] = stamp_ns
+        waiting.append(message)
         held += len(message.raw)
-        due_ns = max(min(reached.values()), newest_ns - MAX_LAG_NS)
-        if held > MAX_HELD:
-            due_ns = newest_ns
-        due_ns = min(due_ns, newest_ns - REORDER_NS)
-        while waiting[0].stamp_ns < due_ns:
-            held -= len(waiting[0].raw)
-            yield waiting.popleft()
+        if message.stamp_ns > reached[message.topic]:
+            reached[message.topic] = message.stamp_ns
+        if len(waiting) < count and held <= MAX_HELD:
+            continue
+        waiting.sort(key=_stamp_ns)
+        newest_ns = waiting[-1].stamp_ns
+        due_ns = newest_ns - REORDER_NS
+        if held <= MAX_HELD:
+            due_ns = min(due_ns, max(min(reached.values()), newest_ns - MAX_LAG_NS))
+        due = bisect_left(waiting, due_ns, key=_stamp_ns)
+        held -= sum(len(message.raw) for message in waiting[:due])
+        yield from waiting[:due]
+        del waiting[:due]
+        count = len(waiting) + _LOOK_EVERY
+    waiting.sort(key=_stamp_ns)
     yield from waiting
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from bag_makers import IMU, PERIOD_NS, START_NS, TWIST, write_bag
+from mcap.writer import IndexType
 from mcap.writer import Writer as McapWriter
+from rosbags.highlevel import AnyReader
 from rosbags.rosbag1 import Writer as Rosbag1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Rosbag2Writer
@@ -34,6 +37,56 @@ def test_messages_come_in_log_time_order_from_a_file_that_is_out_of_order(tmp_pa
         messages = list(reader.messages())
     assert [m.value.linear_acceleration.x for m in messages] == list(range(200))
     assert [m.log_ns for m in messages] == sorted(START_NS + i * PERIOD_NS for i in range(200))
+
+
+def test_our_own_way_through_an_mcap_bag_meets_the_messages_that_rosbags_meets(
+    tmp_path: Path,
+) -> None:
+    times = START_NS + np.random.default_rng(0).integers(0, 60, 200).cumsum() // 30
+    times = np.random.default_rng(1).permuted(times.reshape(-1, 20), axis=1).reshape(-1)
+    with BagWriter(tmp_path / 'bag', split_bytes=3000, compression='lz4') as bag:
+        for topic in (IMU, TWIST):
+            bag.add_topic(topic, 'geometry_msgs/msg/Twist')
+        for count, time in enumerate(times.tolist()):
+            topic = TWIST if 90 < count < 150 else IMU
+            bag.write_message(topic, {'linear': {'x': float(count)}}, time)
+            if count % 7 == 0:
+                bag.flush()
+    files = list((tmp_path / 'bag').glob('*.mcap'))
+    assert len(files) > 2
+    first, last = int(np.quantile(times, 0.2)), int(np.quantile(times, 0.8))
+    with AnyReader(files) as theirs, BagReader(tmp_path / 'bag') as ours:
+        for topics, start_ns, end_ns in (
+            ([IMU, TWIST], None, None),
+            ([IMU, TWIST], first, last),
+            ([TWIST], None, last),
+        ):
+            connections = [c for c in theirs.connections if c.topic in topics]
+            expected = [
+                (log_ns, connection.topic, raw)
+                for connection, log_ns, raw in theirs.messages(connections, start_ns, end_ns)
+            ]
+            found = [
+                (message.log_ns, message.topic, message.raw)
+                for message in ours.messages(topics, start_ns=start_ns, end_ns=end_ns)
+            ]
+            assert [log_ns for log_ns, *_ in found] == [log_ns for log_ns, *_ in expected]
+            assert sorted(found) == sorted(expected)
+            assert len(found) > 20
+
+
+@pytest.mark.parametrize('options', [{'use_chunking': False}, {'index_types': IndexType.NONE}])
+def test_files_without_an_index_are_read_too(tmp_path: Path, options: dict[str, Any]) -> None:
+    with (tmp_path / 'plain.mcap').open('wb') as stream:
+        mcap = McapWriter(stream, **options)
+        mcap.start('ros2')
+        schema = mcap.register_schema('std_msgs/msg/Int8', 'ros2msg', b'int8 data')
+        channel = mcap.register_channel('/count', 'cdr', schema)
+        for i in range(10):
+            mcap.add_message(channel, i + 1, b'\x00\x01\x00\x00' + bytes([i]), i + 1)
+        mcap.finish()
+    with BagReader(tmp_path / 'plain.mcap') as reader:
+        assert [message.value.data for message in reader.messages()] == list(range(10))
 
 
 def test_topics_and_times_select_messages(tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import recordings as rec
+from ackermann import ACKERMANN, ackermann_workspace
 
 from liquid_control.bags import samples
 from liquid_control.bags.errors import BagError
@@ -17,33 +17,12 @@ from liquid_control.bags.reader import BagReader
 
 WHEELBASE = 0.325
 CAR = ('steering_angle', 'speed')
-ACKERMANN = {'drive': {'steering_angle': 0.25, 'speed': 0.0}}
 TURN = {'linear': {'x': 2.0}, 'angular': {'z': 1.0}}
 
 
 @pytest.fixture(autouse=True)
-def ackermann_workspace(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A workspace with ackermann_msgs, which no ROS installation has by itself."""
-    prefix = tmp_path_factory.mktemp('workspace')
-    messages = prefix / 'share' / 'ackermann_msgs' / 'msg'
-    messages.mkdir(parents=True)
-    fields = ('steering_angle', 'steering_angle_velocity', 'speed', 'acceleration', 'jerk')
-    drive = ''.join(f'float32 {field}\n' for field in fields)
-    (messages / 'AckermannDrive.msg').write_text(drive)
-    (messages / 'AckermannDriveStamped.msg').write_text(
-        'std_msgs/Header header\nAckermannDrive drive\n'
-    )
-    for package, name, text in (
-        ('std_msgs', 'Header', 'builtin_interfaces/Time stamp\nstring frame_id\n'),
-        ('builtin_interfaces', 'Time', 'int32 sec\nuint32 nanosec\n'),
-    ):
-        folder = prefix / 'share' / package / 'msg'
-        folder.mkdir(parents=True)
-        (folder / f'{name}.msg').write_text(text)
-    before = os.environ.get('AMENT_PREFIX_PATH', '')
-    monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(filter(None, (before, str(prefix)))))
+def workspace(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    ackermann_workspace(tmp_path_factory.mktemp('workspace'), monkeypatch)
 
 
 def command(tmp_path: Path, msgtype: str, values: dict, names: tuple[str, ...]) -> list[float]:
@@ -60,7 +39,7 @@ def command(tmp_path: Path, msgtype: str, values: dict, names: tuple[str, ...]) 
         ('geometry_msgs/msg/TwistStamped', {'twist': TURN}),
         ('nav_msgs/msg/Odometry', {'twist': {'twist': TURN}}),
         (
-            'ackermann_msgs/msg/AckermannDriveStamped',
+            ACKERMANN,
             {'drive': {'steering_angle': math.atan(WHEELBASE / 2.0), 'speed': 2.0}},
         ),
     ],
@@ -74,8 +53,8 @@ def test_every_kind_of_command_gives_the_same_angle_speed_and_yaw_rate(
 
 
 def test_a_standing_car_keeps_its_angle_where_the_message_names_it(tmp_path: Path) -> None:
-    kind = 'ackermann_msgs/msg/AckermannDriveStamped'
-    assert command(tmp_path, kind, ACKERMANN, CAR) == pytest.approx([0.25, 0.0])
+    drive = {'drive': {'steering_angle': 0.25, 'speed': 0.0}}
+    assert command(tmp_path, ACKERMANN, drive, CAR) == pytest.approx([0.25, 0.0])
     twist = command(tmp_path / 'twist', 'geometry_msgs/msg/Twist', {}, CAR)
     assert math.isnan(twist[0])
     assert twist[1] == 0.0
