@@ -199,6 +199,7 @@ def policy_candidates(cell: str, folder: Path) -> dict[str, dict[str, Call]]:
         speed=torch.zeros(count, 0),
         elapsed=torch.full((count,), ELAPSED),
         commands=torch.zeros(count, 2),
+        weights=torch.ones(count),
     )
     export_bundle(
         network,

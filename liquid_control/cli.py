@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -41,6 +42,9 @@ app.add_typer(bag_verbs, name='bag')
 
 Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
 Bundle = Annotated[str, typer.Argument(help='Policy bundle: a directory, or a shipped name.')]
+Jobs = Annotated[
+    int | None, typer.Option(help='Processes that decode bags; all cores without it.', min=1)
+]
 Topic = Annotated[str | None, typer.Option(help='Where the type does not tell.')]
 
 
@@ -172,8 +176,39 @@ def collect(
 
 
 @app.command()
+def dataset(
+    bags: Annotated[list[Path], typer.Argument(help='Recordings.')],
+    out: Annotated[Path, typer.Option(help='Dataset to make, or to add to.')],
+    recipe: Annotated[
+        Path | None, typer.Option(help='YAML; without it the first bag decides what is taken.')
+    ] = None,
+    jobs: Jobs = None,
+    ray: Annotated[
+        str | None, typer.Option(help='Address of a Ray cluster that does the work.')
+    ] = None,
+) -> None:
+    """Decode recordings once, for any number of trainings; resumes after an interruption."""
+    from liquid_control.learn.dataset import add_bags, describe_dataset, is_dataset
+
+    if recipe is not None:
+        from liquid_control.learn.recipe import Recipe
+
+        signals = Recipe.load(recipe).signals
+    else:
+        signals = _signals([out] if is_dataset(out) else bags)
+    console = Console(stderr=True)
+    outcomes = add_bags(bags, signals, out, console, jobs=jobs or _cores(), ray=ray)
+    Console(soft_wrap=True).print(describe_dataset(out), highlight=False)
+    reasons = [outcome.reason for outcome in outcomes if outcome.reason]
+    for reason in reasons:
+        print(f'liquid-control: {reason}', file=sys.stderr)
+    if reasons:
+        raise typer.Exit(1)
+
+
+@app.command()
 def train(
-    bags: Annotated[list[Path], typer.Argument(help='Recordings to learn from.')],
+    bags: Annotated[list[Path], typer.Argument(help='Recordings or datasets to learn from.')],
     out: Annotated[Path, typer.Option(help='Policy bundle to write, e.g. models/my_robot.')],
     recipe: Annotated[
         Path | None, typer.Option(help='YAML; without it the first bag decides.')
@@ -193,14 +228,17 @@ def train(
     precision: Annotated[
         str, typer.Option(help='Of the encoder: float32, float16 or int8.')
     ] = 'float32',
+    jobs: Jobs = None,
 ) -> None:
-    """Learn a policy from recordings and write its bundle."""
-    from liquid_control.learn.guess import guess_recipe
+    """Learn a policy from recordings and write its bundle.
+
+    On several GPUs: torchrun --nproc-per-node 4 -m liquid_control.cli train ...
+    """
     from liquid_control.learn.recipe import Recipe
     from liquid_control.learn.train import train as train_policy
     from liquid_control.runtime.bundle import find_bundle, shipped_models
 
-    chosen = guess_recipe(bags[0]) if recipe is None else Recipe.load(recipe)
+    chosen = Recipe(signals=_signals(bags)) if recipe is None else Recipe.load(recipe)
     start = find_bundle(warm_start, shipped_models()) if warm_start is not None else None
     train_policy(
         bags,
@@ -217,6 +255,7 @@ def train(
         warm_start=start,
         resume=resume,
         precision=precision,
+        jobs=jobs or _cores(),
     )
 
 
@@ -375,6 +414,21 @@ def _policy(name: str) -> Any:
     from liquid_control.runtime.policy import Policy
 
     return Policy.load(find_bundle(name, shipped_models()))
+
+
+def _signals(sources: list[Path]) -> Any:
+    """What to take from bags: as a dataset among them says, or else the first bag."""
+    from liquid_control.learn.dataset import dataset_signals, is_dataset
+    from liquid_control.learn.guess import guess_signals
+
+    for path in filter(is_dataset, sources):
+        return dataset_signals(path)
+    return guess_signals(sources)
+
+
+def _cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _seeds(text: str, option: str = '--seeds') -> list[int]:

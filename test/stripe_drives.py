@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import recordings as rec
 
-from liquid_control.learn.recipe import Augment, Fit, Network, Recipe, Signals, Timing
+from liquid_control.learn.recipe import Augment, Fit, Network, Recipe, Timing
+from liquid_control.learn.signals import Signals
 from liquid_control.runtime.command import to_twist
 from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
 

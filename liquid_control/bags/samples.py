@@ -42,6 +42,12 @@ def speed(reader: BagReader, message: BagMessage) -> float:
     return read_odometry_speed(reader.to_cdr(message))[1]
 
 
+def motion(message: BagMessage) -> tuple[float, float]:
+    """Forward speed (m/s) and yaw rate (rad/s) of an Odometry."""
+    twist: Any = message.value.twist.twist
+    return twist.linear.x, twist.angular.z
+
+
 def command(message: BagMessage, names: Sequence[str], wheelbase: float) -> tuple[float, ...]:
     """Values of the commands `names`; NaN where the message does not determine one.
 

@@ -8,6 +8,7 @@ from liquid_control.bags.errors import TopicError
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 IMU_TYPES = ('sensor_msgs/msg/Imu',)
 ODOM_TYPES = ('nav_msgs/msg/Odometry',)
+MODE_TYPES = ('liquid_control/msg/ControlMode',)
 COMMAND_TYPES = (
     'geometry_msgs/msg/TwistStamped',
     'geometry_msgs/msg/Twist',
@@ -57,8 +58,31 @@ def guess_topics(
     )
 
 
+def guess_takeover(
+    topics: Mapping[str, str], *, mode: str | None = None, override: str | None = None
+) -> tuple[str | None, str | None]:
+    """Find who drove and what a person commanded who took over: topics of the policy node.
+
+    Args:
+        topics: Type of each topic, as `BagReader.topics`.
+        mode, override: Topics to take, where the user named them.
+
+    Raises:
+        TopicError: Several topics could play a part, or the one named cannot.
+    """
+    return (
+        _find(topics, 'mode', mode, MODE_TYPES),
+        _find(topics, 'override', override, COMMAND_TYPES, is_override=True),
+    )
+
+
 def _find(
-    topics: Mapping[str, str], role: str, named: str | None, types: tuple[str, ...]
+    topics: Mapping[str, str],
+    role: str,
+    named: str | None,
+    types: tuple[str, ...],
+    *,
+    is_override: bool = False,
 ) -> str | None:
     candidates = sorted(name for name, msgtype in topics.items() if msgtype in types)
     if named is not None:
@@ -73,7 +97,7 @@ def _find(
     plain = [
         name
         for name in candidates
-        if not name.endswith(_OVERRIDE)
+        if name.endswith(_OVERRIDE) == is_override
         and not (name.endswith(_COMPRESSED) and name.removesuffix(_COMPRESSED) in candidates)
     ]
     if len(plain) > 1:

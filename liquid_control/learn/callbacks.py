@@ -36,6 +36,8 @@ class TrainingAborted(BaseException):
 class StopOnInterrupt(Callback):
     """Ctrl-C ends training after the current batch, and the best weights become the policy.
 
+    Where several processes train together, all end as soon as one of them was told to.
+
     Args:
         keep: False: TrainingAborted is raised instead, and the last checkpoint stays for later.
     """
@@ -43,6 +45,7 @@ class StopOnInterrupt(Callback):
     def __init__(self, console: Console, *, keep: bool = True):
         self._console = console
         self._keep = keep
+        self._stop = False
         self._before: Any = None
 
     # Not earlier: at the end Lightning puts back the handlers that it found before this hook.
@@ -53,10 +56,21 @@ class StopOnInterrupt(Callback):
             self._restore()  # a second Ctrl-C ends the program
             if not self._keep:
                 raise TrainingAborted
-            trainer.should_stop = True
+            self._stop = True
             self._console.print('stopping; the best weights so far are kept (again: abort)')
 
         self._before = signal.signal(signal.SIGINT, stop)
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        index: int,
+    ) -> None:
+        if trainer.strategy.reduce_boolean_decision(self._stop, all=False):
+            trainer.should_stop = True
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         self._restore()

@@ -1,8 +1,10 @@
-"""A recipe for a bag that comes without one: what it holds decides what the policy will use."""
+"""A recipe where there is none: from what bags hold, or from what a policy is."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ from liquid_control.bags import samples
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.topics import guess_topics
-from liquid_control.learn.recipe import Recipe, Signals
-from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
+from liquid_control.learn.recipe import Network, Recipe
+from liquid_control.learn.signals import Signals
+from liquid_control.runtime.contract import CommandSpec, Contract, ImageSpec, SensorSpec
+from liquid_control.runtime.errors import LiquidControlError
 
 # The encoder's input; enough to see a lane, small enough for one slow core.
 WIDTH = 96
@@ -26,12 +30,23 @@ ROOM = 1.2
 MISSED_MESSAGES = 10
 
 
-def guess_recipe(bag: Path) -> Recipe:
-    """Camera and IMU where the bag has them, odometry where it has no camera; a car's commands.
+def guess_signals(bags: Sequence[Path]) -> Signals:
+    """Camera and IMU where the first bag that can be read has them, odometry where it has no
+    camera; a car's commands.
 
     Raises:
-        BagError: the bag holds no commands, or nothing to see.
+        BagError: no bag can be read, or it holds no commands or nothing to see.
     """
+    problems = []
+    for bag in bags:
+        try:
+            return _guess(bag)
+        except LiquidControlError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+def _guess(bag: Path) -> Signals:
     with BagReader(bag) as reader:
         roles = guess_topics(reader.topics)
         if roles.command is None or (roles.image is None and roles.imu is None):
@@ -52,13 +67,38 @@ def guess_recipe(bag: Path) -> Recipe:
             first = next(iter(reader.messages([roles.image])))
             image = _image(samples.picture(reader, first), rate(roles.image))
         use_odometry = roles.image is None and roles.odom is not None
-        signals = Signals(
+        return Signals(
             commands=_commands(reader, roles.command),
             image=image,
             imu=sensor(roles.imu) if roles.imu is not None else None,
             speed=sensor(roles.odom) if use_odometry and roles.odom is not None else None,
         )
-    return Recipe(signals=signals)
+
+
+def recipe_of(contract: Contract) -> Recipe:
+    """To train a policy further: it sees, commands and is what its contract says.
+
+    Raises:
+        ConfigError: its network is none that is trained here.
+    """
+    spec = contract.network
+    cell = {'cfc-wired': 'cfc'}.get(spec.cell, spec.cell)
+    network = Network(cell=cell, neurons=spec.neurons)
+    if cell == 'ltc':
+        solver, _, unfolds = spec.solver.partition(', ')
+        network = replace(network, solver=solver, unfolds=int(unfolds.split()[0]))
+    return Recipe(
+        signals=Signals(
+            commands=contract.commands,
+            image=contract.image,
+            imu=contract.imu,
+            speed=contract.speed,
+        ),
+        description=str(contract.provenance.get('description', '')),
+        control_rate=contract.control_rate,
+        elapsed_range=contract.elapsed_range,
+        network=network,
+    )
 
 
 def _image(picture: NDArray[np.uint8], rate: float) -> ImageSpec:

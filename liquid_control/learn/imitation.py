@@ -18,7 +18,8 @@ from liquid_control.nn.policy import PolicyNetwork
 
 
 class Imitation(lightning.LightningModule):
-    """Squared error between given and recorded commands, each in shares of half its range.
+    """Squared error between given and recorded commands, each in shares of half its range,
+    weighted by who drove.
 
     Held-out episodes run from start to end in one sequence, as on a robot.
 
@@ -34,30 +35,34 @@ class Imitation(lightning.LightningModule):
         self._half_range = torch.tensor([(c.max - c.min) / 2 for c in commands])
         weights = recipe.fit.command_weights or (1.0,) * len(commands)
         self._weights = torch.tensor(weights)
-        self._judged: list[tuple[Tensor, Tensor]] = []
+        self._judged: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def training_step(self, batch: Steps, index: int) -> Tensor:
         commands, _ = self.network(batch.images, batch.imu, batch.speed, batch.elapsed)
         settle = self.recipe.timing.settle
-        loss = self._loss(commands[:, settle:], batch.commands[:, settle:])
-        self.log('loss', loss, on_step=False, on_epoch=True, batch_size=len(commands))
+        loss = self._loss(
+            commands[:, settle:], batch.commands[:, settle:], batch.weights[:, settle:]
+        )
+        self.log(
+            'loss', loss, on_step=False, on_epoch=True, batch_size=len(commands), sync_dist=True
+        )
         return loss
 
     def on_train_batch_start(self, batch: Steps, index: int) -> None:
         # Dropout draws from the global generator: a resumed run must find it as it was.
-        torch.manual_seed(self.recipe.fit.seed * 1_000_003 + self.global_step)
+        seed = self.recipe.fit.seed * 1_000_003 + self.global_step
+        torch.manual_seed(seed + self.global_rank * 1_000_000_007)
 
     def validation_step(self, episode: Steps, index: int) -> None:
         given = torch.from_numpy(run_network(self.network, episode))
-        self._judged.append((given, episode.commands.cpu()))
+        self._judged.append((given, episode.commands.cpu(), episode.weights.cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        given = torch.cat([pair[0] for pair in self._judged])
-        recorded = torch.cat([pair[1] for pair in self._judged])
+        given, recorded, weights = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
         self._judged.clear()
-        self.log('val_loss', self._loss(given, recorded))
+        self.log('val_loss', self._loss(given, recorded, weights), sync_dist=True)
         for command, score in scores(given, recorded, self.recipe.signals.commands).items():
-            self.log(f'r2_{command}', score['r2'])
+            self.log(f'r2_{command}', score['r2'], sync_dist=True)
 
     def transfer_batch_to_device(self, batch: Steps, device: torch.device, index: int) -> Steps:
         return batch.to(device)
@@ -72,8 +77,11 @@ class Imitation(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint['recipe'] = repr(self.recipe)
 
-    def _loss(self, given: Tensor, recorded: Tensor) -> Tensor:
+    def _loss(self, given: Tensor, recorded: Tensor, weights: Tensor) -> Tensor:
+        """Mean over what is known; weights add to it, so that a correction pulls harder."""
         known = torch.isfinite(recorded)
         error = (given - recorded.nan_to_num()) / self._half_range.to(given.device)
-        squared = error.square() * known * self._weights.to(given.device)
-        return squared.sum() / known.sum().clamp(min=1)
+        squared = error.square() * known * self._weights.to(given.device) * weights[..., None]
+        # Of all processes: their gradients are averaged, as if one had had the whole batch.
+        count = self.all_gather(known.sum()).float().mean()
+        return squared.sum() / count.clamp(min=1)

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 import yaml
 
+from liquid_control.learn.signals import Signals
+from liquid_control.learn.stretches import DEFAULT_WEIGHTS, Weights
 from liquid_control.nn.policy import CELLS, NetworkConfig
 from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS, SOLVERS
-from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.runtime.records import read_record
 
@@ -23,35 +24,6 @@ T = TypeVar('T')
 
 # Stands for the end of a bag.
 LAST_FRAME = 2**31
-
-
-@dataclass(frozen=True)
-class Topics:
-    """Topic names, where a bag leaves more than one possibility."""
-
-    image: str | None = None
-    imu: str | None = None
-    odom: str | None = None
-    command: str | None = None
-
-
-@dataclass(frozen=True)
-class Signals:
-    """What is taken from a bag.
-
-    Attributes:
-        commands: what the policy learns to give.
-        image, imu, speed: what it sees; None: not used.
-        wheelbase: m, to tell a steering angle from a recorded yaw rate.
-        topics: names, where the types in the bag do not decide.
-    """
-
-    commands: tuple[CommandSpec, ...]
-    image: ImageSpec | None = None
-    imu: SensorSpec | None = None
-    speed: SensorSpec | None = None
-    wheelbase: float = 0.325
-    topics: Topics = Topics()
 
 
 @dataclass(frozen=True)
@@ -134,7 +106,6 @@ class Fit:
         clip: largest norm of the gradient.
         command_weights: of each command's squared error; none: all 1.
         patience: epochs without a better held-out score before stopping.
-        average: decay of the moving average of the weights that is scored and exported; 0: off.
     """
 
     seed: int = 1
@@ -146,7 +117,6 @@ class Fit:
     clip: float = 1.0
     command_weights: tuple[float, ...] = ()
     patience: int = 10
-    average: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -158,9 +128,9 @@ class Recipe:
         control_rate: Hz.
         elapsed_range: shortest and longest time between steps to be accepted, s.
         frames: first frame used of every bag and first not used; None: all.
-        validation_frames: likewise, of the same bags, to judge by; for a single long episode.
         test_frames: likewise, to report a score on in the model card and for nothing else.
-        holdout: share of the bags, whole ones, to judge by; without `validation_frames`.
+        holdout: share of the bags, whole ones, to judge by.
+        weights: how much stretches count, by who drove.
     """
 
     signals: Signals
@@ -168,10 +138,10 @@ class Recipe:
     control_rate: float = 20.0
     elapsed_range: tuple[float, float] = (0.005, 0.25)
     frames: tuple[int, int] | None = None
-    validation_frames: tuple[int, int] | None = None
     test_frames: tuple[int, int] | None = None
     holdout: float = 0.1
     network: Network = Network()
+    weights: Weights = DEFAULT_WEIGHTS
     timing: Timing = Timing()
     augment: Augment = Augment()
     fit: Fit = Fit()

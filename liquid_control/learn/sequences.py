@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from liquid_control.bags.errors import BagError
-from liquid_control.learn.dataset import Episode, Stamps
+from liquid_control.learn.episode import Episode
 from liquid_control.learn.recipe import Timing
+from liquid_control.learn.stretches import DEFAULT_WEIGHTS, Stamps, Weights, learnable
 
 # Commands further apart than this are not joined by a straight line: nobody was driving.
 MAX_COMMAND_GAP_NS = 500_000_000
@@ -31,7 +32,8 @@ class Steps:
 
     images: uint8 [T, H, W, 3] RGB; imu: [T, 6] m/s^2 and rad/s; speed: [T, 1] m/s; unused: width 0
     elapsed: s since the step before, [T]
-    commands: what was commanded at the tick, [T, C], NaN where unknown
+    commands: what was commanded at the tick, [T, C], NaN where unknown or not to be learnt from
+    weights: how much the tick counts in the loss, [T]
     """
 
     images: Tensor
@@ -39,6 +41,7 @@ class Steps:
     speed: Tensor
     elapsed: Tensor
     commands: Tensor
+    weights: Tensor
 
     def to(self, device: torch.device) -> Steps:
         """The same steps on another device."""
@@ -62,6 +65,7 @@ def observe(
     ticks: Stamps,
     elapsed: NDArray[np.float64],
     *,
+    weights: Weights = DEFAULT_WEIGHTS,
     image_delay_ns: int = 0,
     lost_frames: NDArray[np.bool_] | None = None,
 ) -> Steps:
@@ -70,6 +74,7 @@ def observe(
     Args:
         ticks: ns, within the episode's start and end.
         elapsed: s since the tick before.
+        weights: by who drove.
         image_delay_ns: how long after its stamp a frame can be seen.
         lost_frames: [N], frames that never arrive; the first frame always does.
     """
@@ -81,30 +86,35 @@ def observe(
             stamps, rows = stamps[~lost_frames], rows[~lost_frames]
         chosen = np.maximum(newest(stamps, ticks - image_delay_ns), 0)
         images = episode.images[rows[chosen]]
+    weight = weights.at(episode.stretches, ticks)
+    commands = _commands_at(episode, ticks)
+    commands[weight <= 0] = np.nan
     return Steps(
         images=torch.from_numpy(np.ascontiguousarray(images)),
         imu=_newest_values(episode.imu, episode.imu_ns, ticks),
         speed=_newest_values(episode.speed, episode.speed_ns, ticks),
         elapsed=torch.from_numpy(elapsed.astype(np.float32)),
-        commands=torch.from_numpy(_commands_at(episode, ticks)),
+        commands=torch.from_numpy(commands),
+        weights=torch.from_numpy(weight),
     )
 
 
-def whole(episode: Episode, period_ns: int) -> Steps:
+def whole(episode: Episode, period_ns: int, weights: Weights = DEFAULT_WEIGHTS) -> Steps:
     """The episode from start to end at the exact control rate."""
     ticks = np.arange(episode.start_ns, episode.end_ns + 1, period_ns, dtype=np.int64)
-    return observe(episode, ticks, np.full(len(ticks), period_ns / 1e9))
+    return observe(episode, ticks, np.full(len(ticks), period_ns / 1e9), weights=weights)
 
 
 class Windows(Dataset[Steps]):
     """Training windows at random places of all episodes, numbered from 0 without end.
 
     Args:
-        episodes: to draw from, by their durations.
+        episodes: to draw from, by the durations of what there is to learn from.
         period_ns: control period.
         timing: length and irregularity.
         seed: of places and irregularities.
         change: applied to each window, with the window's own random numbers.
+        weights: by who drove.
     """
 
     def __init__(
@@ -114,11 +124,18 @@ class Windows(Dataset[Steps]):
         timing: Timing,
         seed: int,
         change: Callable[[Steps, np.random.Generator], Steps] = lambda steps, _: steps,
+        weights: Weights = DEFAULT_WEIGHTS,
     ):
-        self._episodes = [e for e in episodes if e.end_ns - e.start_ns > timing.steps * period_ns]
+        window_ns = timing.steps * period_ns
+        self._episodes = [
+            episode.within(*span)
+            for episode in episodes
+            for span in learnable(episode.stretches, weights, window_ns)
+            if span[1] - span[0] > window_ns
+        ]
         if not self._episodes:
             raise BagError(
-                f'no bag holds {timing.steps * period_ns / 1e9:.1f} s in one piece, the length of '
+                f'no bag holds {window_ns / 1e9:.1f} s in one piece to learn from, the length of '
                 'a training window; record longer drives or lower timing.steps'
             )
         durations = np.array([episode.duration for episode in self._episodes])
@@ -128,6 +145,7 @@ class Windows(Dataset[Steps]):
         self._period_ns = period_ns
         self._seed = seed
         self._change = change
+        self._weights = weights
 
     def __getitem__(self, index: int) -> Steps:
         timing = self._timing
@@ -140,7 +158,14 @@ class Windows(Dataset[Steps]):
         lost = rng.random(len(episode.image_ns)) < timing.dropped_frames
         lost[:1] = False
         delay = round(rng.uniform(0, timing.image_delay) * 1e9)
-        steps = observe(episode, ticks, elapsed, image_delay_ns=delay, lost_frames=lost)
+        steps = observe(
+            episode,
+            ticks,
+            elapsed,
+            weights=self._weights,
+            image_delay_ns=delay,
+            lost_frames=lost,
+        )
         return self._change(steps, rng)
 
     def _draw_elapsed(self, rng: np.random.Generator) -> NDArray[np.float64]:

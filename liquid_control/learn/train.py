@@ -1,7 +1,8 @@
 """Training: bags and a recipe in, a policy bundle out.
 
 Two trainings with the same seed, bags and recipe give the same weights on the same machine, also
-when one of them was killed and resumed: nothing depends on time or on the order of files.
+when one of them was killed and resumed: nothing depends on time or on the order of files. Started
+by `torchrun`, several processes share every batch between them, and the first one writes.
 """
 
 from __future__ import annotations
@@ -26,15 +27,19 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from liquid_control import __version__
+from liquid_control.bags.errors import BagError
 from liquid_control.learn.augment import augment
 from liquid_control.learn.callbacks import EpochLines, StopOnInterrupt, TrainingAborted
-from liquid_control.learn.dataset import Episode, build
+from liquid_control.learn.dataset import build
+from liquid_control.learn.episode import Episode
 from liquid_control.learn.export import check_precision, export_bundle
 from liquid_control.learn.imitation import Imitation
 from liquid_control.learn.parity import run_network
+from liquid_control.learn.processes import Processes
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.scores import scores
 from liquid_control.learn.sequences import Steps, WindowOrder, Windows, whole
+from liquid_control.learn.stretches import HUMAN, learnable, seconds
 from liquid_control.learn.weights import load_weights
 from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.runtime.contract import Contract
@@ -57,7 +62,7 @@ class Split:
 
 
 def train(
-    bags: Sequence[Path],
+    sources: Sequence[Path],
     recipe: Recipe,
     path: Path,
     *,
@@ -69,10 +74,12 @@ def train(
     store: Path = STORE,
     runs: Path = RUNS,
     console: Console | None = None,
-) -> Contract:
+    jobs: int = 1,
+) -> Contract | None:
     """Train a policy and export it to the bundle `path`, named after its last part.
 
     Args:
+        sources: bags and datasets.
         command: that does the same, for the model card.
         warm_start: bundle whose weights to start from, as far as they fit.
         resume: go on with the run of this name that was interrupted.
@@ -81,14 +88,20 @@ def train(
         precision: number format of the encoder: 'float32', 'float16' or 'int8'.
         store: of decoded bags.
         runs: where checkpoints and logs go, in a folder of the policy's name.
+        jobs: processes that decode bags.
+
+    Returns:
+        What was written; None in all but the first of several processes.
 
     Raises:
         LiquidControlError: bags or recipe cannot be used, or the export was refused.
     """
-    console = console or Console(stderr=True)
+    processes = Processes.of_this_run()
+    if console is None:
+        console = Console(stderr=True, quiet=processes.rank > 0)
     check_precision(precision)
     torch.set_float32_matmul_precision('highest')
-    episodes = build(bags, recipe.signals, store, console)
+    episodes = build(sources, recipe.signals, store, console, jobs=jobs)
     split = split_episodes(episodes, recipe)
     run = runs / path.name
     last = run / 'last.ckpt'
@@ -108,6 +121,8 @@ def train(
         )
     except TrainingAborted:
         raise KeyboardInterrupt from None
+    if processes.rank > 0:
+        return None
     module.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
     network.eval()
     judged = split.test or split.validation or split.train
@@ -118,7 +133,7 @@ def train(
         path=path,
         control_rate=recipe.control_rate,
         elapsed_range=recipe.elapsed_range,
-        steps=_first(whole(longest, period_ns), PARITY_STEPS),
+        steps=_first(whole(longest, period_ns, recipe.weights), PARITY_STEPS),
         image=recipe.signals.image,
         imu=recipe.signals.imu,
         speed=recipe.signals.speed,
@@ -130,19 +145,26 @@ def train(
 
 
 def split_episodes(episodes: Sequence[Episode], recipe: Recipe) -> Split:
-    """Whole episodes to judge by where there are several; else the frames the recipe names."""
-    test = [e.cut(recipe.test_frames) for e in episodes] if recipe.test_frames else []
-    if recipe.validation_frames is not None:
-        return Split(
-            train=[episode.cut(recipe.frames) for episode in episodes],
-            validation=[episode.cut(recipe.validation_frames) for episode in episodes],
-            test=test,
-        )
+    """Whole episodes to judge by, the others to learn from, and frames to report a score on.
+
+    Raises:
+        BagError: there is nothing to learn from.
+    """
     cut = [episode.cut(recipe.frames) for episode in episodes]
+    usable = [episode for episode in cut if learnable(episode.stretches, recipe.weights, 0)]
+    if not usable:
+        raise BagError(
+            'a policy drove in all of these recordings: take over from it where it should do '
+            'better, or record a person; `weights` in the recipe decide what is learnt from'
+        )
     # By digest: which episodes are held out must not depend on names or their order.
-    cut.sort(key=lambda episode: episode.digest)
-    held_out = round(recipe.holdout * len(cut))
-    return Split(train=cut[held_out:], validation=cut[:held_out], test=test)
+    usable.sort(key=lambda episode: episode.digest)
+    held_out = round(recipe.holdout * len(usable))
+    return Split(
+        train=usable[held_out:],
+        validation=usable[:held_out],
+        test=[e.cut(recipe.test_frames) for e in episodes] if recipe.test_frames else [],
+    )
 
 
 def _fit(
@@ -157,22 +179,24 @@ def _fit(
     """Train; returns the checkpoint of the best weights (of the last, without validation)."""
     recipe = module.recipe
     fit = recipe.fit
-    names = tuple(command.name for command in recipe.signals.commands)
+    names = recipe.signals.command_names
+    processes = Processes.of_this_run()
     windows = Windows(
         split.train,
         period_ns,
         recipe.timing,
         fit.seed,
         lambda steps, rng: augment(steps, recipe.augment, names, rng),
+        recipe.weights,
     )
     batches = max(round(windows.count_per_pass * fit.passes / fit.batch_size), 1)
     loader = DataLoader(
         windows,
-        batch_size=fit.batch_size,
-        sampler=WindowOrder(batches * fit.batch_size),
+        batch_size=processes.share(fit.batch_size),
+        sampler=WindowOrder(batches * fit.batch_size, processes.rank, processes.count),
         collate_fn=Steps.stack,
     )
-    held_out: Any = [whole(episode, period_ns) for episode in split.validation]
+    held_out: Any = [whole(e, period_ns, recipe.weights) for e in split.validation]
     best = ModelCheckpoint(run, 'best', monitor='val_loss', enable_version_counter=False)
     last = ModelCheckpoint(run, 'last', enable_version_counter=False)
     callbacks: list[Callback] = [EpochLines(console), interrupt, last]
@@ -196,7 +220,8 @@ def _fit(
         trainer = lightning.Trainer(
             max_epochs=fit.epochs,
             accelerator='auto',
-            devices=1,
+            devices=processes.per_machine,
+            num_nodes=processes.machines,
             deterministic=True,
             gradient_clip_val=fit.clip,
             callbacks=callbacks,
@@ -242,7 +267,7 @@ def _provenance(
     for part, episodes in parts.items():
         if not episodes:
             continue
-        runs = [whole(episode, period_ns) for episode in episodes]
+        runs = [whole(episode, period_ns, recipe.weights) for episode in episodes]
         given = torch.cat([torch.from_numpy(run_network(network, steps)) for steps in runs])
         recorded = torch.cat([steps.commands for steps in runs])
         for name, score in scores(given, recorded, recipe.signals.commands).items():
@@ -256,6 +281,7 @@ def _provenance(
                 'sha256': episode.digest,
                 'used for': part,
                 'seconds': round(episode.duration, 2),
+                **_drivers(episode),
             }
             for part, episodes in parts.items()
             for episode in sorted(episodes, key=lambda episode: episode.name)
@@ -264,3 +290,11 @@ def _provenance(
         'seed': recipe.fit.seed,
         'version': __version__,
     }
+
+
+def _drivers(episode: Episode) -> dict[str, str]:
+    """Who drove, where it was not a person or an expert all the time."""
+    parts = seconds(episode.stretches)
+    if set(parts) == {HUMAN}:
+        return {}
+    return {'who drove': ', '.join(f'{kind} {time:.1f} s' for kind, time in parts.items())}

@@ -23,6 +23,7 @@ def window(seed: int = 0) -> Steps:
         speed=torch.ones(6, 1),
         elapsed=torch.full((6,), 0.05),
         commands=torch.randn(6, 2, generator=generator),
+        weights=torch.ones(6),
     )
 
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import recordings as rec
 from rich.console import Console
 from stripe_drives import SIGNALS, WHEELBASE, angle_at, write_drive
+from typer.testing import CliRunner
 
 from liquid_control.bags.errors import BagError
+from liquid_control.cli import app
 from liquid_control.learn import dataset
-from liquid_control.learn.dataset import Episode
-from liquid_control.learn.recipe import Signals
+from liquid_control.learn.dataset import DatasetError
+from liquid_control.learn.episode import Episode
+from liquid_control.learn.ingest import bag_digest
+from liquid_control.learn.signals import Signals
 from liquid_control.runtime.contract import SensorSpec
+from liquid_control.runtime.errors import ConfigError
 
 CONSOLE = Console(quiet=True)
 
@@ -41,7 +53,7 @@ def test_signals_keep_their_stamps_and_units(tmp_path: Path) -> None:
     )
 
 
-def test_a_bag_is_read_once_whatever_it_is_called(
+def test_a_bag_is_decoded_once_whatever_it_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bag, store = write_drive(tmp_path / 'bag', seconds=1.0), tmp_path / 'store'
@@ -57,20 +69,174 @@ def test_other_signals_of_the_same_bag_are_kept_apart(tmp_path: Path) -> None:
     bag, store = write_drive(tmp_path / 'bag', seconds=1.0), tmp_path / 'store'
     assert open_one(bag, store).imu.shape == (201, 6)
     assert open_one(bag, store, replace(SIGNALS, imu=None)).imu.shape == (0, 6)
-    manifest = json.loads((store / 'manifest.json').read_text())
-    counts = [entry['counts']['imu'] for entry in manifest['episodes'].values()]
-    assert sorted(counts) == [0, 201]
 
 
-def test_a_bag_that_fails_leaves_nothing_behind_and_keeps_the_ones_before(
-    tmp_path: Path,
-) -> None:
-    good = write_drive(tmp_path / 'good', seconds=1.0)
+def test_the_manifest_names_sources_times_drivers_and_counts(tmp_path: Path) -> None:
+    bag, made = write_drive(tmp_path / 'bag', seconds=1.0), tmp_path / 'dataset'
+    (outcome,) = dataset.add_bags([bag], SIGNALS, made, CONSOLE)
+    manifest = json.loads((made / 'manifest.json').read_text())
+    assert manifest['signals']['image']['width'] == SIGNALS.image.width
+    (entry,) = manifest['episodes'].values()
+    assert entry['bag'] == 'bag'
+    assert entry['digest'] == outcome.digest == bag_digest(bag)
+    assert entry['counts'] == {'image': 31, 'imu': 201, 'speed': 0, 'command': 21}
+    span = {'start_ns': entry['start_ns'], 'end_ns': entry['end_ns']}
+    assert span == {'start_ns': rec.START_NS, 'end_ns': rec.START_NS + 30 * rec.FRAME_NS}
+    assert entry['stretches'] == [{'kind': 'human', **span}]
+    assert dataset.dataset_signals(made) == SIGNALS
+
+
+def test_a_dataset_is_learnt_from_like_its_bags(tmp_path: Path) -> None:
+    bags = [write_drive(tmp_path / f'{i}', seconds=1.0, phase=i) for i in range(3)]
+    made, store = tmp_path / 'dataset', tmp_path / 'store'
+    dataset.add_bags(bags[:2], SIGNALS, made, CONSOLE)
+    # A bag that is in the dataset as well is one episode.
+    mixed = dataset.build([made, *bags[1:]], SIGNALS, store, CONSOLE)
+    plain = dataset.build(bags, SIGNALS, store, CONSOLE)
+    assert len(mixed) == 3
+    for one, other in zip(
+        *(sorted(e, key=lambda x: x.digest) for e in (mixed, plain)), strict=True
+    ):
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.commands, other.commands)
+
+
+def test_a_dataset_of_other_signals_or_another_version_is_refused(tmp_path: Path) -> None:
+    bag, made = write_drive(tmp_path / 'bag', seconds=1.0), tmp_path / 'dataset'
+    dataset.add_bags([bag], SIGNALS, made, CONSOLE)
+    blind = replace(SIGNALS, image=None)
+    for use in (dataset.add_bags, dataset.build):
+        arguments = ([bag], blind, made) if use is dataset.add_bags else ([made], blind, tmp_path)
+        with pytest.raises(DatasetError, match=r'made for other signals: image is .*wanted None'):
+            use(*arguments, CONSOLE)
+    manifest = made / 'manifest.json'
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {'version': 1}))
+    with pytest.raises(DatasetError, match='dataset of version 1, expected 2'):
+        dataset.open_dataset(made)
+
+
+def test_processes_take_in_what_one_does_and_a_bad_bag_stops_no_other(tmp_path: Path) -> None:
+    good = [write_drive(tmp_path / f'good_{i}', seconds=1.0, phase=i) for i in range(2)]
     standing = rec.write_bag(tmp_path / 'no_camera', iter([rec.imu_entry(rec.START_NS)]))
-    with pytest.raises(BagError, match=r'no_camera.*image, command'):
-        dataset.build([good, standing], SIGNALS, tmp_path / 'store', CONSOLE)
-    (kept,) = (tmp_path / 'store').iterdir()
-    assert json.loads((kept / 'episode.json').read_text())['bag'] == 'good'
+    cut_off = shutil.copytree(good[0], tmp_path / 'cut_off')
+    (data,) = cut_off.glob('*.mcap')
+    data.write_bytes(data.read_bytes()[:100])
+    made = tmp_path / 'dataset'
+    result = CliRunner().invoke(
+        app,
+        ['dataset', *map(str, (cut_off, standing, *good)), '--out', str(made), '--jobs', '2'],
+    )
+    assert result.exit_code == 1
+    lines = [line for line in result.stderr.splitlines() if line.startswith('liquid-control:')]
+    assert len(lines) == 2
+    assert 'cut_off' in lines[0]
+    assert 'no_camera has no topic for image, command' in lines[1]
+    assert '2 episodes' in result.stdout
+    alone = dataset.build(good, dataset.dataset_signals(made), tmp_path / 'store', CONSOLE)
+    images = {episode.digest: episode.images for episode in alone}
+    for episode in dataset.open_dataset(made):
+        np.testing.assert_array_equal(episode.images, images[episode.digest])
+
+
+def test_a_killed_run_goes_on_with_the_bags_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bags = [write_drive(tmp_path / f'{i}', seconds=1.0, phase=i) for i in range(2)]
+    made = tmp_path / 'dataset'
+    killed = multiprocessing.get_context('spawn').Process(target=_die_at_last, args=(bags, made))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    assert list(made.glob('*.partial'))
+    assert [episode.name for episode in dataset.open_dataset(made)] == ['0']
+    taken: list[str] = []
+    ingest = dataset.ingest
+    monkeypatch.setattr(
+        dataset, 'ingest', lambda bag, *_: taken.append(bag.name) or ingest(bag, *_)
+    )
+    dataset.add_bags(bags, SIGNALS, made, CONSOLE)
+    assert taken == ['1']
+    assert len(dataset.open_dataset(made)) == 2
+    assert not list(made.glob('*.partial'))
+
+
+def _die_at_last(bags: list[Path], made: Path) -> None:
+    """Kill this process in the middle of the last bag, after the others."""
+    ingest = dataset.ingest
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def take(bag: Path, *arguments: Any) -> None:
+        ingest(bag, *arguments[:-1], die if bag == bags[-1] else arguments[-1])
+
+    dataset.ingest = take
+    dataset.add_bags(bags, SIGNALS, made, CONSOLE)
+
+
+def test_ctrl_c_leaves_whole_episodes_and_no_process(tmp_path: Path) -> None:
+    bags = [write_drive(tmp_path / f'{i}', seconds=20.0, phase=i) for i in range(4)]
+    made = tmp_path / 'dataset'
+    command = [sys.executable, '-m', 'liquid_control.cli', 'dataset', *map(str, bags)]
+    with subprocess.Popen(
+        [*command, '--out', str(made), '--jobs', '2'],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(made.glob('*.partial')) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.strip().splitlines()[-1] == 'liquid-control: interrupted'
+    assert 'Traceback' not in stderr
+    assert not list(made.glob('*.partial'))
+    for episode in dataset.open_dataset(made):
+        assert len(episode.images) == 601
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def test_a_ray_cluster_does_the_same_work(tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    bags = [write_drive(tmp_path / f'{i}', seconds=1.0, phase=i) for i in range(2)]
+    standing = rec.write_bag(tmp_path / 'no_camera', iter([rec.imu_entry(rec.START_NS)]))
+    made = tmp_path / 'dataset'
+    node = {'num_cpus': 1, 'object_store_memory': 100_000_000, 'include_dashboard': False}
+    cluster = Cluster(
+        initialize_head=True, head_node_args={**node, 'node_ip_address': '127.0.0.1'}
+    )
+    try:
+        result = CliRunner().invoke(
+            app,
+            [
+                'dataset',
+                *map(str, (*bags, standing)),
+                '--out',
+                str(made),
+                '--ray',
+                cluster.address,
+            ],
+        )
+    finally:
+        cluster.shutdown()
+    assert result.exit_code == 1, result.stderr
+    assert 'no_camera' in result.stderr
+    alone = dataset.build(bags, dataset.dataset_signals(made), tmp_path / 'store', CONSOLE)
+    images = {episode.digest: episode.images for episode in alone}
+    assert len(images) == len(dataset.open_dataset(made)) == 2
+    for episode in dataset.open_dataset(made):
+        np.testing.assert_array_equal(episode.images, images[episode.digest])
+
+
+def test_without_a_ray_cluster_the_address_is_named(tmp_path: Path) -> None:
+    bag = write_drive(tmp_path / 'bag', seconds=1.0)
+    with pytest.raises(ConfigError, match=r'no Ray cluster answers at 127\.0\.0\.1:1'):
+        dataset.add_bags([bag], SIGNALS, tmp_path / 'dataset', CONSOLE, ray='127.0.0.1:1')
 
 
 def test_messages_recorded_out_of_order_are_put_in_the_order_of_their_stamps(

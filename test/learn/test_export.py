@@ -60,6 +60,7 @@ def make_steps(count: int = 60, height: int = HEIGHT, width: int = WIDTH) -> Ste
         speed=torch.zeros(count, 0),
         elapsed=torch.from_numpy(rng.uniform(0.02, 0.1, count).astype(np.float32)),
         commands=torch.zeros(count, 2),
+        weights=torch.ones(count),
     )
 
 
@@ -214,6 +215,7 @@ def test_a_policy_without_a_camera_has_no_encoder(tmp_path: Path) -> None:
         speed=steps.speed,
         elapsed=steps.elapsed,
         commands=steps.commands,
+        weights=steps.weights,
     )
     write(tmp_path / 'stripe', network, image=None, steps=blind)
     assert load_bundle(tmp_path / 'stripe').encoder is None

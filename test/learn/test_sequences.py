@@ -12,7 +12,8 @@ from rich.console import Console
 from stripe_drives import SIGNALS, angle_at, write_drive
 
 from liquid_control.bags.errors import BagError
-from liquid_control.learn.dataset import Episode, build
+from liquid_control.learn.dataset import build
+from liquid_control.learn.episode import Episode
 from liquid_control.learn.recipe import Timing
 from liquid_control.learn.sequences import Steps, WindowOrder, Windows, observe, whole
 

@@ -1,0 +1,62 @@
+"""The same work on the machines of a Ray cluster, where one is not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from liquid_control.runtime.errors import ConfigError
+
+Item = TypeVar('Item')
+Result = TypeVar('Result')
+
+
+def run_on_ray(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    address: str,
+    title: str,
+    console: Console,
+) -> list[Result]:
+    """Call `work` for every item on one core each; return the results in the items' order.
+
+    Args:
+        work: importable on every node: this package is installed there.
+        address: of the cluster, e.g. '10.0.0.1:6379', or 'auto' on one of its machines.
+        title: of the progress bar.
+
+    Raises:
+        ConfigError: there is no Ray, or no cluster at the address.
+        Exception: the first error of a task; the others are broken off.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError("--ray needs Ray: pip install 'liquid_control[ray]'") from error
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level='ERROR')
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigError(f'no Ray cluster answers at {address}: {error}') from error
+    pending = []
+    try:
+        task = ray.remote(work)
+        jobs = [task.remote(item) for item in items]
+        pending = list(jobs)
+        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+            bar = progress.add_task(title, total=len(jobs))
+            while pending:
+                (done,), pending = ray.wait(pending)
+                ray.get(done)
+                progress.advance(bar)
+        return [ray.get(job) for job in jobs]
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
+    finally:
+        for job in pending:
+            ray.cancel(job, force=True)
+        ray.shutdown()
