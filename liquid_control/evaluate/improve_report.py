@@ -23,7 +23,7 @@ def write_improve_report(record: Path, page: Path) -> None:
     rounds = history['rounds']
     best = [entry for entry in rounds if entry['kept']][-1]['number']
     verdict = f'round {best} is the best' if best else 'no round was better than the start'
-    header, lines = _rows(rounds)
+    header, *lines = _rows(rounds)
     sections = [
         section('Rounds', figure(_draw(rounds)) + table(lines, header)),
         section('Judged on', _details(rounds[-1]['judgement']['details'])),
@@ -36,33 +36,30 @@ def write_improve_report(record: Path, page: Path) -> None:
 def rounds_table(record: Path) -> Table:
     """The rounds of an improve.json, for the terminal."""
     history = json.loads(record.read_text())
-    header, lines = _rows(history['rounds'])
+    header, *lines = _rows(history['rounds'])
     shown = Table(title=history['name'], title_justify='left')
-    for name in header:
-        shown.add_column(name, justify='left' if name in ('round', 'verdict') else 'right')
+    shown.add_column(header[0])
+    for name in header[1:]:
+        shown.add_column(name, justify='right')
     for line in lines:
         shown.add_row(*line)
     return shown
 
 
-def _rows(rounds: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells; what a round has no value for is a dash."""
-    metrics = list(rounds[0]['judgement']['metrics'])
-    practice = list(dict.fromkeys(name for entry in rounds for name in entry['practice']))
-    lines = []
-    for entry in rounds:
-        verdict = 'start' if entry['number'] == 0 else 'kept' if entry['kept'] else 'left out'
-        measured = entry['judgement']['metrics'], entry['practice']
-        lines.append(
-            [
-                str(entry['number']),
-                *(_number(measured[0].get(name)) for name in metrics),
-                *(_number(measured[1].get(name)) for name in practice),
-                f'{sum(entry["seconds"].values()):.0f}',
-                verdict,
-            ]
-        )
-    return ['round', *metrics, *practice, 'took, s', 'verdict'], lines
+def _rows(rounds: list[dict[str, Any]]) -> list[list[str]]:
+    """A column for each round, the first row its heading; what it has no value for is a dash."""
+    lines = [
+        ['', *('start' if not entry['number'] else f'round {entry["number"]}' for entry in rounds)]
+    ]
+    for measured in (
+        [entry['judgement']['metrics'] for entry in rounds],
+        [entry['practice'] for entry in rounds],
+    ):
+        for name in dict.fromkeys(name for values in measured for name in values):
+            lines.append([name, *(_number(values.get(name)) for values in measured)])
+    lines.append(['wall time, s', *(f'{sum(entry["seconds"].values()):.0f}' for entry in rounds)])
+    verdicts = ['–', *('kept' if entry['kept'] else 'left out' for entry in rounds[1:])]
+    return [*lines, ['verdict', *verdicts]]
 
 
 @rc_context(STYLE)

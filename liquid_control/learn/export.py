@@ -98,7 +98,7 @@ def export_bundle(
     partial.mkdir(parents=True)
     try:
         contract = _fill(partial, contract, network, steps, precision)
-        _put_in_place(partial, path)
+        put_in_place(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return contract
@@ -161,7 +161,7 @@ def _write(folder: Path, contract: Contract, graphs: dict[str, bytes], facts: Fa
     return contract
 
 
-def _put_in_place(partial: Path, path: Path) -> None:
+def put_in_place(partial: Path, path: Path) -> None:
     """Give the finished folder its name; the one that had it before goes when this is done."""
     old = path.with_name(f'.{path.name}.old')
     shutil.rmtree(old, ignore_errors=True)

@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from liquid_control.learn.card import model_card
-from liquid_control.learn.export import CARD_FILE
+from liquid_control.learn.export import CARD_FILE, put_in_place
 from liquid_control.learn.improvement import Improvement, Round
 from liquid_control.learn.ingest import bag_digest
 from liquid_control.learn.practice import Practice
@@ -174,8 +174,7 @@ def _publish(history: Improvement, start: Path, out: Path, console: Console) -> 
     contract.dump(partial / CONTRACT_FILE)
     (partial / CARD_FILE).write_text(model_card(contract), encoding='utf-8')
     (partial / SIGNATURE_FILE).unlink(missing_ok=True)
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
+    put_in_place(partial, out)
     console.print(f'{out}: written, of round {best.number}', soft_wrap=True)
 
 

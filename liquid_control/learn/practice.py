@@ -27,6 +27,7 @@ from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.sim.guided import Guided, guide, summarise
 from liquid_control.sim.laps import judge
+from liquid_control.sim.simulator import SELECTION_SEEDS
 
 FAILURES = 'failures per 10 laps'
 OFFSET = 'mean distance from the centre line, cm'
@@ -74,7 +75,7 @@ class SimulatedPractice:
     drives: int = 6
     seconds: float = 20.0
     first_seed: int = 1000
-    judge_seeds: tuple[int, ...] = tuple(range(201, 211))
+    judge_seeds: tuple[int, ...] = SELECTION_SEEDS
     laps: int = 1
     workers: int = 2
     console: Console | None = None

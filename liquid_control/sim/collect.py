@@ -24,7 +24,7 @@ from liquid_control.sim.disturbance import (
 from liquid_control.sim.expert import Expert
 from liquid_control.sim.pool import CancelledError, IsCancelled, run_all
 from liquid_control.sim.recording import is_recorded, recording
-from liquid_control.sim.simulator import HELD_OUT_SEEDS, IMU_RATE, Simulator
+from liquid_control.sim.simulator import HELD_OUT_SEEDS, IMU_RATE, SELECTION_SEEDS, Simulator
 
 COMMAND_RATE = 50
 """Hz: finer than any control rate, so that every tick finds a command for its own pose."""
@@ -36,10 +36,10 @@ def check_seed(seed: int) -> None:
     """Raise ConfigError for a seed whose world must not become training data."""
     if seed < 0:
         raise ConfigError(f'a seed must be >= 0, found {seed}')
-    if seed in HELD_OUT_SEEDS:
+    if seed in HELD_OUT_SEEDS + SELECTION_SEEDS:
         raise ConfigError(
             f'seed {seed} is held out for judging policies and must not become training '
-            f'data: choose others than {HELD_OUT_SEEDS}'
+            f'data: choose others than {HELD_OUT_SEEDS + SELECTION_SEEDS}'
         )
 
 

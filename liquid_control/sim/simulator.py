@@ -30,6 +30,9 @@ from liquid_control.sim.track import generate_track
 HELD_OUT_SEEDS = (101, 102, 103)
 """Worlds for judging policies; no training ever sees them."""
 
+SELECTION_SEEDS = tuple(range(201, 211))
+"""Worlds for choosing among policies; no training sees these either."""
+
 CAMERA_RATE = 30.0
 IMU_RATE = 200.0
 ODOMETRY_RATE = 50.0
