@@ -1,0 +1,220 @@
+"""Verbs that make policies: record the expert, prepare recordings, train, improve."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+Jobs = Annotated[
+    int | None, typer.Option(help='Processes that decode bags; all cores without it.', min=1)
+]
+
+
+def collect(
+    out: Annotated[Path, typer.Option(help='Where the bags go, one directory for each seed.')],
+    seeds: Annotated[str, typer.Option(help='Of the tracks, e.g. 0-59 or 3,5,8.')] = '0-59',
+    seconds: Annotated[float, typer.Option(help='Simulated duration of each drive, s.')] = 40.0,
+    disturb: Annotated[
+        bool, typer.Option(help='Push the car off its line, so that recoveries are shown.')
+    ] = True,
+) -> None:
+    """Record expert drives in the simulator, faster than life; resumes after an interruption."""
+    from liquid_control.sim.collect import collect as collect_bags
+
+    collect_bags(_seeds(seeds), out, seconds=seconds, disturb=disturb)
+
+
+def dataset(
+    bags: Annotated[list[Path], typer.Argument(help='Recordings.')],
+    out: Annotated[Path, typer.Option(help='Dataset to make, or to add to.')],
+    recipe: Annotated[
+        Path | None, typer.Option(help='YAML; without it the first bag decides what is taken.')
+    ] = None,
+    jobs: Jobs = None,
+    ray: Annotated[
+        str | None, typer.Option(help='Address of a Ray cluster that does the work.')
+    ] = None,
+) -> None:
+    """Decode recordings once, for any number of trainings; resumes after an interruption."""
+    from liquid_control.learn.dataset import add_bags, describe_dataset, is_dataset
+
+    if recipe is not None:
+        from liquid_control.learn.recipe import Recipe
+
+        signals = Recipe.load(recipe).signals
+    else:
+        signals = _signals([out] if is_dataset(out) else bags)
+    console = Console(stderr=True)
+    outcomes = add_bags(bags, signals, out, console, jobs=jobs or _cores(), ray=ray)
+    Console(soft_wrap=True).print(describe_dataset(out), highlight=False)
+    reasons = [outcome.reason for outcome in outcomes if outcome.reason]
+    for reason in reasons:
+        print(f'liquid-control: {reason}', file=sys.stderr)
+    if reasons:
+        raise typer.Exit(1)
+
+
+def train(
+    bags: Annotated[list[Path], typer.Argument(help='Recordings or datasets to learn from.')],
+    out: Annotated[Path, typer.Option(help='Policy bundle to write, e.g. models/my_robot.')],
+    recipe: Annotated[
+        Path | None, typer.Option(help='YAML; without it the first bag decides.')
+    ] = None,
+    cell: Annotated[str | None, typer.Option(help='cfc, ltc or cfc-dense.')] = None,
+    neurons: Annotated[int | None, typer.Option(help='Of the liquid core.', min=4)] = None,
+    epochs: Annotated[int | None, typer.Option(help='At most.', min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help='Same seed, same weights.', min=0)] = None,
+    start_frame: Annotated[
+        int | None, typer.Option(help='First frame to learn from, in every bag.', min=0)
+    ] = None,
+    end_frame: Annotated[int | None, typer.Option(help='First frame left out.', min=1)] = None,
+    warm_start: Annotated[
+        str | None, typer.Option('--from', help='Bundle whose weights to start from.')
+    ] = None,
+    resume: Annotated[bool, typer.Option(help='Go on with an interrupted training.')] = False,
+    precision: Annotated[
+        str, typer.Option(help='Of the encoder: float32, float16 or int8.')
+    ] = 'float32',
+    jobs: Jobs = None,
+) -> None:
+    """Learn a policy from recordings and write its bundle.
+
+    On several GPUs: torchrun --nproc-per-node 4 -m liquid_control.cli train ...
+    """
+    from liquid_control.learn.recipe import Recipe
+    from liquid_control.learn.train import train as train_policy
+    from liquid_control.runtime.bundle import find_bundle, shipped_models
+
+    chosen = Recipe(signals=_signals(bags)) if recipe is None else Recipe.load(recipe)
+    start = find_bundle(warm_start, shipped_models()) if warm_start is not None else None
+    train_policy(
+        bags,
+        chosen.changed(
+            cell=cell,
+            neurons=neurons,
+            epochs=epochs,
+            seed=seed,
+            start_frame=start_frame,
+            end_frame=end_frame,
+        ),
+        out,
+        command=_as_typed(bags),
+        warm_start=start,
+        resume=resume,
+        precision=precision,
+        jobs=jobs or _cores(),
+    )
+
+
+def improve(
+    out: Annotated[Path, typer.Option(help='Policy bundle to write, where it is better.')],
+    warm_start: Annotated[str, typer.Option('--from', help='Policy bundle to improve.')],
+    bags: Annotated[
+        list[Path] | None, typer.Argument(help='Recordings to learn from besides.')
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(help='In the simulator; 0: learn from the recordings alone.', min=0)
+    ] = 0,
+    drives: Annotated[int, typer.Option(help='In the simulator, in every round.')] = 6,
+    seconds: Annotated[float, typer.Option(help='Simulated duration of each drive, s.')] = 20.0,
+    judge_seeds: Annotated[
+        str, typer.Option(help='Tracks to judge on, never driven for data.')
+    ] = '201-210',
+    laps: Annotated[int, typer.Option(help='On each of those tracks.')] = 1,
+    recipe: Annotated[
+        Path | None, typer.Option(help='YAML; without it as the policy, with defaults.')
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help='Of a round, at most.', min=1)] = None,
+) -> None:
+    """Make a policy better: drive, let the expert answer, retrain, judge, keep what is better.
+
+    With --rounds in the simulator; without, from recordings of a robot that people corrected.
+    Resumes after an interruption.
+    """
+    from liquid_control.evaluate.improve_report import rounds_table, write_improve_report
+    from liquid_control.learn.guess import recipe_of
+    from liquid_control.learn.improve import RUNS
+    from liquid_control.learn.improve import improve as improve_policy
+    from liquid_control.learn.practice import Practice, RecordedPractice, SimulatedPractice
+    from liquid_control.learn.recipe import Recipe
+    from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+
+    start, given = find_bundle(warm_start, shipped_models()), bags or []
+    chosen = recipe_of(load_bundle(start).contract) if recipe is None else Recipe.load(recipe)
+    chosen = chosen.changed(epochs=epochs)
+    console = Console(stderr=True)
+    practice: Practice
+    if rounds:
+        practice = SimulatedPractice(
+            drives=drives,
+            seconds=seconds,
+            judge_seeds=tuple(_seeds(judge_seeds, '--judge-seeds')),
+            laps=laps,
+            console=console,
+        )
+    else:
+        practice = RecordedPractice(given, start, chosen, console=console)
+
+    def show(folder: Path) -> None:
+        write_improve_report(folder / 'improve.json', folder / 'report.html')
+
+    improve_policy(
+        start,
+        out,
+        chosen,
+        practice,
+        rounds=rounds or 1,
+        bags=given if rounds else [],
+        command=_as_typed(given),
+        on_round=show,
+        console=console,
+    )
+    folder = RUNS / out.name
+    Console().print(rounds_table(folder / 'improve.json'))
+    Console(soft_wrap=True).print(f'report: {folder}/report.html', highlight=False)
+
+
+def _as_typed(bags: list[Path]) -> str:
+    """This command line; a folder's bags, when all are named, as the pattern that stood there."""
+    words = [shlex.quote(word) for word in ['liquid-control', *sys.argv[1:]]]
+    for folder in {bag.parent for bag in bags}:
+        named = [shlex.quote(str(bag)) for bag in bags if bag.parent == folder]
+        if len(named) > 1 and len(named) == len(list(folder.iterdir())):
+            words = [word for word in words if word not in named[1:]]
+            words[words.index(named[0])] = f'{shlex.quote(str(folder))}/*'
+    return ' '.join(words)
+
+
+def _signals(sources: list[Path]) -> Any:
+    """What to take from bags: as a dataset among them says, or else the first bag."""
+    from liquid_control.learn.dataset import dataset_signals, is_dataset
+    from liquid_control.learn.guess import guess_signals
+
+    for path in filter(is_dataset, sources):
+        return dataset_signals(path)
+    return guess_signals(sources)
+
+
+def _cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _seeds(text: str, option: str = '--seeds') -> list[int]:
+    """'0-3,7' -> [0, 1, 2, 3, 7]."""
+    from liquid_control.runtime.errors import ConfigError
+
+    seeds: list[int] = []
+    for part in text.split(','):
+        first, _, last = part.partition('-')
+        try:
+            seeds += range(int(first), int(last or first) + 1)
+        except ValueError as error:
+            raise ConfigError(f'{option} must be like 0-59 or 3,5,8, found {text!r}') from error
+    return seeds
