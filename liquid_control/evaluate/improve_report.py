@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
 from liquid_control.evaluate.page import document, figure, section, table
-from liquid_control.evaluate.pictures import BLUE, GREY, ORANGE, STYLE
+from liquid_control.evaluate.pictures import BLUE, GREY, STYLE
 
 FILE = 'report.html'
 
@@ -64,28 +64,14 @@ def _rows(rounds: list[dict[str, Any]]) -> list[list[str]]:
 
 @rc_context(STYLE)
 def _draw(rounds: list[dict[str, Any]]) -> Figure:
-    """One panel for each metric, round by round; the best so far as a line."""
+    """One panel for each metric, round by round; grey where the round was left out."""
     metrics = list(rounds[0]['judgement']['metrics'])
     drawn = Figure(figsize=(10, 3.2))
     numbers = [entry['number'] for entry in rounds]
     for axes, name in zip(drawn.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
         values = [entry['judgement']['metrics'][name] for entry in rounds]
-        kept = [index for index, entry in enumerate(rounds) if entry['kept']]
-        axes.bar(
-            numbers,
-            values,
-            width=0.6,
-            color=[BLUE if index in kept else GREY for index in range(len(rounds))],
-            alpha=0.85,
-        )
-        axes.plot(
-            [numbers[index] for index in kept],
-            [values[index] for index in kept],
-            color=ORANGE,
-            marker='o',
-            markersize=4,
-            linewidth=1.4,
-        )
+        colours = [BLUE if entry['kept'] else GREY for entry in rounds]
+        axes.bar(numbers, values, width=0.6, color=colours)
         for number, value in zip(numbers, values, strict=True):
             axes.annotate(
                 _number(value),
@@ -96,8 +82,7 @@ def _draw(rounds: list[dict[str, Any]]) -> Figure:
             )
         axes.set_title(name)
         axes.set_xlabel('round')
-        axes.set_ylim(bottom=0)
-        axes.margins(y=0.15)
+        axes.set_ylim(0, 1.12 * max(*values, 1e-6))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return drawn
 

@@ -30,8 +30,8 @@ from liquid_control.sim.laps import judge
 from liquid_control.sim.simulator import SELECTION_SEEDS
 
 FAILURES = 'failures per 10 laps'
-OFFSET = 'mean distance from the centre line, cm'
-BETWEEN = 'distance per failure, m'
+OFFSET = 'mean offset from centre, cm'
+STRETCH = 'mean stretch without failure, m'
 
 HELD_OUT = 0.2
 """Share of the new recordings that is held out."""
@@ -138,7 +138,7 @@ class SimulatedPractice:
             metrics={
                 FAILURES: per_10_laps,
                 OFFSET: 100 * offset,
-                BETWEEN: distance / max(failures, 1),
+                STRETCH: distance / (failures + len(tracks)),
             },
             details=tuple(asdict(track) for track in tracks),
         )

@@ -1,0 +1,85 @@
+"""How fast practice makes a poor driver good: failures per 10 laps, round by round.
+
+The start is the recipe of track_cfc on one lap that the expert drove without a fault, so that it
+shows no way back to the centre line. Each round is one guided drive of a few seconds on a new
+track and a short training. Judged on ten tracks of which no round sees anything.
+
+    python benchmarks/improve.py                  about five minutes on one core
+    python benchmarks/improve.py --rounds 6
+
+Interrupted, it goes on where it was. The report is out/bench/improve/better/report.html.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from liquid_control.evaluate.improve_report import rounds_table, write_improve_report
+from liquid_control.learn.improve import improve
+from liquid_control.learn.practice import FAILURES, OFFSET, SimulatedPractice
+from liquid_control.learn.recipe import Recipe
+from liquid_control.learn.train import train
+from liquid_control.sim.collect import collect
+
+RECIPE = Path(__file__).parents[1] / 'config' / 'training' / 'track_cfc.yaml'
+FOLDER = Path('out/bench/improve')
+ONE_LAP = 15.0
+"""s"""
+
+
+def main() -> None:
+    """Run, print and write out/bench/improve.json."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--drives', type=int, default=1, help='in a round')
+    parser.add_argument('--seconds', type=float, default=8.0, help='of a drive')
+    parser.add_argument('--laps', type=int, default=2, help='on each track that is judged on')
+    options = parser.parse_args()
+    console = Console()
+    recipe = Recipe.load(RECIPE)
+    start = FOLDER / 'start'
+    one_lap = collect([0], FOLDER / 'bags', seconds=ONE_LAP, disturb=False)
+    if not start.exists():
+        train(one_lap, recipe, start, store=FOLDER / 'dataset', runs=FOLDER, console=console)
+    improve(
+        start,
+        FOLDER / 'models' / 'better',
+        recipe,
+        SimulatedPractice(
+            drives=options.drives, seconds=options.seconds, laps=options.laps, console=console
+        ),
+        rounds=options.rounds,
+        bags=one_lap,
+        store=FOLDER / 'dataset',
+        runs=FOLDER,
+        command='python benchmarks/improve.py',
+        on_round=report,
+        console=console,
+    )
+    folder = FOLDER / 'better'
+    console.print(rounds_table(folder / 'improve.json'))
+    rounds = json.loads((folder / 'improve.json').read_text())['rounds']
+    rows = [
+        {
+            'round': entry['number'],
+            'failures_per_10_laps': entry['judgement']['metrics'][FAILURES],
+            'mean_offset_cm': entry['judgement']['metrics'][OFFSET],
+            'kept': entry['kept'],
+            'seconds': entry['seconds'],
+        }
+        for entry in rounds
+    ]
+    Path('out/bench/improve.json').write_text(json.dumps(rows, indent=2) + '\n')
+
+
+def report(folder: Path) -> None:
+    """Write the page of the rounds so far."""
+    write_improve_report(folder / 'improve.json', folder / 'report.html')
+
+
+if __name__ == '__main__':
+    main()
