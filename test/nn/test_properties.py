@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, kernels
+from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS
 
 BOUNDED_SOLVERS = ('fused', 'exponential_midpoint')
 seeds = st.integers(0, 10_000)
@@ -100,6 +101,25 @@ def test_splitting_an_elapsed_time_converges_to_the_exact_solution(seed):
         if coarse > 1e-12:  # below is rounding
             halved = torch.log2(coarse / fine)
             assert order - 0.3 < halved < order + 0.5, f'{solver}: order {halved:.2f}'
+
+
+@torch.no_grad()
+def test_the_solver_of_new_policies_is_the_most_exact_for_its_work_at_control_rates():
+    """benchmarks/solvers.py in small: one midpoint step against six of the reference's solver."""
+    errors: dict[str, list[torch.Tensor]] = {'policy': [], 'reference': []}
+    solvers = {
+        'policy': {'solver': POLICY_SOLVER, 'unfolds': POLICY_UNFOLDS},
+        'reference': {'solver': 'fused', 'unfolds': 6},
+    }
+    for seed in range(8):
+        x, state = torch.rand(16, 6).double() * 2 - 1, torch.rand(16, 14).double() * 2 - 1
+        exact = random_layer(LTC, seed, 0.0, solver='rk4', unfolds=64).double()
+        truth = exact.step(x, state, 1 / 30)[1]
+        for name, options in solvers.items():
+            found = random_layer(LTC, seed, 0.0, **options).double().step(x, state, 1 / 30)[1]
+            errors[name].append((found - truth).abs().amax(dim=1))
+    medians = {name: torch.cat(found).median() for name, found in errors.items()}
+    assert medians['policy'] < 0.1 * medians['reference']
 
 
 @torch.no_grad()
