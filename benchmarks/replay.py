@@ -1,10 +1,12 @@
-"""Offline replay: how much faster than real time, and where the time goes.
+"""Offline replay: how much faster than real time, where the time goes, how much memory it takes.
 
 The recording is made here: a 160x120 JPEG camera at 30 Hz, a 200 Hz IMU, odometry and commands.
-The policies take turns within one run, everything on one core.
+Its pictures take 4 kB each, as those of a real car's camera do. The policies take turns within
+one run, everything on one core.
 
     python benchmarks/replay.py
     python benchmarks/replay.py --policies track_cfc models/my_robot --seconds 120
+    python benchmarks/replay.py --policies donkeycar_cfc --bag a_real_recording
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -44,6 +47,7 @@ def main() -> None:
     )
     parser.add_argument('--seconds', type=float, default=60.0, help='length of the recording')
     parser.add_argument('--turns', type=int, default=5)
+    parser.add_argument('--bag', type=Path, help='recording to replay instead')
     options = parser.parse_args()
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -53,10 +57,12 @@ def main() -> None:
     }
     turns: dict[str, list[dict[str, float]]] = {name: [] for name in policies}
     with tempfile.TemporaryDirectory() as folder:
-        bag = record(Path(folder) / 'bag', options.seconds)
+        bag = options.bag or record(Path(folder) / 'bag', options.seconds)
         for _ in range(options.turns + 1):
             for name, policy in policies.items():
                 turns[name].append(replay_once(bag, policy))
+        if options.bag is None:
+            tell_memory(Path(folder), 10 * options.seconds, next(iter(policies.values())))
     rows = []
     for name, (_, *measured) in turns.items():  # the first turn warms caches
         row = {key: statistics.median(turn[key] for turn in measured) for key in measured[0]}
@@ -64,7 +70,8 @@ def main() -> None:
     show(rows)
     out = Path('out/bench')
     out.mkdir(parents=True, exist_ok=True)
-    (out / 'replay.json').write_text(json.dumps(rows, indent=2) + '\n')
+    name = f'replay_{options.bag.name}' if options.bag else 'replay'
+    (out / f'{name}.json').write_text(json.dumps(rows, indent=2) + '\n')
 
 
 def replay_once(bag: Path, policy: Policy) -> dict[str, float]:
@@ -85,6 +92,21 @@ def replay_once(bag: Path, policy: Policy) -> dict[str, float]:
     }
 
 
+def tell_memory(folder: Path, seconds: float, policy: Policy) -> None:
+    """How much more memory a long recording takes than all before it."""
+    bag = record(folder / 'long', seconds)
+    before = peak_memory()
+    replay_once(bag, policy)
+    print(
+        f'memory at most {before:.0f} MB; after {seconds:.0f} s in one go {peak_memory():.0f} MB'
+    )
+
+
+def peak_memory() -> float:
+    """Of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
 def record(path: Path, seconds: float) -> Path:
     """Write the recording."""
     rng = np.random.default_rng(0)
@@ -93,7 +115,7 @@ def record(path: Path, seconds: float) -> Path:
         coarse = rng.integers(0, 256, (12, 16, 3)).astype(np.uint8)
         smooth = cv2.resize(coarse, (160, 120), interpolation=cv2.INTER_CUBIC)
         noisy = np.clip(smooth + rng.normal(0, 4, smooth.shape), 0, 255).astype(np.uint8)
-        jpegs.append(cv2.imencode('.jpg', noisy)[1].tobytes())
+        jpegs.append(cv2.imencode('.jpg', noisy, (cv2.IMWRITE_JPEG_QUALITY, 75))[1].tobytes())
     messages = sorted(
         (round(index * 1e9 / rate), topic, index)
         for topic, (_, rate) in TOPICS.items()

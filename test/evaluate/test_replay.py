@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -139,6 +140,19 @@ def test_messages_held_back_do_not_grow_with_the_bag(tmp_path: Path) -> None:
         for message in by_stamp(counted(), reader.topics):
             assert taken[-1] - message.stamp_ns < 11_000_000_000
     assert len(taken) == len(kept)
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path: Path, policy: Policy) -> None:
+    peaks = []
+    for seconds in (5.0, 20.0):
+        bag = rec.write_bag(tmp_path / f'{seconds}', rec.drive_entries(seconds))
+        with BagReader(bag) as reader:
+            tracemalloc.start()
+            ticks = sum(1 for _ in replay(reader, policy, TOPICS, wheelbase=0.325))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert ticks == round(20 * seconds) + 1
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 def test_frames_outside_the_range_are_left_out(tmp_path: Path, policy: Policy) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -18,14 +20,17 @@ from liquid_control.msg import ControlMode, RecorderStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from ros import TIMEOUT, Peer, Process, running
+from rosbags.interfaces import QosDurability, QosReliability
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 
+from liquid_control import __version__
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.repair import repair
 from liquid_control.nodes.recording_config import RecorderConfig
+from liquid_control.nodes.recording_session import _git_version
 from liquid_control.runtime.errors import ConfigError
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -225,6 +230,10 @@ def test_episodes_are_started_stopped_and_discarded_on_request(recorder: Recorde
     assert (recorder.episode() / 'metadata.yaml').exists()
     assert strings(recorder.episode()) == [5, 6, 7, 8, 9]
     assert strings(recorder.episode(), '/latched') == [7]
+    with BagReader(recorder.episode()) as reader:
+        (offered,) = reader.offered_qos('/latched')
+    assert offered.durability == QosDurability.TRANSIENT_LOCAL
+    assert offered.reliability == QosReliability.RELIABLE
 
     assert recorder.call('start_episode').success
     assert recorder.episode(1).is_dir()
@@ -266,6 +275,8 @@ def test_episodes_follow_the_policy_and_the_session_says_who_drove(recorder: Rec
 
     session = recorder.session()
     assert session['robot'] == 'car 7'
+    assert session['recorder_parameters']['/recorder_node']['start_on'] == 'engage'
+    assert session['version'] == {'liquid_control': __version__, 'git': _git_version()}
     assert session['policy_parameters']['speed_limit'] == 2.5
     first, second = session['episodes']
     assert (first['started_by'], first['ended_by']) == ('engaged', 'disengaged')
@@ -284,6 +295,9 @@ def test_episodes_follow_the_policy_and_the_session_says_who_drove(recorder: Rec
 
 @with_parameters(start_on='request', snapshot_duration=600.0)
 def test_a_snapshot_holds_what_led_up_to_it(recorder: Recorder) -> None:
+    latched = recorder.peer.node.create_publisher(String, '/latched', LATCHED)
+    latched.publish(String(data='7'))
+    recorder.matched(latched)
     recorder.matched()
     recorder.say(0, 50)
     recorder.wait(lambda: recorder.rate('/chatter') > 0, 'messages arrive')
@@ -292,6 +306,7 @@ def test_a_snapshot_holds_what_led_up_to_it(recorder: Recorder) -> None:
     snapshot = recorder.directory / 'snapshot_0000'
     recorder.wait((snapshot / 'metadata.yaml').exists, 'the snapshot is written')
     assert strings(snapshot) == list(range(50))
+    assert set(strings(snapshot, '/latched')) == {7}
     assert not recorder.status[-1].recording
 
 
@@ -314,6 +329,35 @@ def test_large_episodes_are_split(recorder: Recorder) -> None:
     assert len(list(recorder.episode().glob('*.mcap'))) == 5
     with BagReader(recorder.episode()) as reader:
         assert [bytes(m.value.data) for m in reader.messages(['/noise'])] == [noise] * 20
+
+
+@with_parameters(cache_size=1, compression='none')
+def test_what_the_full_queue_refused_is_told_by_topic(recorder: Recorder) -> None:
+    publisher = recorder.peer.node.create_publisher(UInt8MultiArray, '/burst', DEEP)
+    recorder.matched(publisher)
+    message = UInt8MultiArray(data=bytes(900_000))
+    sent = 0
+
+    def counts() -> dict[str, tuple[int, int]]:
+        status = recorder.status[-1]
+        both = zip(status.received, status.dropped, strict=True)
+        return dict(zip(status.topics, both, strict=True))
+
+    def burst() -> bool:
+        nonlocal sent
+        for _ in range(20):  # one waits for the disk, the others find the queue full
+            publisher.publish(message)
+        sent += 20
+        return counts().get('/burst', (0, 0))[1] > 0
+
+    recorder.wait(burst, 'messages are dropped')
+    recorder.wait(lambda: counts()['/burst'][0] == sent, 'all have come')
+    recorder.process.interrupt()
+    (entry,) = recorder.session()['episodes']
+    with BagReader(recorder.episode()) as reader:
+        assert reader.message_counts['/burst'] + entry['dropped']['/burst'] == sent
+    assert list(entry['dropped']) == ['/burst']
+    assert 'lacks messages that the disk was too slow for' in recorder.process.output
 
 
 def test_a_disk_that_fails_ends_the_episode_and_keeps_what_was_written(recorder: Recorder) -> None:
@@ -341,6 +385,37 @@ def test_too_little_free_disk_is_refused_at_the_start(tmp_path: Path) -> None:
     ) as process:
         assert process.popen.wait(TIMEOUT) == 1
     assert 'min_free_disk is 9999999 MB: delete or move recordings' in log.read_text()
+
+
+def test_a_disk_that_fills_up_ends_the_episode_cleanly(peer: Peer, tmp_path: Path) -> None:
+    margin = 300_000_000
+    limit = (shutil.disk_usage(tmp_path).free - margin) // 1_000_000
+    directory = tmp_path / 'session'
+    with running(
+        'recorder_node',
+        tmp_path / 'log',
+        autostart=True,
+        output_directory=directory,
+        min_free_disk=limit,
+    ) as process:
+        recorder = Recorder(peer, process, directory)
+        recorder.matched()
+        recorder.say(0, 100)
+        recorder.received('/chatter', 100)
+        with (tmp_path / 'filler').open('wb') as filler:
+            os.posix_fallocate(filler.fileno(), 0, 2 * margin)
+            recorder.wait(lambda: recorder.status[-1].problem, 'the problem is told')
+        (tmp_path / 'filler').unlink()
+        status = recorder.status[-1]
+        assert (status.recording, status.episode) == (False, '')
+        assert f'min_free_disk is {limit} MB: delete or move recordings' in status.problem
+        with BagReader(recorder.episode()) as reader:
+            assert reader.is_finished
+        assert strings(recorder.episode()) == list(range(100))
+        assert recorder.session()['episodes'][0]['ended_by'] == 'disk nearly full'
+        recorder.wait(lambda: recorder.call('start_episode').success, 'room again, a new episode')
+        recorder.wait(lambda: recorder.status[-1].recording, 'a new episode')
+        assert recorder.status[-1].problem == ''
 
 
 @pytest.mark.parametrize(
