@@ -63,7 +63,7 @@ def test_every_frame_arrives_and_live_commands_are_those_of_the_replay(tmp_path:
     assert len(seen) == pytest.approx(COUNT, abs=3 + gaps), 'commands come at the control rate'
     compared = 0
     for state, command in replay_ticks(Policy.load(POLICY), states, frames):
-        np.testing.assert_allclose(state.command_raw, command, atol=1e-4)
+        np.testing.assert_allclose(state.command_raw, command, rtol=0, atol=1e-5)
         compared += 1
     assert compared >= len(seen) - 2 * gaps - 1
 
