@@ -42,6 +42,7 @@ SIM = [
 ]
 TRAIN = ['torch==2.13.0', 'lightning>=2.4', 'tensorboard', 'onnx>=1.16']
 SIGN = ['cryptography']
+RAY = ['ray>=2.9']
 
 # What a wheel brings along for machines without a compiler; `nn/kernels/build.py` looks for it.
 KERNELS = Path('liquid_control/nn/kernels')
@@ -99,10 +100,12 @@ setup(
         'sim': SIM,
         'train': TRAIN,
         'sign': SIGN,
+        'ray': RAY,
         'test': [
             *SIM,
             *TRAIN,
             *SIGN,
+            *RAY,
             'ncps==1.0.1',
             'mcap-ros2-support',
             'psutil',

@@ -74,7 +74,11 @@ def _provenance_rows(provenance: Any, name: str = '') -> list[tuple[str, str]]:
             for key, value in provenance.items()
             for row in _provenance_rows(value, f'{name}.{key}' if name else str(key))
         ]
-    if isinstance(provenance, list):
+    if isinstance(provenance, list) and all(isinstance(item, dict) for item in provenance):
+        # One line each, such as the bags learnt from.
+        lines = (', '.join(f'{k} {v}' for k, v in item.items()) for item in provenance)
+        provenance = '\n'.join(lines)
+    elif isinstance(provenance, list):
         provenance = ', '.join(str(value) for value in provenance)
     elif isinstance(provenance, float):
         provenance = f'{provenance:.6g}'
