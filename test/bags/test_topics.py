@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from liquid_control.bags.errors import TopicError
-from liquid_control.bags.topics import TopicRoles, guess_topics
+from liquid_control.bags.topics import TopicRoles, guess_takeover, guess_topics
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
@@ -55,3 +55,13 @@ def test_a_choice_that_cannot_be_is_refused() -> None:
         guess_topics(topics, image='/imu')
     with pytest.raises(TopicError, match=r'no such topic; possible: /left'):
         guess_topics(topics, image='/lft')
+
+
+def test_who_drove_and_a_person_s_commands_are_found_by_type_and_name() -> None:
+    twist, mode = 'geometry_msgs/msg/TwistStamped', 'liquid_control/msg/ControlMode'
+    topics = {'/cmd_vel': twist, '/cmd_vel_override': twist, '/policy_node/mode': mode}
+    assert guess_takeover(topics) == ('/policy_node/mode', '/cmd_vel_override')
+    assert guess_takeover({'/cmd_vel': twist}) == (None, None)
+    assert guess_takeover(topics, override='/cmd_vel')[1] == '/cmd_vel'
+    with pytest.raises(TopicError, match='several topics could be the mode: /a/mode, /b/mode'):
+        guess_takeover({'/a/mode': mode, '/b/mode': mode})

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import yaml
+from kills import die_in_the_last_epoch, run_killed
 from rich.console import Console
 from stripe_drives import RECIPE, write_drive
 from typer.testing import CliRunner
 
 from liquid_control.cli import app
+from liquid_control.learn.dataset import add_bags
 from liquid_control.learn.imitation import Imitation
 from liquid_control.learn.recipe import Fit, Network, Recipe
 from liquid_control.learn.train import train
 from liquid_control.learn.weights import WEIGHTS_FILE
+from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import BundleError, ConfigError
@@ -72,6 +80,20 @@ def test_a_policy_learns_to_steer_by_what_it_sees(trained: Path, bags: list[Path
     card = (trained / 'policy' / 'README.md').read_text()
     assert 'liquid-control train ...' in card
     assert all(entry['sha256'] in card for entry in facts['datasets'])
+    assert list((trained / 'runs' / 'policy').glob('events.out.tfevents.*'))  # TensorBoard's
+
+
+def test_training_stops_when_held_out_episodes_are_not_followed_better(
+    bags: list[Path], tmp_path: Path
+) -> None:
+    stuck = replace(
+        RECIPE,
+        holdout=0.34,
+        fit=Fit(epochs=50, passes=0.1, batch_size=4, learning_rate=0.0, patience=2),
+    )
+    run(bags, tmp_path, stuck)
+    epochs = (tmp_path / 'runs' / 'policy' / 'metrics.csv').read_text().strip().splitlines()[1:]
+    assert len(epochs) == 1 + stuck.fit.patience
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
@@ -85,9 +107,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     assert not same(weights(tmp_path / 'first'), weights(tmp_path / 'other'))
 
 
-def test_a_killed_training_resumes_to_the_same_weights(
-    bags: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_training_resumes_to_the_same_weights(bags: list[Path], tmp_path: Path) -> None:
     recipe = replace(
         RECIPE,
         holdout=0.0,
@@ -96,20 +116,67 @@ def test_a_killed_training_resumes_to_the_same_weights(
     )
     run(bags[:1], tmp_path / 'whole', recipe)
 
-    start = Imitation.on_train_batch_start
+    folder = tmp_path / 'killed'
+    run_killed(
+        die_in_the_last_epoch,
+        bags[:1],
+        recipe,
+        folder / 'policy',
+        tmp_path / 'store',
+        folder / 'runs',
+        torch.get_num_threads(),
+    )
+    assert not (folder / 'policy').exists()
+    run(bags[:1], folder, recipe, resume=True)
+    assert same(weights(tmp_path / 'whole'), weights(folder))
 
-    def die(module: Imitation, *arguments: Any) -> None:
-        if module.current_epoch == 2:
-            raise MemoryError
-        start(module, *arguments)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Imitation, 'on_train_batch_start', die)
-        with pytest.raises(MemoryError):
-            run(bags[:1], tmp_path / 'killed', recipe)
-    assert not (tmp_path / 'killed' / 'policy').exists()
-    run(bags[:1], tmp_path / 'killed', recipe, resume=True)
-    assert same(weights(tmp_path / 'whole'), weights(tmp_path / 'killed'))
+def test_two_processes_train_what_one_does(bags: list[Path], tmp_path: Path) -> None:
+    recipe = replace(
+        RECIPE, holdout=0.34, network=Network(neurons=8), fit=replace(RECIPE.fit, epochs=2)
+    )
+    run(bags, tmp_path / 'one', recipe)
+    plain = yaml.safe_dump(json.loads(json.dumps(asdict(recipe))))
+    (tmp_path / 'recipe.yaml').write_text(plain)
+    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+    verb = ['-m', 'liquid_control.cli', 'train', *map(str, bags), '--recipe', '../recipe.yaml']
+    (tmp_path / 'two').mkdir()
+    result = subprocess.run(
+        [*torchrun, '--nproc-per-node', '2', *verb, '--out', 'policy'],
+        cwd=tmp_path / 'two',
+        env={**os.environ, 'GLOO_SOCKET_IFNAME': 'lo', 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count('epoch 2/2') == 1
+    one, two = weights(tmp_path / 'one'), weights(tmp_path / 'two')
+    start = PolicyNetwork(recipe.network_config()).state_dict()
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], atol=1e-3, err_msg=name)
+    assert max(np.abs(one[name] - start[name].numpy()).max() for name in one) > 0.02
+    cards = [
+        load_bundle(tmp_path / name / 'policy').contract.provenance for name in ('one', 'two')
+    ]
+    assert cards[0]['datasets'] == cards[1]['datasets']
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(
+    bags: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {'WORLD_SIZE': '3', 'RANK': '0', 'LOCAL_WORLD_SIZE': '3'}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match='8 windows cannot be shared evenly by 3 processes'):
+        run(bags[:1], tmp_path, replace(RECIPE, holdout=0.0))
+
+
+def test_a_dataset_and_its_bags_give_the_same_weights(bags: list[Path], tmp_path: Path) -> None:
+    short = replace(RECIPE, holdout=0.0, fit=replace(RECIPE.fit, epochs=1, passes=1.0))
+    add_bags(bags, RECIPE.signals, tmp_path / 'dataset', Console(quiet=True))
+    run(bags, tmp_path / 'bags', short)
+    run([tmp_path / 'dataset'], tmp_path / 'data', short)
+    assert same(weights(tmp_path / 'bags'), weights(tmp_path / 'data'))
 
 
 def test_resuming_with_another_recipe_or_without_a_run_is_refused(
