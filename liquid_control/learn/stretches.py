@@ -151,7 +151,8 @@ def learnable(
 ) -> list[tuple[int, int]]:
     """Spans (ns) to draw windows from, so that each has something to learn in it.
 
-    Before a stretch to learn from lies the room of a window, in which the network's state settles.
+    Before a stretch to learn from lies room in which the network's state settles, three quarters
+    of a window: the last quarter always lies within.
     """
     spans: list[tuple[int, int]] = []
     if not stretches:
@@ -160,7 +161,7 @@ def learnable(
     for stretch in stretches:
         if weights.of(stretch.kind) <= 0:
             continue
-        first = max(stretch.start_ns - window_ns, start_ns)
+        first = max(stretch.start_ns - window_ns * 3 // 4, start_ns)
         last = min(max(stretch.end_ns, first + window_ns + 1), end_ns)
         if spans and first <= spans[-1][1]:
             first, last = spans[-1][0], max(last, spans.pop()[1])
