@@ -12,6 +12,7 @@ from liquid_control.learn.recipe import Augment, Fit, Network, Recipe, Timing
 from liquid_control.learn.signals import Signals
 from liquid_control.runtime.command import to_twist
 from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
+from liquid_control.runtime.controller import Mode
 
 WHEELBASE = 0.325
 WIDTH, HEIGHT = 48, 24
@@ -48,9 +49,16 @@ def angle_at(seconds: float, phase: float) -> float:
     return 0.4 * math.sin(1.3 * seconds + phase)
 
 
-def write_drive(path: Path, *, seconds: float = 6.0, phase: float = 0.0) -> Path:
-    """A bag with camera, IMU and commands; drives of different phase have different data."""
+def write_drive(
+    path: Path, *, seconds: float = 6.0, phase: float = 0.0, mode: Mode | None = None
+) -> Path:
+    """A bag with camera, IMU and commands; drives of different phase have different data.
+
+    mode: who drove all the time, as a policy node would say; None: nothing is said of it.
+    """
     entries = []
+    if mode is not None:
+        entries.append(rec.Entry(rec.START_NS, '/policy_node/mode', {'mode': int(mode)}))
     end_ns = round(seconds * 1e9)
     for index in range(end_ns // rec.FRAME_NS + 1):
         offset_ns = index * rec.FRAME_NS
@@ -71,4 +79,5 @@ def write_drive(path: Path, *, seconds: float = 6.0, phase: float = 0.0) -> Path
         values = angle_at(at / 1e9, phase), 1.0
         twist = to_twist(('steering_angle', 'speed'), values, WHEELBASE)
         entries.append(rec.command_entry(rec.START_NS + at, *twist))
-    return rec.write_bag(path, iter(sorted(entries, key=lambda entry: entry.stamp_ns)))
+    types = {'policy_node/mode': 'liquid_control/msg/ControlMode'}
+    return rec.write_bag(path, sorted(entries, key=lambda entry: entry.stamp_ns), **types)

@@ -22,6 +22,7 @@ from liquid_control.learn.parity import run_bundle
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.scores import scores
 from liquid_control.learn.sequences import whole
+from liquid_control.learn.stretches import learnable
 from liquid_control.learn.train import STORE
 from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.errors import ConfigError
@@ -148,7 +149,8 @@ class RecordedPractice:
     """Recordings of a robot: one in five is held out and tells which policy is better.
 
     Held out are only recordings that the policy to improve has not learnt from, whole ones, chosen
-    by their digests. Compared are the commands where a person drove.
+    by their digests. Compared are the commands where a person drove, as far as `weights` in the
+    recipe count it.
 
     Args:
         bags: all recordings, old and new.
@@ -177,21 +179,27 @@ class RecordedPractice:
                 f'the recipe sees or commands something else than {policy}: leave out --recipe, '
                 'or train a new policy'
             )
-        digests = {bag_digest(bag): bag for bag in bags}
+        console = console or Console(stderr=True)
         known = {entry.get('sha256') for entry in contract.provenance.get('datasets', ())}
-        new = sorted(digest for digest in digests if digest not in known)
+        digests = {bag_digest(bag): bag for bag in bags}
+        taught = [
+            episode.digest
+            for episode in build(list(bags), signals, store, console)
+            if learnable(episode.stretches, recipe.weights, 0)
+        ]
+        new = sorted(digest for digest in taught if digest not in known)
         held_out = new[: max(round(HELD_OUT * len(new)), 1)]
-        if not held_out or len(held_out) == len(digests):
+        if not held_out or len(held_out) == len(taught):
             raise ConfigError(
-                f'{len(digests)} recordings were given, {len(new)} of them new to {policy}: at '
-                'least one new one is needed to judge by and another one to learn from; or let '
-                'the simulator make them with --rounds'
+                f'a person drove in {len(taught)} of the {len(digests)} recordings given, '
+                f'{len(new)} of them new to {policy}: at least one new one is needed to judge by '
+                'and another one to learn from; or let the simulator make them with --rounds'
             )
         self._held_out = [digests[digest] for digest in held_out]
         self._bags = [bag for digest, bag in digests.items() if digest not in held_out]
         self._recipe = recipe
         self._store = store
-        self._console = console or Console(stderr=True)
+        self._console = console
         self.settings = {'practice': 'recordings', 'held out': held_out, 'bags': sorted(digests)}
 
     def recipe(self, recipe: Recipe) -> Recipe:
@@ -212,14 +220,8 @@ class RecordedPractice:
             steps = whole(episode, period_ns, recipe.weights)
             given.append(torch.from_numpy(run_bundle(policy, steps)))
             recorded.append(steps.commands)
-            judged = torch.isfinite(steps.commands).all(dim=1).sum() * period_ns / 1e9
+            judged = torch.isfinite(steps.commands).any(dim=1).sum() * period_ns / 1e9
             details.append({'bag': episode.name, 'judged, s': float(judged)})
-        if not any(entry['judged, s'] for entry in details):
-            names = ', '.join(map(str, self._held_out))
-            raise ConfigError(
-                f'nobody but a policy drove in {names}, which were held out to judge by: record '
-                'more drives in which a person takes over'
-            )
         found = scores(torch.cat(given), torch.cat(recorded), commands)
         weights = recipe.fit.command_weights or (1.0,) * len(commands)
         loss = sum(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.synchronize import Event
@@ -71,10 +73,19 @@ _cancelled: Event
 
 
 def _begin_worker(cancelled: Event) -> None:
-    """Leave Ctrl-C to the parent, which then cancels."""
+    """Leave Ctrl-C to the parent, which then cancels; do not outlive a parent that was killed."""
     global _cancelled
     _cancelled = cancelled
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # What a killed parent began is begun again: two processes must not write the same bag.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(work: Callable[[Item, IsCancelled], Result], item: Item) -> Result:

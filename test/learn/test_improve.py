@@ -21,10 +21,12 @@ from liquid_control.learn.guess import recipe_of
 from liquid_control.learn.imitation import Imitation
 from liquid_control.learn.improve import improve
 from liquid_control.learn.improvement import FILE, Improvement, Judgement
+from liquid_control.learn.ingest import bag_digest
 from liquid_control.learn.practice import RecordedPractice
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.train import train
 from liquid_control.runtime.bundle import load_bundle
+from liquid_control.runtime.controller import Mode
 from liquid_control.runtime.errors import ConfigError
 
 SHORT = replace(RECIPE, holdout=0.0, fit=replace(RECIPE.fit, epochs=2, passes=0.5))
@@ -238,9 +240,27 @@ def test_recordings_make_a_policy_better_and_judge_it_by_those_it_has_not_seen(
     assert 'steering_angle, mean error, rad' in (folder / 'report.html').read_text()
 
 
+def test_recordings_are_judged_by_only_where_a_person_drove(home: Path, tmp_path: Path) -> None:
+    alone = [
+        write_drive(tmp_path / f'alone_{i}', phase=i + 3.0, seconds=1.0, mode=Mode.AUTONOMOUS)
+        for i in range(3)
+    ]
+    person = write_drive(tmp_path / 'person', phase=2.0, seconds=1.0, mode=Mode.DISENGAGED)
+    bags = [home / 'first', *alone, person]
+    practice = RecordedPractice(
+        bags, home / 'start', SHORT, store=tmp_path / 'store', console=QUIET
+    )
+    assert practice.settings['held out'] == [bag_digest(person)]
+    assert practice.record(1, home / 'start', tmp_path) == [home / 'first', *alone]
+    (judged,) = practice.judge(home / 'start').details
+    assert judged == {'bag': 'person', 'judged, s': pytest.approx(1.0, abs=0.1)}
+    with pytest.raises(ConfigError, match='a person drove in 1 of the 4 recordings given'):
+        RecordedPractice([home / 'first', *alone], home / 'start', SHORT, store=tmp_path / 'store')
+
+
 def test_recordings_that_are_all_known_cannot_judge(home: Path) -> None:
     with pytest.raises(ConfigError, match='0 of them new'):
-        RecordedPractice([home / 'first'], home / 'start', SHORT)
+        RecordedPractice([home / 'first'], home / 'start', SHORT, store=home / 'store')
 
 
 def test_a_policy_s_own_contract_is_recipe_enough_to_go_on_from_it(home: Path) -> None:
@@ -252,7 +272,7 @@ def test_a_policy_s_own_contract_is_recipe_enough_to_go_on_from_it(home: Path) -
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ([], '0 recordings were given'),
+        ([], '0 of the 0 recordings given'),
         (['--rounds', '1', '--judge-seeds', '2000'], 'judge on smaller ones'),
         (['--rounds', '1', '--judge-seeds', 'all'], '--judge-seeds must be like'),
         (['--rounds', '1', '--drives', '0'], 'found 0 drives'),
