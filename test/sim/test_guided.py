@@ -18,7 +18,7 @@ from liquid_control.runtime.errors import ConfigError
 from liquid_control.sim import messages
 from liquid_control.sim.guided import MODE_TOPIC, STATE_TOPIC, Guided, guide, summarise
 from liquid_control.sim.scene import WHEELBASE
-from liquid_control.sim.simulator import HELD_OUT_SEEDS
+from liquid_control.sim.simulator import HELD_OUT_SEEDS, SELECTION_SEEDS
 from liquid_control.sim.track import ROAD_WIDTH, generate_track
 
 SEED, SECONDS = 4, 8.0
@@ -100,7 +100,14 @@ def test_drives_of_the_same_policy_are_kept_and_those_of_another_refused(
         guide([Guided(SEED, 0.5, other)], tmp_path)
 
 
-@pytest.mark.parametrize('seed', HELD_OUT_SEEDS)
+def test_a_policy_for_another_robot_is_refused(tmp_path: Path) -> None:
+    donkey = make_bundle(tmp_path / 'donkey', commands=('steering', 'throttle'))
+    with pytest.raises(ConfigError, match=r'commands .*throttle'):
+        guide([Guided(SEED, 1.0, donkey)], tmp_path / 'bags')
+    assert not any((tmp_path / 'bags').glob('*'))
+
+
+@pytest.mark.parametrize('seed', HELD_OUT_SEEDS[:1] + SELECTION_SEEDS[:1])
 def test_held_out_tracks_are_refused(seed: int, bundle: Path) -> None:
     with pytest.raises(ConfigError, match='held out'):
         Guided(seed, 1.0, bundle)
