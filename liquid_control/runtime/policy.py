@@ -72,10 +72,16 @@ class Policy:
         Raises:
             ImageError: the picture does not fit the policy's camera geometry.
         """
-        encoder = self.engine.encoder
-        if encoder is None or self.preprocess is None:
+        if self.preprocess is None:
             raise ValueError(f'policy {self.contract.name} has no camera input')
-        encoder.write('image', self.preprocess(rgb))
+        return self.encode_input(self.preprocess(rgb))
+
+    def encode_input(self, pixels: Pixels) -> Array:
+        """What `preprocess` made of a camera picture -> features [F]."""
+        encoder = self.engine.encoder
+        if encoder is None:
+            raise ValueError(f'policy {self.contract.name} has no camera input')
+        encoder.write('image', pixels)
         encoder.run()
         return encoder.read('features')
 

@@ -24,6 +24,7 @@ from liquid_control.runtime.bundle import shipped_models
 from liquid_control.runtime.contract import CommandSpec
 from liquid_control.runtime.policy import Policy
 
+IMU = '/imu/data'
 NODES = ('policy_node', 'recorder_node', 'simulator_node')
 
 
@@ -125,6 +126,9 @@ def test_car_that_leaves_the_road_is_a_failure_with_a_report(tmp_path: Path) -> 
 def assert_replayed_ticks_agree(policy: Path, reader: BagReader) -> None:
     """Offline, at the same ticks, the policy gives the commands that it gave live."""
     states = [message.value for message in reader.messages([STATE])]
+    measured = {samples.imu(reader, message).tobytes() for message in reader.messages([IMU])}
+    felt = [state.imu.astype(np.float32).tobytes() for state in states if len(state.command_raw)]
+    assert set(felt) <= measured, 'what the policy felt is in the recording, bit for bit'
     frames = (
         (message.stamp_ns, samples.picture(reader, message))
         for message in reader.messages([IMAGE])
