@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -38,8 +39,9 @@ def run_on_ray(
     except ImportError as error:
         raise ConfigError("--ray needs Ray: pip install 'liquid_control[ray]'") from error
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level='ERROR')
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f'no Ray cluster answers at {address}: {error}') from error
     pending = []
     try:
@@ -60,3 +62,10 @@ def run_on_ray(
         for job in pending:
             ray.cancel(job, force=True)
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens there: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix('ray://').rpartition(':')
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5.0).close()

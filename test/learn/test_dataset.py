@@ -200,9 +200,7 @@ def test_a_ray_cluster_does_the_same_work(tmp_path: Path) -> None:
     standing = rec.write_bag(tmp_path / 'no_camera', iter([rec.imu_entry(rec.START_NS)]))
     made = tmp_path / 'dataset'
     node = {'num_cpus': 1, 'object_store_memory': 100_000_000, 'include_dashboard': False}
-    cluster = Cluster(
-        initialize_head=True, head_node_args={**node, 'node_ip_address': '127.0.0.1'}
-    )
+    cluster = Cluster(initialize_head=True, head_node_args=node)
     try:
         result = CliRunner().invoke(
             app,
