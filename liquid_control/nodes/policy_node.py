@@ -1,11 +1,11 @@
 """The policy node: sensors in, a liquid policy at a fixed rate, commands out.
 
-A camera frame's way: `PolicyNode._subscribe` -> `Vision` (decode, encode) -> `Sensors` ->
+A camera frame's way: `Inbox.receive` -> `Vision` (decode, encode) -> `Sensors` ->
 `Controller.tick` (core network, safety envelope) -> `CommandPort.publish`.
 
-Threads: the executor serves parameters, services and overrides; a second executor does nothing but
-feed sensors; the vision thread encodes frames; the control thread ticks. One lock guards the
-controller and is held for no longer than a tick.
+Threads: the executor serves parameters, services and overrides; the vision thread waits for frames
+and encodes them; the control thread takes the newest of the other sensors and ticks. One lock
+guards the controller and is held for no longer than a tick.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from liquid_control.nodes.lifecycle import ManagedNode, run
 from liquid_control.nodes.parameters import guard_parameters, read_parameters
 from liquid_control.nodes.policies import SLOTS, Policies, load_pilot
 from liquid_control.nodes.policy_parameters import PolicyParameters
-from liquid_control.nodes.reporting import ShadowReport, StateReport, to_stamp
-from liquid_control.nodes.sensing import SensorNode
+from liquid_control.nodes.reporting import Measured, ShadowReport, StateReport, to_stamp
+from liquid_control.nodes.sensing import Sensing
 from liquid_control.nodes.share import models_directories, robot_file
 from liquid_control.runtime import realtime
 from liquid_control.runtime.bundle import find_bundle
 from liquid_control.runtime.controller import Controller, Mode, Tick
 from liquid_control.runtime.errors import LiquidControlError
-from liquid_control.runtime.image import Pixels
+from liquid_control.runtime.image import Pixels, stay_in_one_thread
 from liquid_control.runtime.observation import Sensors
 from liquid_control.runtime.pilot import Frame, see_all
 from liquid_control.runtime.rate import Cycle, FixedRate, SimClock, SteadyClock
@@ -62,6 +62,7 @@ class PolicyNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('policy_node')
         self._lock = threading.Lock()
+        self._sensing: Sensing | None = None
         self._vision: Vision | None = None
         self._sim_clock: SimClock | None = None
         self._loop: threading.Thread | None = None
@@ -130,30 +131,38 @@ class PolicyNode(ManagedNode):
 
     def start(self) -> None:
         """Begin to sense and to tick; nothing moves before it is engaged."""
+        realtime.keep_memory()
+        realtime.take_short_turns()
+        stay_in_one_thread()
         started = self._active
         self._cancelled.clear()
         self._had_listener = False
         self._controller.pilot.forget()
-        if self._controller.pilot.policy.preprocess is not None:
+        compressed = self.parameters.image_transport == 'compressed'
+        self._sensing = sensing = Sensing(
+            self, self._watching, self._arrival_ns, compressed=compressed, clock=self._sim_clock
+        )
+        sensing.start()
+        started.callback(sensing.stop)
+        if sensing.camera is not None:
             self._vision = Vision(
+                sensing.camera.receive,
                 self._on_frame,
-                compressed=self.parameters.image_transport == 'compressed',
+                compressed=compressed,
+                now_ns=self._arrival_ns,
                 on_error=self._on_sensor_error,
             )
             self._vision.start()
             started.callback(self._vision.stop)
-        sensing = SensorNode(
-            self, self._watching, self._vision, self._arrival_ns, clock=self._sim_clock
-        )
-        sensing.start()
-        started.callback(sensing.stop)
         realtime.freeze_garbage()
         started.callback(realtime.thaw_garbage)
         if self.parameters.lock_memory:
             self._warn(realtime.lock_memory())
         timer = self.create_timer(_TOPIC_CHECK_PERIOD, self._check_command_topic)
         started.callback(self.destroy_timer, timer)
-        self._loop = threading.Thread(target=self._run, name='control', daemon=True)
+        self._loop = threading.Thread(
+            target=self._run, args=(sensing,), name='control', daemon=True
+        )
         self._loop.start()
         self._publish_mode(self._controller.mode, self._controller.reason)
 
@@ -168,7 +177,7 @@ class PolicyNode(ManagedNode):
             self._loop = None
             self._send_last_stop()
         self._active.close()
-        self._vision = None
+        self._sensing = self._vision = None
 
     def release(self) -> None:
         """Give back what `setup` made, as far as it got."""
@@ -176,16 +185,16 @@ class PolicyNode(ManagedNode):
 
     # The control thread
 
-    def _run(self) -> None:
+    def _run(self, sensing: Sensing) -> None:
         """The control thread: a defect in it ends the node, and the robot is told to stop."""
         try:
-            self._tick_until_cancelled()
+            self._tick_until_cancelled(sensing)
         except Exception:
             self._send_last_stop()
             self.get_logger().fatal(f'defect in the control loop:\n{traceback.format_exc()}')
             signal.raise_signal(signal.SIGTERM)
 
-    def _tick_until_cancelled(self) -> None:
+    def _tick_until_cancelled(self, sensing: Sensing) -> None:
         if self.parameters.priority:
             self._warn(realtime.set_priority(self.parameters.priority))
         if self.parameters.cpu_affinity:
@@ -194,6 +203,7 @@ class PolicyNode(ManagedNode):
         while (cycle := rate.wait(self._cancelled)) is not None:
             now_ns = cycle.now_ns if self._sim_clock is not None else time.time_ns()
             with self._lock:
+                sensing.update()
                 tick = self._controller.tick(now_ns, stalled=cycle.stalled)
                 shadow = self._controller.shadow
             if tick.command is not None:
@@ -205,25 +215,24 @@ class PolicyNode(ManagedNode):
     def _report(self, tick: Tick, cycle: Cycle) -> None:
         """Tell what this tick saw and did; the command is already on its way."""
         timing, seen = self._timing, tick.action.observation
-        lateness = cycle.lateness_ns / 1e9
-        encoder_time = self._vision.duration_ns / 1e9 if self._vision is not None else 0.0
-        sense_to_act = math.nan
+        measured = Measured(
+            frames=self._vision.arrived if self._vision is not None else 0,
+            lateness=cycle.lateness_ns / 1e9,
+            encoder=self._vision.duration_ns / 1e9 if self._vision is not None else 0.0,
+            sense_to_act=(
+                (self._now_ns() - seen.image_stamp_ns) / 1e9
+                if seen.features is not None
+                else math.nan
+            ),
+        )
         if not cycle.stalled:
-            timing.tick(time.monotonic_ns(), lateness, cycle.skipped)
+            timing.tick(time.monotonic_ns(), measured.lateness, cycle.skipped)
         if tick.action.raw is not None:
             timing.core.append(tick.action.core_ns / 1e9)
-            timing.encoder.append(encoder_time)
+            timing.encoder.append(measured.encoder)
         if seen.features is not None:
-            sense_to_act = (self._now_ns() - seen.image_stamp_ns) / 1e9
-            timing.sense_to_act.append(sense_to_act)
-        self._states.publish(
-            tick,
-            timing,
-            frames=self._vision.arrived if self._vision is not None else 0,
-            lateness=lateness,
-            encoder_time=encoder_time,
-            sense_to_act=sense_to_act,
-        )
+            timing.sense_to_act.append(measured.sense_to_act)
+        self._states.publish(tick, timing, measured)
 
     # The vision thread
 
@@ -236,7 +245,7 @@ class PolicyNode(ManagedNode):
     def _on_sensor_error(self, error: LiquidControlError) -> None:
         self.get_logger().warning(str(error), throttle_duration_sec=2.0)
 
-    # The sensors' thread
+    # The control thread's sensors
 
     def _watching(self) -> list[Sensors]:
         """Whose slots a sensor message goes to."""
@@ -250,9 +259,10 @@ class PolicyNode(ManagedNode):
             if not request.data:
                 self._controller.disengage()
                 problem = ''
-            elif self._loop is None:
+            elif self._sensing is None:
                 problem = 'the node is not active'
             else:
+                self._sensing.update()
                 problem = self._rivalry() or self._controller.engage(self._now_ns())
         response.success = not problem
         response.message = problem or ('engaged' if request.data else 'disengaged')

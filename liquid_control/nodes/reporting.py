@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import math
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -12,8 +13,22 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 
 from liquid_control.msg import PolicyComparison, PolicyState
+from liquid_control.runtime.cdr import Writer
+from liquid_control.runtime.contract import IMU_SIZE
 from liquid_control.runtime.controller import Tick
 from liquid_control.runtime.timing import WINDOW, Timing
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the node measured around a tick; s."""
+
+    frames: int
+    """Camera frames that arrived so far."""
+    lateness: float
+    encoder: float
+    """Decoding and encoder, of the newest frame."""
+    sense_to_act: float
 
 
 def to_stamp(now_ns: int) -> Time:
@@ -22,7 +37,7 @@ def to_stamp(now_ns: int) -> Time:
 
 
 class StateReport:
-    """Publishes a PolicyState for every tick."""
+    """Publishes a PolicyState for every tick, while somebody listens."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -31,50 +46,40 @@ class StateReport:
     def close(self) -> None:
         self._node.destroy_publisher(self._publisher)
 
-    def publish(
-        self,
-        tick: Tick,
-        timing: Timing,
-        *,
-        frames: int,
-        lateness: float,
-        encoder_time: float,
-        sense_to_act: float,
-    ) -> None:
-        """Report a tick; times in s."""
-        action, policy = tick.action, tick.pilot.policy
-        seen = action.observation
-        message = PolicyState()
-        message.header.stamp = to_stamp(tick.now_ns)
-        message.tick = timing.ticks + timing.missed
-        message.missed = timing.missed
-        message.mode = int(tick.mode)
-        message.policy = policy.contract.name
-        message.frames = frames
-        message.image_stamp = to_stamp(seen.image_stamp_ns)
-        if seen.imu is not None:
-            message.imu = seen.imu
-        message.speed = float(seen.speed) if seen.speed is not None else math.nan
-        message.elapsed = action.elapsed
-        message.image_age = seen.image_age
-        message.imu_age = seen.imu_age
-        message.speed_age = seen.speed_age
-        message.command_names = list(policy.contract.command_names)
-        if action.raw is not None:
-            message.command_raw = _floats(action.raw)
-        if tick.command is not None:
-            message.command = array.array('f', tick.command)
-        message.limited_by = tick.limited_by
-        message.neurons = _floats(policy.state)
-        message.lateness = lateness
-        message.encoder_time = encoder_time
-        message.core_time = action.core_ns / 1e9
-        message.sense_to_act = sense_to_act
-        message.rate = timing.rate
-        message.lateness_p50 = timing.late.p50
-        message.lateness_p99 = timing.late.p99
-        message.lateness_max = timing.late.max
-        self._publisher.publish(message)
+    def publish(self, tick: Tick, timing: Timing, measured: Measured) -> None:
+        """Report a tick."""
+        if self._publisher.get_subscription_count() > 0:
+            self._publisher.publish(state_bytes(tick, timing, measured))
+
+
+def state_bytes(tick: Tick, timing: Timing, measured: Measured) -> bytes:
+    """A serialized PolicyState; follows msg/PolicyState.msg field by field."""
+    action, policy = tick.action, tick.pilot.policy
+    seen, names = action.observation, policy.contract.command_names
+    late = timing.late
+    message = Writer()
+    message.time(tick.now_ns)
+    message.string('')
+    message.put('Q', timing.ticks + timing.missed, timing.missed)
+    message.put('B', int(tick.mode))
+    message.string(policy.contract.name)
+    message.put('Q', measured.frames)
+    message.time(seen.image_stamp_ns)
+    message.put('f', *(seen.imu if seen.imu is not None else np.zeros(IMU_SIZE)))
+    message.put('f', seen.speed if seen.speed is not None else math.nan)
+    message.put('d', action.elapsed)
+    message.put('f', seen.image_age, seen.imu_age, seen.speed_age)
+    message.put('I', len(names))
+    for name in names:
+        message.string(name)
+    message.floats(action.raw if action.raw is not None else ())
+    message.floats(tick.command or ())
+    message.string(tick.limited_by)
+    message.floats(policy.state)
+    message.put('f', measured.lateness, measured.encoder, action.core_ns / 1e9)
+    message.put('f', measured.sense_to_act)
+    message.put('f', timing.rate, late.p50, late.p99, late.max)
+    return message.done()
 
 
 class ShadowReport:

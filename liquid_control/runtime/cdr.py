@@ -1,14 +1,16 @@
-"""Reading the few sensor messages we need straight from their serialized bytes (CDR).
+"""The few messages that come or go often, straight from and to their serialized bytes (CDR).
 
 A subscription that hands over bytes costs a fraction of one that builds a Python message, and the
 picture's pixels are used in place. Offsets follow the message definitions of sensor_msgs and
 nav_msgs, which have not changed since ROS 2 began. Every read is bounds-checked: a message from
-the network that lies about its sizes raises `SensorError`.
+the network that lies about its sizes raises `SensorError`. Writing field by field takes a tenth of
+the time of building a Python message and having it converted.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,3 +137,36 @@ def read_clock(message: bytes) -> int:
     """Parse a serialized rosgraph_msgs/Clock -> time (ns). Raises SensorError."""
     sec, nanosec = _Cursor(message, 'rosgraph_msgs/Clock').take('iI', 4)
     return int(sec) * _NS + int(nanosec)
+
+
+class Writer:
+    """Serializes a message, field after field in the order of its definition."""
+
+    def __init__(self) -> None:
+        self._data = bytearray(b'\0\1\0\0')  # plain CDR, little endian
+
+    def put(self, kind: str, *values: float) -> None:
+        """Numbers of one type, `kind` as in `struct`; floats are rounded to it."""
+        data = self._data
+        data += bytes(-(len(data) - _ENCAPSULATION) % struct.calcsize(kind))
+        data += struct.pack(f'<{len(values)}{kind}', *values)
+
+    def time(self, stamp_ns: int) -> None:
+        """A builtin_interfaces/Time."""
+        sec, nanosec = divmod(stamp_ns, _NS)
+        self.put('i', sec)
+        self.put('I', nanosec)
+
+    def string(self, text: str) -> None:
+        data = text.encode() + b'\0'
+        self.put('I', len(data))
+        self._data += data
+
+    def floats(self, values: Sequence[float] | NDArray[np.float32]) -> None:
+        """A float32[] of any length."""
+        self.put('I', len(values))
+        self._data += np.asarray(values, '<f4').tobytes()
+
+    def done(self) -> bytes:
+        """The message."""
+        return bytes(self._data)

@@ -124,13 +124,12 @@ class Sensors:
     def put_imu(self, stamp_ns: int, imu: Array, received_ns: int | None = None) -> None:
         """Linear acceleration (m/s^2) and angular velocity (rad/s), [6]. Raises SensorError."""
         if self.imu is not None:
-            if imu.shape != (IMU_SIZE,) or not np.isfinite(imu).all():
-                self.imu.refuse('not finite')
-            if (
-                np.abs(imu[:3]).max() > MAX_ACCELERATION
-                or np.abs(imu[3:]).max() > MAX_ANGULAR_VELOCITY
-            ):
-                self.imu.refuse('absurd')
+            if imu.shape != (IMU_SIZE,):
+                self.imu.refuse(f'{imu.size} values instead of {IMU_SIZE}')
+            size = np.abs(imu)
+            # Written so that NaN, which compares as false, is refused.
+            if not (size[:3].max() <= MAX_ACCELERATION and size[3:].max() <= MAX_ANGULAR_VELOCITY):
+                self.imu.refuse('absurd' if np.isfinite(imu).all() else 'not finite')
             self.imu.put(imu, stamp_ns, stamp_ns if received_ns is None else received_ns)
 
     def put_speed(self, stamp_ns: int, speed: float, received_ns: int | None = None) -> None:

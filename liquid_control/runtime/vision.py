@@ -1,8 +1,8 @@
 """The camera's way to the policy: newest frame -> pixels -> encoder -> features.
 
-A thread of its own, so that neither a slow encoder nor a large picture delays the control tick or
-the other sensors. Only the newest frame counts: one that arrives while the encoder works replaces
-the one waiting.
+A thread of its own that waits for the camera, so that neither a slow encoder nor a large picture
+delays the control tick. Only the newest frame counts: those that arrived while the encoder worked
+are passed over.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from liquid_control.runtime.image import Pixels, decode_compressed, to_rgb
 
 # A frame's pixels, its stamp (ns) and when it arrived (ns, in the time of the stamps).
 FrameHandler = Callable[[Pixels, int, int], None]
+# The oldest serialized message that waits, or comes within so many seconds; None for none.
+Receiver = Callable[[float], bytes | None]
+# How long the end of the thread may wait for a camera that is silent, s.
+_PATIENCE = 0.1
 
 
 class Vision:
@@ -24,29 +28,33 @@ class Vision:
 
     def __init__(
         self,
+        receive: Receiver,
         on_frame: FrameHandler,
         *,
         compressed: bool,
+        now_ns: Callable[[], int],
         on_error: Callable[[LiquidControlError], None],
     ) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
+            receive: the camera's messages, in the worker thread.
             on_frame: called in the worker thread with RGB pixels, stamp and arrival time.
             compressed: messages are sensor_msgs/CompressedImage instead of Image.
+            now_ns: time of arrival, in the time of the stamps.
             on_error: told of every frame that could not be used, in the worker thread.
         """
+        self._receive = receive
         self._on_frame = on_frame
+        self._now_ns = now_ns
         self._on_error = on_error
-        self.compressed = compressed
-        self._waiting: tuple[bytes, int] | None = None
-        self._arrived = threading.Event()
-        self._stopping = False
+        self._compressed = compressed
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name='vision', daemon=True)
         self.arrived = 0
-        """Frames offered."""
+        """Frames received."""
         self.replaced = 0
-        """Frames that a newer one replaced before they were looked at."""
+        """Frames passed over for a newer one."""
         self.duration_ns = 0
         """From bytes to features, of the newest frame."""
 
@@ -55,32 +63,25 @@ class Vision:
 
     def stop(self) -> None:
         """End the worker; returns when it is gone."""
-        self._stopping = True
-        self._arrived.set()
+        self._stopping.set()
         self._thread.join()
 
-    def offer(self, message: bytes, received_ns: int) -> None:
-        """A serialized camera message; returns at once."""
-        self.arrived += 1
-        if self._waiting is not None:
-            self.replaced += 1
-        self._waiting = (message, received_ns)
-        self._arrived.set()
-
     def _work(self) -> None:
-        while True:
-            self._arrived.wait()
-            self._arrived.clear()
-            if self._stopping:
-                return
-            offered, self._waiting = self._waiting, None
-            if offered is not None:
-                self._look(*offered)
+        while not self._stopping.is_set():
+            message = self._receive(_PATIENCE)
+            if message is None:
+                continue
+            self.arrived += 1
+            while (newer := self._receive(0)) is not None:
+                message = newer
+                self.arrived += 1
+                self.replaced += 1
+            self._look(message, self._now_ns())
 
     def _look(self, message: bytes, received_ns: int) -> None:
         started = time.perf_counter_ns()
         try:
-            if self.compressed:
+            if self._compressed:
                 compressed = cdr.read_compressed_image(message)
                 rgb, stamp_ns = decode_compressed(compressed.data), compressed.stamp_ns
             else:
