@@ -45,8 +45,8 @@ def run_on_ray(
         raise ConfigError(f'no Ray cluster answers at {address}: {error}') from error
     pending = []
     try:
-        task = ray.remote(work)
-        jobs = [task.remote(item) for item in items]
+        task = ray.remote(_call)
+        jobs = [task.remote(work, item) for item in items]
         pending = list(jobs)
         columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
@@ -69,3 +69,8 @@ def _knock(address: str) -> None:
     host, _, port = address.removeprefix('ray://').rpartition(':')
     if port.isdigit():
         socket.create_connection((host, int(port)), timeout=5.0).close()
+
+
+def _call(work: Callable[[Item], Result], item: Item) -> Result:
+    # Ray takes plain functions only, no partial ones.
+    return work(item)
