@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import signal
 import struct
 import threading
@@ -15,15 +16,12 @@ import time
 from typing import Any
 
 import numpy as np
+import psutil
 
 
-def percentiles(seconds: list[float]) -> dict[str, float]:
-    """p50, p99 and max in ms."""
-    if not seconds:
-        return {'p50': float('nan'), 'p99': float('nan'), 'max': float('nan')}
-    array = 1e3 * np.asarray(seconds)
-    p50, p99 = np.percentile(array, (50, 99))
-    return {'p50': float(p50), 'p99': float(p99), 'max': float(array.max())}
+def show(**measured: Any) -> None:
+    """Hand a measurement over, raw."""
+    print(json.dumps(measured))
 
 
 def source(options: argparse.Namespace) -> None:
@@ -48,17 +46,20 @@ def source(options: argparse.Namespace) -> None:
     sample.linear_acceleration.z = 9.81
     imu_bytes = bytearray(serialize_message(sample))
 
-    def send(publisher: Any, message: bytearray) -> None:
-        struct.pack_into('<iI', message, 4, *divmod(time.time_ns(), 10**9))
+    def send(publisher: Any, message: bytearray) -> int:
+        stamp_ns = time.time_ns()
+        struct.pack_into('<iI', message, 4, *divmod(stamp_ns, 10**9))
         publisher.publish(bytes(message))
+        return stamp_ns
 
     count, start = 0, time.monotonic()
-    while True:
-        send(imu, imu_bytes)
-        if count * 30 // 400 != (count - 1) * 30 // 400:
-            send(camera, image_bytes)
-        count += 1
-        time.sleep(max(0.0, start + count / 400 - time.monotonic()))
+    with open(options.log, 'w', buffering=1) as log:
+        while True:
+            send(imu, imu_bytes)
+            if count * 30 // 400 != (count - 1) * 30 // 400:
+                log.write(f'{send(camera, image_bytes)}\n')
+            count += 1
+            time.sleep(max(0.0, start + count / 400 - time.monotonic()))
 
 
 def bare(options: argparse.Namespace) -> None:
@@ -67,40 +68,42 @@ def bare(options: argparse.Namespace) -> None:
 
     rate, never = FixedRate(round(1e9 / options.rate), SteadyClock()), threading.Event()
     lateness, missed = [], 0
-    end = time.monotonic() + options.seconds
+    for _ in range(10):
+        rate.wait(never)
+    cpu, end = time.process_time(), time.monotonic() + options.seconds
     while time.monotonic() < end:
         cycle = rate.wait(never)
         assert cycle is not None
         lateness.append(cycle.lateness_ns / 1e9)
         missed += cycle.skipped
-    ticks = len(lateness)
-    cpu = time.process_time()
-    print(
-        json.dumps(
-            {'lateness': percentiles(lateness[5:]), 'missed': missed, 'ticks': ticks, 'cpu': cpu}
-        )
-    )
+    show(lateness=lateness, missed=missed, ticks=len(lateness), cpu=time.process_time() - cpu)
 
 
 def receiver(options: argparse.Namespace) -> None:
-    """What cannot be avoided: a raw subscription of the camera, nothing done with it."""
+    """What cannot be avoided: waiting for the camera's bytes and taking them, nothing else."""
     import rclpy
-    from rclpy.qos import qos_profile_sensor_data
     from sensor_msgs.msg import Image
 
+    from liquid_control.nodes.sensing import CAMERA_QOS, Inbox
+
     rclpy.init()
-    node = rclpy.create_node('receiver')
+    inbox = Inbox(rclpy.create_node('receiver'), Image, 'image_raw', CAMERA_QOS)
     delays: list[float] = []
-
-    def on_image(message: bytes) -> None:
-        sec, nanosec = struct.unpack_from('<iI', message, 4)
-        delays.append((time.time_ns() - sec * 10**9 - nanosec) / 1e9)
-
-    node.create_subscription(Image, 'image_raw', on_image, qos_profile_sensor_data, raw=True)
-    end = time.monotonic() + options.seconds
+    settle_until = time.monotonic() + 1.0
+    while time.monotonic() < settle_until:
+        inbox.receive(0.1)
+    cpu, began_ns, end = time.process_time(), time.time_ns(), time.monotonic() + options.seconds
     while time.monotonic() < end:
-        rclpy.spin_once(node, timeout_sec=0.1)
-    print(json.dumps({'delivery': percentiles(delays[5:]), 'frames': len(delays)}))
+        message = inbox.receive(0.1)
+        if message is not None:
+            sec, nanosec = struct.unpack_from('<iI', message, 4)
+            delays.append((time.time_ns() - sec * 10**9 - nanosec) / 1e9)
+    show(
+        delivery=delays,
+        frames=len(delays),
+        window=[began_ns, time.time_ns()],
+        cpu=time.process_time() - cpu,
+    )
 
 
 def peer(options: argparse.Namespace) -> None:
@@ -111,6 +114,7 @@ def peer(options: argparse.Namespace) -> None:
     from geometry_msgs.msg import TwistStamped
     from ncps.torch import LTC, CfC
     from ncps.wirings import AutoNCP
+    from rclpy.executors import SingleThreadedExecutor
     from rclpy.node import Node
     from rclpy.qos import qos_profile_sensor_data
     from sensor_msgs.msg import Image, Imu
@@ -130,15 +134,16 @@ def peer(options: argparse.Namespace) -> None:
             self.core = kind(38, AutoNCP(options.neurons, 2))
             self.features, self.imu, self.state = torch.zeros(1, 32), torch.zeros(1, 6), None
             self.image_stamp, self.acted_on, self.ticks = 0, 0, 0
+            self.frames = 0
             self.lateness: list[float] = []
-            self.sense_to_act: list[float] = []
+            self.acted: list[tuple[int, int]] = []
             self.publisher = self.create_publisher(TwistStamped, 'cmd_vel', 1)
             self.create_subscription(Image, 'image_raw', self.on_image, qos_profile_sensor_data)
             self.create_subscription(Imu, 'imu/data', self.on_imu, qos_profile_sensor_data)
-            self.start = time.monotonic()
-            self.create_timer(1 / options.rate, self.on_timer)
+            self.timer = self.create_timer(1 / options.rate, self.on_timer)
 
         def on_image(self, message: Image) -> None:
+            self.frames += 1
             rgb = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
             small = cv2.resize(rgb[message.height // 3 :], (96, 48), interpolation=cv2.INTER_AREA)
             with torch.no_grad():
@@ -153,45 +158,48 @@ def peer(options: argparse.Namespace) -> None:
 
         def on_timer(self) -> None:
             self.ticks += 1
-            period = 1 / options.rate
-            passed = time.monotonic() - self.start
-            # A timer keeps its phase; what is late is how far into its period it comes.
-            self.lateness.append(passed % period)
+            # By now the timer counts down to its next call.
+            late_ns = self.timer.timer_period_ns - self.timer.time_until_next_call()
+            self.lateness.append(late_ns / 1e9)
             with torch.no_grad():
                 inputs = torch.cat([self.features, self.imu], 1)[:, None]
                 command, self.state = self.core(inputs, self.state)
             message = TwistStamped()
-            message.header.stamp = self.get_clock().now().to_msg()
+            stamp_ns = time.time_ns()
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
             message.twist.linear.x = float(command[0, 0, 0])
             message.twist.angular.z = float(command[0, 0, 1])
             self.publisher.publish(message)
             if self.image_stamp != self.acted_on:
                 self.acted_on = self.image_stamp
-                self.sense_to_act.append((time.time_ns() - self.image_stamp) / 1e9)
+                self.acted.append((stamp_ns, self.image_stamp))
 
     rclpy.init()
     node = PeerNode()
-    settle = time.monotonic() + 2
-    while time.monotonic() < settle:
-        rclpy.spin_once(node, timeout_sec=0.1)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    settle_until = time.monotonic() + 2
+    while time.monotonic() < settle_until:
+        executor.spin_once(timeout_sec=0.1)
     node.lateness.clear()
-    node.sense_to_act.clear()
-    ticks, cpu, began = node.ticks, time.process_time(), time.monotonic()
+    node.acted.clear()
+    ticks, frames, cpu = node.ticks, node.frames, time.process_time()
+    began, began_ns = time.monotonic(), time.time_ns()
     while time.monotonic() < began + options.seconds:
-        rclpy.spin_once(node, timeout_sec=0.1)
-    ticks, cpu = node.ticks - ticks, time.process_time() - cpu
-    due = round((time.monotonic() - began) * options.rate)
-    print(
-        json.dumps(
-            {
-                'lateness': percentiles(node.lateness),
-                'missed': max(due - ticks, 0),
-                'ticks': ticks,
-                'cpu': cpu,
-                'sense_to_act': percentiles(node.sense_to_act),
-            }
-        )
+        executor.spin_once(timeout_sec=0.1)
+    ticks = node.ticks - ticks
+    due = int((time.monotonic() - began) * options.rate)
+    show(
+        lateness=node.lateness,
+        missed=max(due - ticks, 0),
+        ticks=ticks,
+        cpu=time.process_time() - cpu,
+        acted=node.acted,
+        frames=node.frames - frames,
+        window=[began_ns, time.time_ns()],
+        rss=psutil.Process().memory_info().rss,
     )
+    executor.shutdown()
 
 
 def busy(options: argparse.Namespace) -> None:
@@ -210,6 +218,7 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=5.0)
     parser.add_argument('--width', type=int, default=640)
     parser.add_argument('--height', type=int, default=480)
+    parser.add_argument('--log', default=os.devnull, help='where the stamps of sent frames go')
     parser.add_argument('--cell', default='cfc')
     parser.add_argument('--neurons', type=int, default=32)
     options = parser.parse_args()

@@ -1,0 +1,138 @@
+"""Summaries and tables of benchmarks/rate.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+# Measured sample by sample; everything else is a count or an amount, added up over the turns.
+_SERIES = ('lateness', 'sense_to_act', 'encoder', 'core', 'delivery')
+_TICKING = ('bare', 'ours', 'peer')
+_PEAKS = ('rss', 'start_to_command', 'activation_to_command')
+
+
+def summarise(turns: list[dict[str, Any]]) -> dict[str, Any]:
+    """Contestant -> its figures over all its turns; series as percentiles in ms."""
+    row: dict[str, Any] = {}
+    for contestant in turns[0]:
+        mine = [turn[contestant] for turn in turns]
+        row[contestant] = summary = {}
+        for key in mine[0]:
+            if key in _SERIES:
+                summary[key] = _percentiles([value for each in mine for value in each[key]])
+            elif key in _PEAKS:
+                summary[key] = max(each[key] for each in mine)
+            elif key != 'window':
+                summary[key] = sum(each[key] for each in mine)
+    return row
+
+
+def _percentiles(seconds: list[float]) -> dict[str, float]:
+    if not seconds:
+        return dict.fromkeys(('p50', 'p99', 'max'), float('nan'))
+    array = 1e3 * np.asarray(seconds)
+    p50, p99 = np.percentile(array, (50, 99))
+    return {'p50': float(p50), 'p99': float(p99), 'max': float(array.max())}
+
+
+def tables(rows: list[dict[str, Any]]) -> list[Table]:
+    """Lateness, CPU, and sense-to-act; ratios of ours to the bare loop and to the peer."""
+    return [_lateness(rows, ('bare', 'ours', 'peer')), _cpu(rows), _sense_to_act(rows)]
+
+
+def swaps(rows: list[dict[str, Any]]) -> list[Table]:
+    """Lateness and missed cycles while policies are swapped, and while they are not."""
+    count = sum(row['swapped']['swaps'] for row in rows)
+    table = _lateness(rows, ('bare', 'ours', 'swapped'))
+    table.title = f'{table.title}; {count} swaps'
+    return [table]
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title)
+    for column in ('camera', 'load', 'Hz', *columns):
+        table.add_column(column, justify='right')
+    return table
+
+
+def _add(table: Table, row: dict[str, Any], *cells: str) -> None:
+    table.add_row(row['camera'], row['load'], f'{row["rate_hz"]:g}', *cells)
+
+
+def _lateness(rows: list[dict[str, Any]], contestants: tuple[str, ...]) -> Table:
+    floor, *others = contestants
+    table = _table(
+        'lateness, ms: p50 / p99 / max, and missed cycles of how many',
+        *(f'{name}{what}' for name in contestants for what in ('', ' missed')),
+        *(f'{other} : {floor}, p99' for other in others),
+    )
+    for row in rows:
+        late = {name: row[name]['lateness'] for name in contestants}
+        cells = []
+        for name in contestants:
+            cells.append(' / '.join(f'{late[name][key]:.2f}' for key in ('p50', 'p99', 'max')))
+            cells.append(f'{row[name]["missed"]} / {row[name]["ticks"]}')
+        for other in others:
+            cells.append(f'{late[other]["p99"] / late[floor]["p99"]:.2f}')
+        _add(table, row, *cells)
+    return table
+
+
+def _cpu(rows: list[dict[str, Any]]) -> Table:
+    table = _table(
+        'CPU of the process, ms a tick and % of a core; frames arrived of those sent; memory',
+        'bare', 'receiver', 'ours', 'peer', 'ours : peer', 'ours : bare',
+        'frames: receiver', 'ours', 'peer', 'MB: ours', 'peer', 'start to command s',
+    )  # fmt: skip
+    for row in rows:
+        ours, peer, bare, receiver = (row[n] for n in ('ours', 'peer', 'bare', 'receiver'))
+        tick = {name: 1e3 * row[name]['cpu'] / row[name]['ticks'] for name in _TICKING}
+        share = {name: tick[name] * row['rate_hz'] / 10 for name in _TICKING}
+        seconds = bare['ticks'] / row['rate_hz']
+        cells = {name: f'{tick[name]:.2f}, {share[name]:.1f} %' for name in _TICKING}
+        _add(
+            table,
+            row,
+            cells['bare'],
+            f'{100 * receiver["cpu"] / seconds:.1f} %',
+            cells['ours'],
+            cells['peer'],
+            f'{tick["ours"] / tick["peer"]:.2f}',
+            f'{tick["ours"] / tick["bare"]:.1f}',
+            *(f'{each["frames"]} / {each["frames_sent"]}' for each in (receiver, ours, peer)),
+            f'{ours["rss"] / 1e6:.0f}',
+            f'{peer["rss"] / 1e6:.0f}',
+            f'{ours["start_to_command"]:.1f}',
+        )
+    return table
+
+
+def _sense_to_act(rows: list[dict[str, Any]]) -> Table:
+    table = _table(
+        'camera stamp to command received, ms: p50 / p99; what cannot be avoided, p50',
+        'ours', 'peer', 'ours : peer', 'delivery', 'encoder', 'core', 'sum', 'ours : sum',
+        'half a period', 'ours : sum with it',
+    )  # fmt: skip
+    for row in rows:
+        ours, peer = row['ours'], row['peer']
+        acted = {name: row[name]['sense_to_act'] for name in ('ours', 'peer')}
+        parts = (
+            row['receiver']['delivery']['p50'], ours['encoder']['p50'], ours['core']['p50']
+        )  # fmt: skip
+        # Features wait for the next tick: half a period on average, whoever keeps a rate.
+        waiting = 500 / row['rate_hz']
+        mine = ours['sense_to_act']['p50']
+        _add(
+            table,
+            row,
+            *(f'{each["p50"]:.1f} / {each["p99"]:.1f}' for each in acted.values()),
+            f'{mine / peer["sense_to_act"]["p50"]:.2f}',
+            *(f'{part:.2f}' for part in parts),
+            f'{sum(parts):.2f}',
+            f'{mine / sum(parts):.2f}',
+            f'{waiting:.1f}',
+            f'{mine / (sum(parts) + waiting):.2f}',
+        )
+    return table
