@@ -74,9 +74,13 @@ class BagMessage:
             BagError: The bytes do not fit the type.
         """
         if self._value is None:
-            where = f'message on {self.topic} at {self.log_ns} ns is not a {self.msgtype}'
-            with _rosbags_errors(where):
+            try:
                 self._value = self._decode(self.raw, self.msgtype)
+            except Exception as error:  # damage can make rosbags raise anything
+                raise BagError(
+                    f'message on {self.topic} at {self.log_ns} ns is not a {self.msgtype}: '
+                    f'{str(error) or type(error).__name__}'
+                ) from error
         return self._value
 
 

@@ -17,20 +17,17 @@ from numpy.typing import NDArray
 
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagMessage, BagReader
-from liquid_control.bags.topics import TopicRoles
+from liquid_control.bags.topics import IMU_TYPES, ODOM_TYPES, TopicRoles
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.stream import Instant, instants
 from liquid_control.runtime.errors import ImageError, SensorError
-from liquid_control.runtime.image import Pixels
+from liquid_control.runtime.image import Pixels, Preprocessor
 from liquid_control.runtime.observation import Slot
 from liquid_control.runtime.pilot import Pilot
 from liquid_control.runtime.policy import Policy
 
-Array = NDArray[np.float32]
-
-# Ticks whose pictures are decoded, then encoded, before the first of them is acted on: what one
-# stage works with stays in the processor's cache. Sixteen take a quarter less time than one, more
-# gain nothing (benchmarks/replay.py).
+# Ticks that go through each stage together: what a stage works with stays in the cache of the CPU,
+# which takes a quarter of the time away. More gain nothing.
 _BLOCK = 16
 _BLOCK_BYTES = 4 << 20
 
@@ -94,23 +91,6 @@ def replay(
     sensors, period = pilot.sensors, contract.period_ns / 1e9
     unknown = np.full(len(contract.commands), np.nan)
     recorded = unknown
-
-    looked: dict[int, Array | ImageError] = {}
-
-    def put_image(message: BagMessage) -> None:
-        if id(message) not in looked:
-            looked.update(_look([message], reader, policy, stages))
-        features = looked[id(message)]
-        if isinstance(features, ImageError):
-            raise features
-        sensors.put_features(message.stamp_ns, features)
-
-    def put_imu(message: BagMessage) -> None:
-        sensors.put_imu(message.stamp_ns, samples.imu(reader, message))
-
-    def put_speed(message: BagMessage) -> None:
-        sensors.put_speed(message.stamp_ns, samples.speed(reader, message))
-
     ticks = instants(
         reader.messages({topic for topic in asdict(topics).values() if topic}),
         topics,
@@ -118,23 +98,23 @@ def replay(
         start_frame=start_frame,
         end_frame=end_frame,
     )
+    values = _Values(reader, policy, stages)
     for block in _blocks(ticks):
-        if contract.image is not None:
-            newest = [tick.image[-1] for tick in block if tick.image]
-            looked = _look(newest, reader, policy, stages)
+        values.read(queue[-1] for t in block for queue in (t.image, t.imu, t.odom) if queue)
+        actions = []
         for tick in block:
-            if contract.image is not None:
-                _put_newest(tick.image, sensors.image, put_image)
-            _put_newest(tick.imu, sensors.imu, put_imu)
-            _put_newest(tick.odom, sensors.speed, put_speed)
-            if tick.command:
-                recorded = np.array(
-                    samples.command(tick.command[-1], contract.command_names, wheelbase)
-                )
-            action = pilot.act(tick.stamp_ns, period)
+            values.put_newest(tick.image, sensors.image, sensors.put_features)
+            values.put_newest(tick.imu, sensors.imu, sensors.put_imu)
+            values.put_newest(tick.odom, sensors.speed, sensors.put_speed)
+            actions.append(pilot.act(tick.stamp_ns, period))
+        for tick, action in zip(block, actions, strict=True):
             if action.fault:
                 raise ReplayError(
                     f'{action.fault} at {tick.stamp_ns} ns; train or export it again'
+                )
+            if tick.command:
+                recorded = np.array(
+                    samples.command(tick.command[-1], contract.command_names, wheelbase)
                 )
             stages.core += action.core_ns / 1e9
             yield ReplayedTick(
@@ -146,6 +126,7 @@ def replay(
                 recorded=recorded,
                 problem=action.observation.problem,
             )
+        values.forget()
 
 
 def _blocks(ticks: Iterable[Instant]) -> Iterator[list[Instant]]:
@@ -160,29 +141,69 @@ def _blocks(ticks: Iterable[Instant]) -> Iterator[list[Instant]]:
     yield block
 
 
-def _look(
-    messages: Iterable[BagMessage], reader: BagReader, policy: Policy, stages: Stages
-) -> dict[int, Array | ImageError]:
-    """Features of pictures, by message, or why there are none; each stage for all of them."""
-    assert policy.preprocess is not None
-    found: dict[int, Array | ImageError] = {}
-    inputs: dict[int, Pixels] = {}
-    for message in messages:
+class _Values:
+    """What messages say, read for a block of ticks before the first of them is acted on."""
+
+    def __init__(self, reader: BagReader, policy: Policy, stages: Stages) -> None:
+        self._reader = reader
+        self._policy = policy
+        self._stages = stages
+        self._known: dict[int, Any] = {}
+        """By the message's identity; an error where it cannot be read."""
+
+    def read(self, messages: Iterable[BagMessage]) -> None:
+        """Read messages; of pictures, first all inputs of the encoder, then all features."""
+        inputs: dict[int, Pixels] = {}
+        for message in messages:
+            key = id(message)
+            try:
+                if message.msgtype in IMU_TYPES:
+                    self._known[key] = samples.imu(self._reader, message)
+                elif message.msgtype in ODOM_TYPES:
+                    self._known[key] = samples.speed(self._reader, message)
+                elif self._policy.preprocess is not None:
+                    inputs[key] = self._input(message, self._policy.preprocess)
+            except (SensorError, ImageError) as error:
+                self._known[key] = error
         started = time.perf_counter()
-        decoded = started
-        try:
-            picture = samples.picture(reader, message)
-            decoded = time.perf_counter()
-            inputs[id(message)] = policy.preprocess(picture)
-        except ImageError as error:
-            found[id(message)] = error
-        stages.decoding += decoded - started
-        stages.encoder += time.perf_counter() - decoded
-    started = time.perf_counter()
-    for key, pixels in inputs.items():
-        found[key] = policy.encode_input(pixels)
-    stages.encoder += time.perf_counter() - started
-    return found
+        for key, pixels in inputs.items():
+            self._known[key] = self._policy.encode_input(pixels)
+        self._stages.encoder += time.perf_counter() - started
+
+    def forget(self) -> None:
+        """Let go of all messages: an identity may come again."""
+        self._known.clear()
+
+    def put_newest(
+        self, messages: tuple[BagMessage, ...], slot: Slot | None, put: Callable[[int, Any], None]
+    ) -> None:
+        """Take the newest message not refused, as a robot that met them one by one would."""
+        if slot is None:
+            return
+        for message in reversed(messages):
+            try:
+                return put(message.stamp_ns, self._of(message))
+            except SensorError:
+                continue
+            except ImageError as error:
+                _note(slot, error)
+
+    def _of(self, message: BagMessage) -> Any:
+        if id(message) not in self._known:
+            self.read([message])
+        value = self._known[id(message)]
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def _input(self, message: BagMessage, preprocess: Preprocessor) -> Pixels:
+        started = time.perf_counter()
+        picture = samples.picture(self._reader, message)
+        decoded = time.perf_counter()
+        self._stages.decoding += decoded - started
+        pixels = preprocess(picture)
+        self._stages.encoder += time.perf_counter() - decoded
+        return pixels
 
 
 def replay_ticks(
@@ -256,20 +277,6 @@ def _encoded(
         return features
 
     return encode
-
-
-def _put_newest(
-    messages: tuple[BagMessage, ...], slot: Slot | None, put: Callable[[BagMessage], None]
-) -> None:
-    """Take the newest message that is not refused, as a robot that met them one by one would."""
-    for message in reversed(messages):
-        try:
-            return put(message)
-        except SensorError:
-            continue
-        except ImageError as error:
-            if slot is not None:
-                _note(slot, error)
 
 
 def _note(slot: Slot, error: ImageError) -> None:
