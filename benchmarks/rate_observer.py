@@ -18,6 +18,7 @@ from liquid_control.msg import PolicyState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile
+from rclpy.serialization import deserialize_message
 from std_srvs.srv import SetBool
 
 # s
@@ -30,9 +31,8 @@ class Observer:
     def __init__(self, sent: Path) -> None:
         """sent: where the source writes the stamps of its frames, ns."""
         self._sent = sent
-        self.commands: dict[int, int] = {}
-        """Stamp of a command -> when DDS received it, ns."""
-        self.states: list[PolicyState] = []
+        self._commands: list[tuple[bytes, int]] = []
+        self._states: list[bytes] = []
 
     def __enter__(self) -> Observer:
         rclpy.init()
@@ -40,7 +40,7 @@ class Observer:
         self._node, self.clients = rclpy.create_node('observer'), rclpy.create_node('clients')
         qos = QoSProfile(depth=1000)
         self._subscriptions = [
-            self._node.create_subscription(kind, topic, lambda message: None, qos)
+            self._node.create_subscription(kind, topic, lambda message: None, qos, raw=True)
             for kind, topic in ((TwistStamped, 'cmd_vel'), (PolicyState, 'policy_node/state'))
         ]
         return self
@@ -55,17 +55,29 @@ class Observer:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(min(0.1, max(0.0, end - time.monotonic())))
-            commands, states = self._subscriptions
-            while (taken := commands.handle.take_message(TwistStamped, False)) is not None:
-                message, info = taken
-                self.commands[_ns(message.header.stamp)] = info['received_timestamp']
-            while (taken := states.handle.take_message(PolicyState, False)) is not None:
-                self.states.append(taken[0])
+            # Only taken: reading them would keep a core busy that the contestants need.
+            commands, states = (each.handle for each in self._subscriptions)
+            while (taken := commands.take_message(TwistStamped, True)) is not None:
+                self._commands.append((taken[0], taken[1]['received_timestamp']))
+            while (taken := states.take_message(PolicyState, True)) is not None:
+                self._states.append(taken[0])
 
     def forget(self) -> None:
+        """Drop what was collected."""
         self.watch(0.1)
-        self.commands.clear()
-        self.states.clear()
+        self._commands.clear()
+        self._states.clear()
+
+    @property
+    def states(self) -> list[PolicyState]:
+        """The collected states."""
+        return [deserialize_message(each, PolicyState) for each in self._states]
+
+    @property
+    def commands(self) -> dict[int, int]:
+        """Stamp of a command -> when DDS received it, ns."""
+        received = ((deserialize_message(m, TwistStamped), at) for m, at in self._commands)
+        return {_ns(message.header.stamp): at for message, at in received}
 
     def sent(self, begin_ns: int, end_ns: int) -> int:
         """How many frames were sent between two instants."""
@@ -74,10 +86,9 @@ class Observer:
 
     def sense_to_act(self, acted: Iterable[tuple[int, int]]) -> list[float]:
         """Camera stamp to command received, s, of (command stamp, image stamp), ns."""
+        received = self.commands
         return [
-            (self.commands[command] - image) / 1e9
-            for command, image in acted
-            if command in self.commands
+            (received[command] - image) / 1e9 for command, image in acted if command in received
         ]
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
@@ -102,12 +113,11 @@ def drive(
     started = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while not (observer.states and len(observer.states[-1].command_raw)):
+        while not (driven := [each for each in observer.states if len(each.command_raw)]):
             observer.watch(0.02)
             if time.monotonic() > started + START_TIMEOUT or process.poll() is not None:
                 raise SystemExit('the policy node did not come up')
         first_command = time.monotonic() - started
-        first = next(state for state in observer.states if len(state.command_raw))
         engaged = observer.call(SetBool, 'engage', SetBool.Request(data=True))
         if not engaged.success:
             raise SystemExit(f'the policy node cannot be engaged: {engaged.message}')
@@ -140,7 +150,7 @@ def drive(
         'frames_sent': observer.sent(_ns(states[0].header.stamp), _ns(states[-1].header.stamp)),
         'rss': rss,
         'start_to_command': first_command,
-        'activation_to_command': first.tick / rate,
+        'activation_to_command': driven[0].tick / rate,
         'swaps': swapped,
     }
 
