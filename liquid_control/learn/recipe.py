@@ -14,6 +14,7 @@ import yaml
 
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.stretches import DEFAULT_WEIGHTS, Weights
+from liquid_control.nn.encoder import ENCODERS
 from liquid_control.nn.policy import CELLS, NetworkConfig
 from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS, SOLVERS
 from liquid_control.runtime.errors import ConfigError
@@ -31,6 +32,7 @@ class Network:
     """Shape of the network; see `liquid_control.nn.policy.NetworkConfig`."""
 
     cell: str = 'cfc'
+    encoder: str = 'dense'
     neurons: int = 32
     sparsity: float = 0.5
     wiring_seed: int = 22222
@@ -41,6 +43,10 @@ class Network:
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
             raise ConfigError(f'cell must be one of {", ".join(CELLS)}, found {self.cell!r}')
+        if self.encoder not in ENCODERS:
+            raise ConfigError(
+                f'encoder must be one of {", ".join(ENCODERS)}, found {self.encoder!r}'
+            )
         if self.solver not in SOLVERS:
             raise ConfigError(f'solver must be one of {", ".join(SOLVERS)}, found {self.solver!r}')
 
@@ -193,6 +199,7 @@ class Recipe:
             neurons=self.network.neurons,
             image_size=None if image is None else (image.height, image.width),
             features=0 if image is None else image.features,
+            encoder=self.network.encoder,
             imu=self.signals.imu is not None,
             speed=self.signals.speed is not None,
             sparsity=self.network.sparsity,

@@ -5,10 +5,40 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+# 'dense' weighs every place of the last map. 'keypoints' adds where in the picture each of some
+# channels answers: geometry, which generalises from little data.
+ENCODERS = ('dense', 'keypoints')
 # Channels after each convolution; every one halves the picture.
 CHANNELS = (16, 24, 32, 48)
+# Keypoints leave after this many of them, where places are still fine.
+BEFORE_KEYPOINTS = 2
+KEYPOINTS = 32
+# Of the softmax over places: at 1 a new network's keypoints hardly leave the centre.
+SHARPNESS = 2.0
 # Smallest deviation of the pixels that counts as a picture, as a share of full scale.
 DEVIATION_FLOOR = 0.02
+
+
+class Keypoints(nn.Module):
+    """Spatial softmax: the mean place of each channel's answer, right and down within (-1, 1).
+
+    Levine et al., End-to-end training of deep visuomotor policies, 2016.
+
+    Args:
+        height, width: of the maps.
+    """
+
+    grid: Tensor
+
+    def __init__(self, height: int, width: int):
+        super().__init__()
+        down, right = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)
+        places = torch.cartesian_prod(down, right).flip(1)
+        self.register_buffer('grid', places, persistent=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [B, C, H, W] -> places [B, 2 C]."""
+        return (torch.softmax(SHARPNESS * maps.flatten(2), dim=-1) @ self.grid).flatten(1)
 
 
 class ImageEncoder(nn.Module):
@@ -21,29 +51,39 @@ class ImageEncoder(nn.Module):
 
     Args:
         height, width: picture size, pixels.
-        features: number of features F.
+        features: number of features F; half of them from keypoints, where there are any.
         dropout: share of the last convolution's outputs dropped in training.
+        kind: one of `ENCODERS`.
     """
 
-    def __init__(self, height: int, width: int, features: int, dropout: float = 0.0):
+    def __init__(
+        self, height: int, width: int, features: int, dropout: float = 0.0, kind: str = 'dense'
+    ):
         super().__init__()
         layers: list[nn.Module] = []
         channels, rows, columns = 3, height, width
+        self.places: nn.Sequential | None = None
+        places = features // 2 if kind == 'keypoints' else 0
         for index, wider in enumerate(CHANNELS):
-            kernel = 5 if index == 0 else 3
-            convolution = nn.Conv2d(channels, wider, kernel, stride=2, padding=kernel // 2)
-            # Keeps the variance through all layers; torch's default loses most of it.
-            nn.init.kaiming_normal_(convolution.weight, nonlinearity='relu')
-            layers += [convolution, nn.ReLU()]
+            if places and index == BEFORE_KEYPOINTS:
+                self.places = nn.Sequential(
+                    _convolution(channels, KEYPOINTS, kernel=3, stride=1),
+                    Keypoints(rows, columns),
+                    nn.Linear(2 * KEYPOINTS, places),
+                    nn.LayerNorm(places),
+                )
+            layers += [_convolution(channels, wider, kernel=3 if index else 5), nn.ReLU()]
             channels, rows, columns = wider, (rows + 1) // 2, (columns + 1) // 2
-        self.convolutions = nn.Sequential(*layers)
-        self.project = nn.Sequential(
+        head = [
             nn.Flatten(),
             nn.Dropout(dropout),
-            nn.Linear(channels * rows * columns, features),
+            nn.Linear(channels * rows * columns, features - places),
             # Without it a few steps of training drive every feature into tanh's flat ends.
-            nn.LayerNorm(features),
-        )
+            nn.LayerNorm(features - places),
+        ]
+        shared = 2 * BEFORE_KEYPOINTS if places else len(layers)
+        self.convolutions = nn.Sequential(*layers[:shared])
+        self.project = nn.Sequential(*layers[shared:], *head)
         self.features = features
 
     def forward(self, images: Tensor) -> Tensor:
@@ -52,4 +92,15 @@ class ImageEncoder(nn.Module):
         centred = pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)
         # A covered lens deviates by next to nothing: the floor keeps its noise small.
         variance = centred.square().mean(dim=(1, 2, 3), keepdim=True) + DEVIATION_FLOOR**2
-        return torch.tanh(self.project(self.convolutions(centred / variance.sqrt())))
+        maps = self.convolutions(centred / variance.sqrt())
+        features = self.project(maps)
+        if self.places is not None:
+            features = torch.cat([features, self.places(maps)], dim=1)
+        return torch.tanh(features)
+
+
+def _convolution(channels: int, wider: int, *, kernel: int, stride: int = 2) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, wider, kernel, stride=stride, padding=kernel // 2)
+    # Keeps the variance through all layers; torch's default loses most of it.
+    nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
+    return layer

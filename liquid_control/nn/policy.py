@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from liquid_control.nn.cfc import CfC
-from liquid_control.nn.encoder import ImageEncoder
+from liquid_control.nn.encoder import ENCODERS, ImageEncoder
 from liquid_control.nn.ltc import LTC
 from liquid_control.nn.ncp import AutoNCP
 from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS
@@ -41,6 +41,7 @@ class NetworkConfig:
         neurons: of the liquid core.
         image_size: height and width of the encoder's input in pixels; None without a camera.
         features: outputs of the encoder; only with a camera.
+        encoder: one of `liquid_control.nn.encoder.ENCODERS`.
         imu, speed: whether the core sees them.
         sparsity: share of the possible synapses that the wiring leaves out.
         wiring_seed: draws the wiring.
@@ -54,6 +55,7 @@ class NetworkConfig:
     neurons: int = 32
     image_size: tuple[int, int] | None = None
     features: int = 32
+    encoder: str = 'dense'
     imu: bool = False
     speed: bool = False
     sparsity: float = 0.5
@@ -65,6 +67,8 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
             raise ValueError(f'cell must be one of {CELLS}, got {self.cell!r}')
+        if self.encoder not in ENCODERS:
+            raise ValueError(f'encoder must be one of {ENCODERS}, got {self.encoder!r}')
         if self.input_size == 0:
             raise ValueError('a policy needs at least one of image, imu and speed')
 
@@ -93,7 +97,9 @@ class PolicyNetwork(nn.Module):
         self.config = config
         self.encoder: ImageEncoder | None = None
         if config.image_size is not None:
-            self.encoder = ImageEncoder(*config.image_size, config.features, config.dropout)
+            self.encoder = ImageEncoder(
+                *config.image_size, config.features, config.dropout, config.encoder
+            )
         self.cell = _layer(config)
         self.state_size = self.cell.state_size
         # Motor neurons of a CfC stay within (-1, 1): the gain lets a command reach its limits.

@@ -16,7 +16,7 @@ from liquid_control.nn.compile.core import core_model, layer_step, readout
 from liquid_control.nn.compile.encoder import encoder_model
 from liquid_control.nn.compile.graph import FLOAT, Graph
 from liquid_control.nn.compile.quantize import quantize_encoder
-from liquid_control.nn.encoder import ImageEncoder
+from liquid_control.nn.encoder import ENCODERS, ImageEncoder, Keypoints
 from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
 from liquid_control.runtime.contract import CommandSpec
 
@@ -245,11 +245,19 @@ def pictures(count: int) -> np.ndarray:
     return np.concatenate([smooth, flat])
 
 
+@pytest.mark.parametrize('kind', ENCODERS)
 @pytest.mark.parametrize(('form', 'tolerance'), [('float32', 1e-5), ('float16', 5e-3)])
-def test_a_compiled_encoder_sees_what_torch_sees(form: str, tolerance: float) -> None:
-    _, expected, found = encoded(form)
+def test_a_compiled_encoder_sees_what_torch_sees(kind: str, form: str, tolerance: float) -> None:
+    _, expected, found = encoded(form, kind)
     assert np.abs(expected).max() > 0.2
     np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+def test_keypoints_are_where_the_maps_answer() -> None:
+    maps = torch.zeros(1, 2, 3, 5)
+    maps[0, 0, 0, 4], maps[0, 1, 2, 0] = 50.0, 50.0
+    places = Keypoints(3, 5)(maps)
+    np.testing.assert_allclose(places.numpy(), [[1.0, -1.0, -1.0, 1.0]], atol=1e-6)
 
 
 def test_an_int8_encoder_sees_about_the_same() -> None:
@@ -260,10 +268,10 @@ def test_an_int8_encoder_sees_about_the_same() -> None:
     assert np.sqrt(np.mean(expected[:-2] ** 2)) > 0.3
 
 
-def encoded(form: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def encoded(form: str, kind: str = 'dense') -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pictures, their features by torch, and by a compiled encoder of that precision."""
     torch.manual_seed(6)
-    encoder = ImageEncoder(24, 48, 9).eval()
+    encoder = ImageEncoder(24, 48, 9, kind=kind).eval()
     model = encoder_model(encoder, 24, 48, half=form == 'float16')
     seen = pictures(16)
     if form == 'int8':

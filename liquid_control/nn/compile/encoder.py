@@ -7,7 +7,7 @@ import onnx
 from torch import nn
 
 from liquid_control.nn.compile.graph import FLOAT, FLOAT16, UINT8, Graph
-from liquid_control.nn.encoder import DEVIATION_FLOOR, ImageEncoder
+from liquid_control.nn.encoder import DEVIATION_FLOOR, SHARPNESS, ImageEncoder, Keypoints
 
 
 def encoder_model(
@@ -31,8 +31,15 @@ def encoder_model(
     if half:
         x = graph.add('Cast', x, to=FLOAT16)
 
-    for layer in (*encoder.convolutions, *encoder.project):
-        x = _layer(graph, layer, x, dtype)
+    def through(layers: nn.Sequential, x: str) -> str:
+        for layer in layers:
+            x = _layer(graph, layer, x, dtype)
+        return x
+
+    maps = through(encoder.convolutions, x)
+    x = through(encoder.project, maps)
+    if encoder.places is not None:
+        x = graph.add('Concat', x, through(encoder.places, maps), axis=1)
     if half:
         x = graph.add('Cast', x, to=FLOAT)
     return graph.model('encoder', {'features': (graph.add('Tanh', x), (1, encoder.features))})
@@ -44,6 +51,12 @@ def _layer(graph: Graph, layer: nn.Module, x: str, dtype: type[np.floating]) -> 
     if isinstance(layer, nn.ReLU):
         return graph.add('Relu', x)
     if isinstance(layer, nn.Flatten):
+        return graph.add('Flatten', x, axis=1)
+    if isinstance(layer, Keypoints):
+        rows = graph.add('Reshape', x, _sizes(graph, 1, -1, len(layer.grid)))
+        rows = graph.add('Mul', rows, graph.constant([SHARPNESS], dtype))
+        places = graph.constant(layer.grid.detach().cpu().numpy(), dtype)
+        x = graph.add('MatMul', graph.add('Softmax', rows, axis=-1), places)
         return graph.add('Flatten', x, axis=1)
     if not isinstance(layer, nn.Conv2d | nn.Linear | nn.LayerNorm):
         raise ValueError(f'{type(layer).__name__} has no compiled form')
