@@ -38,7 +38,7 @@ from liquid_control.nodes.dds import use_default_profile
 WIDTH, HEIGHT, CAMERA_RATE, IMU_RATE = 640, 480, 30, 400
 STAMP_OFFSET = 4  # bytes into a serialised message with a header
 REPEATS = 5
-IN_MEMORY = 300  # messages to write again; four cameras fill 60 MB
+IN_MEMORY = 300  # messages to write again; four cameras fill 65 MB
 COMPRESSIONS = {
     'zstd': CompressionType.ZSTD,
     'lz4': CompressionType.LZ4,
@@ -140,7 +140,8 @@ def measure(cameras: int, compression: str, seconds: float, folder: Path) -> Row
     episode = session / 'episode_0000'
     with BagReader(episode) as bag:
         lost = sum(sent.values()) - sum(bag.message_counts.get(topic, 0) for topic in topics)
-        kept = list(islice(bag.messages(topics), IN_MEMORY))
+        all_sending = max(next(bag.messages([topic])).log_ns for topic in topics)
+        kept = list(islice(bag.messages(topics, start_ns=all_sending), IN_MEMORY))
         size = sum(len(message.raw) for message in bag.messages(topics))
     dropped = dropped_of(session)
     ours, theirs = write_again(kept, compression, folder)

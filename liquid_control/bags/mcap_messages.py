@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
@@ -21,6 +21,8 @@ from mcap.stream_reader import get_chunk_data_stream
 from rosbags.interfaces.typing import RPath
 
 from liquid_control.bags.mcap_file import MESSAGE_RECORD, RECORD
+
+T = TypeVar('T')
 
 _log_ns = itemgetter(0)
 
@@ -67,9 +69,15 @@ class IndexedFiles:
         self._chunks.sort(key=lambda entry: entry[0].message_start_time)
 
     def messages(
-        self, topics: Collection[str], *, start_ns: int, end_ns: int
-    ) -> Iterator[tuple[int, str, bytes]]:
-        """Yield log time (ns), topic and bytes of the messages with log times in [start, end)."""
+        self, topics: Mapping[str, T], *, start_ns: int, end_ns: int
+    ) -> Iterator[tuple[int, T, bytes]]:
+        """Yield log time (ns), what `topics` says of the topic, and bytes of the messages.
+
+        Args:
+            topics: Those wanted.
+            start_ns: First log time wanted.
+            end_ns: Log time to stop before.
+        """
         chunks = [
             (chunk, file)
             for chunk, file in self._chunks
@@ -79,7 +87,7 @@ class IndexedFiles:
         ]
         starts = [chunk.message_start_time for chunk, _ in chunks[1:]] + [end_ns]
         # Chunks may overlap in time: what a later one may come before is held back.
-        waiting: list[tuple[int, str, bytes]] = []
+        waiting: list[tuple[int, T, bytes]] = []
         for (chunk, file), next_start_ns in zip(chunks, starts, strict=True):
             waiting += _messages(chunk, file, topics, start_ns, end_ns)
             waiting.sort(key=_log_ns)
@@ -95,13 +103,13 @@ def _may_hold(chunk: ChunkIndex, file: _File, topics: Collection[str]) -> bool:
 
 
 def _messages(
-    index: ChunkIndex, file: _File, topics: Collection[str], start_ns: int, end_ns: int
-) -> Iterator[tuple[int, str, bytes]]:
+    index: ChunkIndex, file: _File, topics: Mapping[str, T], start_ns: int, end_ns: int
+) -> Iterator[tuple[int, T, bytes]]:
     """Yield a chunk's messages as they lie in it."""
     with file.path.open('rb') as stream:
         stream.seek(index.chunk_start_offset + RECORD.size)
         _, records = read_chunk(stream.read(index.chunk_length - RECORD.size))
-    wanted = {channel: topic for channel, topic in file.topics.items() if topic in topics}
+    wanted = {channel: topics[topic] for channel, topic in file.topics.items() if topic in topics}
     at, size = 0, len(records)
     while at + MESSAGE_RECORD.size <= size:  # what is shorter is no message
         opcode, length, channel, _, log_ns, _ = MESSAGE_RECORD.unpack_from(records, at)

@@ -122,7 +122,7 @@ class BagReader:
         # Bound to the type store itself, so that messages outlive the open bag.
         store = self._reader.typestore
         self._decode = store.deserialize_cdr if self._reader.is2 else store.deserialize_ros1
-        self._stamped = {msgtype: self._is_stamped(msgtype) for msgtype in self.topics.values()}
+        self._stamped = {c.msgtype: self._is_stamped(c.msgtype) for c in self._reader.connections}
         self._indexed = self._index(paths)
 
     def __enter__(self) -> 'BagReader':
@@ -159,29 +159,34 @@ class BagReader:
             TopicError: The bag has not one of the topics.
             BagError: The bag is damaged; the messages before have been yielded.
         """
-        connections = self._connections(topics)
         decode = self._decode
-        stamped = self._stamped
+        messages = self._raw_messages(self._connections(topics), start_ns, end_ns)
         with _rosbags_errors(f'{self.path} is damaged (run `liquid-control bag repair`)'):
-            for log_ns, topic, msgtype, raw in self._raw_messages(connections, start_ns, end_ns):
-                stamp_ns = (stamped[msgtype] and _stamp_ns(raw)) or log_ns
+            for log_ns, (topic, msgtype, is_stamped), raw in messages:
+                stamp_ns = log_ns
+                if is_stamped:
+                    sec, nanosec = _STAMP.unpack_from(raw, _STAMP_OFFSET)
+                    stamp_ns = sec * 1_000_000_000 + nanosec or log_ns
                 yield BagMessage(topic, msgtype, log_ns, stamp_ns, raw, decode)
 
     def _raw_messages(
         self, connections: list[Connection], start_ns: int | None, end_ns: int | None
-    ) -> Iterator[tuple[int, str, str, bytes]]:
-        """Yield log time, topic, type and bytes."""
-        if self._indexed is None:
-            for connection, log_ns, raw in self._reader.messages(connections, start_ns, end_ns):
-                yield log_ns, connection.topic, connection.msgtype, raw
-            return
-        messages = self._indexed.messages(
-            {connection.topic for connection in connections},
-            start_ns=self.start_ns if start_ns is None else start_ns,
-            end_ns=self.end_ns + 1 if end_ns is None else end_ns,
+    ) -> Iterator[tuple[int, tuple[str, str, bool], bytes]]:
+        """Yield log time; topic, type and whether that is stamped; bytes."""
+        kinds = {
+            (c.topic, c.msgtype): (c.topic, c.msgtype, self._stamped[c.msgtype])
+            for c in connections
+        }
+        if self._indexed is not None:
+            return self._indexed.messages(
+                {topic: kind for (topic, _), kind in kinds.items()},
+                start_ns=self.start_ns if start_ns is None else start_ns,
+                end_ns=self.end_ns + 1 if end_ns is None else end_ns,
+            )
+        return (
+            (log_ns, kinds[connection.topic, connection.msgtype], raw)
+            for connection, log_ns, raw in self._reader.messages(connections, start_ns, end_ns)
         )
-        for log_ns, topic, raw in messages:
-            yield log_ns, topic, self.topics[topic], raw
 
     def _index(self, paths: list[RPath]) -> IndexedFiles | None:
         """Return a faster way to the messages than rosbags' where there is one."""
@@ -281,10 +286,3 @@ def _files(path: Path) -> list[Path]:
 def _split_number(path: Path) -> tuple[int, str]:
     number = re.search(r'_(\d+)$', path.stem)
     return (int(number[1]) if number else 0, path.name)
-
-
-def _stamp_ns(raw: bytes) -> int:
-    sec: int
-    nanosec: int
-    sec, nanosec = _STAMP.unpack_from(raw, _STAMP_OFFSET)
-    return sec * 1_000_000_000 + nanosec
