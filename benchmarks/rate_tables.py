@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+CAMERA_RATE = 30.0
 # Measured sample by sample; everything else is a count or an amount, added up over the turns.
 _SERIES = ('lateness', 'sense_to_act', 'encoder', 'core', 'delivery')
 _TICKING = ('bare', 'ours', 'peer')
@@ -113,7 +114,7 @@ def _sense_to_act(rows: list[dict[str, Any]]) -> Table:
     table = _table(
         'camera stamp to command received, ms: p50 / p99; what cannot be avoided, p50',
         'ours', 'peer', 'ours : peer', 'delivery', 'encoder', 'core', 'sum', 'ours : sum',
-        'half a period', 'ours : sum with it',
+        'wait for a tick', 'ours : sum with it',
     )  # fmt: skip
     for row in rows:
         ours, peer = row['ours'], row['peer']
@@ -121,8 +122,9 @@ def _sense_to_act(rows: list[dict[str, Any]]) -> Table:
         parts = (
             row['receiver']['delivery']['p50'], ours['encoder']['p50'], ours['core']['p50']
         )  # fmt: skip
-        # Features wait for the next tick: half a period on average, whoever keeps a rate.
-        waiting = 500 / row['rate_hz']
+        # Features wait for the next tick, half a period on average, whoever keeps a rate; of two
+        # frames in one period only the newer is waited with.
+        waiting = 500 / max(row['rate_hz'], CAMERA_RATE)
         mine = ours['sense_to_act']['p50']
         _add(
             table,
