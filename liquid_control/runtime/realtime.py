@@ -36,7 +36,7 @@ def set_priority(priority: int) -> str:
 def ask_for_short_slices() -> None:
     """Let the calling thread, and those that it starts, run soon after they wake up.
 
-    With all cores taken, a thread that wakes waits for the end of somebody's time slice, some 3 ms.
+    With all cores taken, a thread that wakes waits for somebody's time slice to end, some 3 ms.
     Since 6.12 Linux lets those who ask for short slices go first; it needs no permission, and an
     older kernel takes no notice.
     """
