@@ -91,6 +91,10 @@ class Sensing:
             start_parameter_services=False,
             enable_rosout=False,
         )
+        # First, so that whoever plays a bag once the camera has a listener is not ahead of it.
+        self._clock_inbox = (
+            Inbox(self._node, Clock, '/clock', NEWEST_QOS) if clock is not None else None
+        )
         self.camera = (
             Inbox(
                 self._node,
@@ -108,8 +112,10 @@ class Sensing:
             self._newest.append((Inbox(self._node, Odometry, 'odom', NEWEST_QOS), self._put_speed))
         self._stopping = threading.Event()
         self._clock_thread = (
-            threading.Thread(target=self._follow, args=(clock,), name='clock', daemon=True)
-            if clock is not None
+            threading.Thread(
+                target=self._follow, args=(self._clock_inbox, clock), name='clock', daemon=True
+            )
+            if self._clock_inbox is not None
             else None
         )
 
@@ -142,8 +148,7 @@ class Sensing:
         for sensors in self._sensors():
             sensors.put_speed(stamp_ns, speed, self._now_ns())
 
-    def _follow(self, clock: SimClock) -> None:
-        inbox = Inbox(self._node, Clock, '/clock', NEWEST_QOS)
+    def _follow(self, inbox: Inbox, clock: SimClock) -> None:
         while not self._stopping.is_set():
             message = inbox.receive(PATIENCE)
             if message is not None:
