@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from liquid_control.msg import PolicyState
+from liquid_control.msg import ControlMode, PolicyState
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros import Peer, running
 from std_srvs.srv import SetBool
 
@@ -27,6 +28,8 @@ pytestmark = pytest.mark.skipif(not BAG.is_dir(), reason='the recordings are not
 def test_every_frame_arrives_and_live_commands_are_those_of_the_replay(tmp_path: Path) -> None:
     peer = Peer()
     states: list[PolicyState] = peer.listen(PolicyState, 'policy_node/state', 1000)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    modes: list[ControlMode] = peer.listen(ControlMode, 'policy_node/mode', latched)
     player_ready = dict(bag=BAG, start=FIRST * 0.05, paused=True, wait_for=f"['{CAMERA}']")
     try:
         with (
@@ -43,7 +46,8 @@ def test_every_frame_arrives_and_live_commands_are_those_of_the_replay(tmp_path:
             ) as node,
             running('player_node', tmp_path / 'player.log', **player_ready) as player,
         ):
-            peer.wait(lambda: states or 'DISENGAGED' in node.output, 'the node', process=node)
+            # While time stands still no state is sent that could tell that it would arrive.
+            peer.wait(lambda: modes, 'the node is active and heard', process=node)
             request = SetBool.Request(data=False)
             peer.call(SetBool, 'player_node/pause', request)
             peer.wait(lambda: player.popen.poll() is not None, 'the end of the bag', process=node)
