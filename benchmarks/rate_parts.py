@@ -91,6 +91,9 @@ def receiver(options: argparse.Namespace) -> None:
     delays: list[float] = []
     while inbox.receive(0.1) is None:
         pass
+    settle_until = time.monotonic() + 0.5
+    while time.monotonic() < settle_until:
+        inbox.receive(0.1)
     cpu, began_ns, end = time.process_time(), time.time_ns(), time.monotonic() + options.seconds
     while time.monotonic() < end:
         message = inbox.receive(0.1)

@@ -44,7 +44,6 @@ class CommandPort:
         self._node = node
         self._names = tuple(names)
         self._wheelbase = wheelbase
-        self._frame_id = frame_id
         self._on_override = on_override
         self._stamped = command_type != 'twist'
         message_type = _message_type(command_type, self._names)
@@ -53,7 +52,9 @@ class CommandPort:
             if command_type == 'ackermann'
             else (self._fill_twist, self._twist_values)
         )
-        self._message_type = message_type
+        self._message = message_type()
+        if self._stamped:
+            self._message.header.frame_id = frame_id
         self._publisher = node.create_publisher(message_type, 'cmd_vel', COMMAND_QOS)
         self._subscription = node.create_subscription(
             message_type, 'cmd_vel_override', self._receive, COMMAND_QOS
@@ -61,12 +62,10 @@ class CommandPort:
 
     def publish(self, values: Sequence[float], stamp: Any) -> None:
         """Send a command vector; stamp: builtin_interfaces/Time."""
-        message = self._message_type()
         if self._stamped:
-            message.header.stamp = stamp
-            message.header.frame_id = self._frame_id
-        self._fill(message, values)
-        self._publisher.publish(message)
+            self._message.header.stamp = stamp
+        self._fill(self._message, values)
+        self._publisher.publish(self._message)
 
     @property
     def topic(self) -> str:

@@ -1,8 +1,11 @@
 """Managed nodes: transitions that say why they fail, and the main function that runs a node."""
 
+import contextlib
+import os
 import signal
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import rclpy
@@ -15,9 +18,9 @@ from rclpy.signals import SignalHandlerOptions
 from liquid_control.nodes.dds import use_default_profile
 from liquid_control.runtime.errors import LiquidControlError
 
-# How long a signal may wait for the executor to return; the executor itself wakes at once for
-# messages, timers and services.
-_POLL_SECONDS = 0.1
+# How long the end of a node whose work is done may wait for the executor to return, which wakes at
+# once for messages, timers, services and signals. Every round costs a millisecond.
+_POLL_SECONDS = 0.5
 
 
 class ManagedNode(LifecycleNode):
@@ -140,8 +143,9 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
     try:
         if node.get_parameter('autostart').value and not _started(node):
             return 1
-        while not stopping and node.exit_status is None:
-            executor.spin_once(timeout_sec=_POLL_SECONDS)
+        with _woken_by_signals(executor):
+            while not stopping and node.exit_status is None:
+                executor.spin_once(timeout_sec=_POLL_SECONDS)
         return node.exit_status or 0
     finally:
         if node.state in ('unconfigured', 'inactive', 'active'):
@@ -149,6 +153,28 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+
+
+@contextlib.contextmanager
+def _woken_by_signals(executor: SingleThreadedExecutor) -> Iterator[None]:
+    """The executor waits outside of Python, where no signal handler runs until it is woken."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def wake() -> None:
+        while os.read(reader, 1):
+            executor.wake()
+
+    thread = threading.Thread(target=wake, name='signals', daemon=True)
+    thread.start()
+    signal.set_wakeup_fd(writer)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(-1)
+        os.close(writer)
+        thread.join()
+        os.close(reader)
 
 
 def _started(node: ManagedNode) -> bool:
