@@ -65,7 +65,10 @@ def source(options: argparse.Namespace) -> None:
 def bare(options: argparse.Namespace) -> None:
     """The floor: a loop that sleeps until absolute deadlines and does nothing."""
     from liquid_control.runtime.rate import FixedRate, SteadyClock
+    from liquid_control.runtime.realtime import ask_for_short_slices
 
+    if options.short_slices:
+        ask_for_short_slices()
     rate, never = FixedRate(round(1e9 / options.rate), SteadyClock()), threading.Event()
     lateness, missed = [], 0
     for _ in range(10):
@@ -221,6 +224,7 @@ def main() -> None:
     parser.add_argument('--width', type=int, default=640)
     parser.add_argument('--height', type=int, default=480)
     parser.add_argument('--log', default=os.devnull, help='where the stamps of sent frames go')
+    parser.add_argument('--short-slices', action='store_true', help='bare: as our node asks for')
     parser.add_argument('--cell', default='cfc')
     parser.add_argument('--neurons', type=int, default=32)
     options = parser.parse_args()

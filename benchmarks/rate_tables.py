@@ -8,6 +8,7 @@ import numpy as np
 from rich.table import Table
 
 CAMERA_RATE = 30.0
+FLOORS = ('bare', 'bare, short slices')
 # Measured sample by sample; everything else is a count or an amount, added up over the turns.
 _SERIES = ('lateness', 'sense_to_act', 'encoder', 'core', 'delivery')
 _TICKING = ('bare', 'ours', 'peer')
@@ -40,13 +41,13 @@ def _percentiles(seconds: list[float]) -> dict[str, float]:
 
 def tables(rows: list[dict[str, Any]]) -> list[Table]:
     """Lateness, CPU, and sense-to-act; ratios of ours to the bare loop and to the peer."""
-    return [_lateness(rows, ('bare', 'ours', 'peer')), _cpu(rows), _sense_to_act(rows)]
+    return [_lateness(rows, ('ours', 'peer')), _cpu(rows), _sense_to_act(rows)]
 
 
 def swaps(rows: list[dict[str, Any]]) -> list[Table]:
     """Lateness and missed cycles while policies are swapped, and while they are not."""
     count = sum(row['swapped']['swaps'] for row in rows)
-    table = _lateness(rows, ('bare', 'ours', 'swapped'))
+    table = _lateness(rows, ('ours', 'swapped'))
     table.title = f'{table.title}; {count} swaps'
     return [table]
 
@@ -62,21 +63,20 @@ def _add(table: Table, row: dict[str, Any], *cells: str) -> None:
     table.add_row(row['camera'], row['load'], f'{row["rate_hz"]:g}', *cells)
 
 
-def _lateness(rows: list[dict[str, Any]], contestants: tuple[str, ...]) -> Table:
-    floor, *others = contestants
+def _lateness(rows: list[dict[str, Any]], others: tuple[str, ...]) -> Table:
     table = _table(
         'lateness, ms: p50 / p99 / max, and missed cycles of how many',
-        *(f'{name}{what}' for name in contestants for what in ('', ' missed')),
-        *(f'{other} : {floor}, p99' for other in others),
+        *(f'{name}{what}' for name in (*FLOORS, *others) for what in ('', ' missed')),
+        *(f'{other} : {floor}, p99' for other in others for floor in FLOORS),
     )
     for row in rows:
-        late = {name: row[name]['lateness'] for name in contestants}
+        late = {name: row[name]['lateness'] for name in (*FLOORS, *others)}
         cells = []
-        for name in contestants:
-            cells.append(' / '.join(f'{late[name][key]:.2f}' for key in ('p50', 'p99', 'max')))
+        for name, found in late.items():
+            cells.append(' / '.join(f'{found[key]:.2f}' for key in ('p50', 'p99', 'max')))
             cells.append(f'{row[name]["missed"]} / {row[name]["ticks"]}')
         for other in others:
-            cells.append(f'{late[other]["p99"] / late[floor]["p99"]:.2f}')
+            cells += [f'{late[other]["p99"] / late[floor]["p99"]:.2f}' for floor in FLOORS]
         _add(table, row, *cells)
     return table
 
