@@ -17,7 +17,7 @@ from rich.console import Console
 
 from liquid_control.runtime.policy import Policy
 from liquid_control.sim.pool import CancelledError, IsCancelled, run_all
-from liquid_control.sim.rollout import Driver, PolicyDriver, simulated_car
+from liquid_control.sim.rollout import Driver, PolicyDriver, simulated_car, step
 from liquid_control.sim.simulator import Simulator
 
 _FORWARD = 0.5
@@ -117,11 +117,8 @@ def _stretch(
     """Drive from rest for a distance or until a failure; returns whether there was one."""
     tick, seen_ns, seen_at = 0, 0, 0.0
     while simulator.status.progress < distance:
-        command = driver.act(simulator.time_ns)
         tick += 1
-        tick_ns = round(tick * 1e9 / control_rate)
-        for observation in simulator.step(command, tick_ns - simulator.time_ns):
-            driver.sense(observation)
+        step(simulator, driver, round(tick * 1e9 / control_rate))
         status = simulator.status
         offsets.append(abs(status.place.offset))
         if status.departures:

@@ -135,6 +135,13 @@ class PolicyDriver:
         return Command(named['steering_angle'], named['speed'])
 
 
+def step(simulator: Simulator, driver: Driver, until_ns: int) -> None:
+    """One control step: the driver acts on what it knows, then senses until the next step."""
+    command = driver.act(simulator.time_ns)
+    for observation in simulator.step(command, until_ns - simulator.time_ns):
+        driver.sense(observation)
+
+
 def drive(
     driver: Driver,
     seed: int,
@@ -156,11 +163,8 @@ def drive(
     with Simulator(seed, randomise=randomise, camera=camera) as simulator:
         longest_ns = laps * simulator.track.length / _SLOWEST * 1e9
         while len(simulator.status.lap_times) < laps:
-            command = driver.act(simulator.time_ns)
             tick += 1
-            tick_ns = round(tick * 1e9 / control_rate)
-            for observation in simulator.step(command, tick_ns - simulator.time_ns):
-                driver.sense(observation)
+            step(simulator, driver, round(tick * 1e9 / control_rate))
             status = simulator.status
             offsets.append(abs(status.place.offset))
             if offsets[-1] > LOST:
