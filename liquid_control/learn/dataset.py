@@ -33,7 +33,7 @@ from liquid_control.sim.pool import CancelledError, IsCancelled, run_all
 
 MANIFEST_FILE = 'manifest.json'
 # Raised when what is stored changes: older datasets are made anew.
-VERSION = 2
+VERSION = 3
 
 _TITLE = 'bags'
 
