@@ -141,7 +141,7 @@ def replay(
     show.print_replay(result, Console())
     if comparison is not None:
         show.print_comparison(comparison, len(result.trace.stamp_ns), Console())
-        if comparison.first is not None:
+        if not comparison.equal:
             raise typer.Exit(1)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.trace import Trace
 
 
@@ -77,7 +76,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two replays held against each other; equal when `first` is None."""
+    """Two replays held against each other."""
 
     reference: str
     """What the expected commands come from: a policy's name or a file."""
@@ -89,35 +88,25 @@ class Comparison:
     different: int
     """Ticks with a difference beyond what is allowed."""
     first: Difference | None
+    problem: str = ''
+    """Why they cannot be held against each other, '' where they can."""
+
+    @property
+    def equal(self) -> bool:
+        return self.first is None and not self.problem
 
     def report(self) -> dict[str, Any]:
         """For JSON."""
-        return {'equal': self.first is None, **asdict(self)}
+        return {'equal': self.equal, **asdict(self)}
 
 
 def compare(
     expected: Trace, found: Trace, *, reference: str, atol: float, rtol: float
 ) -> Comparison:
-    """Hold a replay against an earlier or another one, command by command.
-
-    Raises:
-        ReplayError: they have not the same commands at the same ticks.
-    """
-    if expected.names != found.names:
-        raise ReplayError(
-            f'{reference} commands {", ".join(expected.names)}, this policy '
-            f'{", ".join(found.names)}: they cannot be compared'
-        )
-    count = min(len(expected.stamp_ns), len(found.stamp_ns))
-    moved = np.flatnonzero(expected.stamp_ns[:count] != found.stamp_ns[:count])
-    if len(moved) or len(expected.stamp_ns) != len(found.stamp_ns):
-        at = int(moved[0]) if len(moved) else count
-        raise ReplayError(
-            f'{reference} has {len(expected.stamp_ns)} ticks, this replay '
-            f'{len(found.stamp_ns)}, and they part at tick {at} '
-            f'({_stamp(expected, at)} and {_stamp(found, at)}): replay the same frames of the '
-            'same bag at the same control rate'
-        )
+    """Hold a replay against an earlier or another one, command by command."""
+    problem = _mismatch(expected, found, reference)
+    if problem:
+        return Comparison(reference, atol, rtol, {}, len(found.stamp_ns), None, problem)
     wanted, given = expected.policy.astype(np.float64), found.policy.astype(np.float64)
     close = np.isclose(given, wanted, rtol=rtol, atol=atol, equal_nan=True)
     gaps = np.nan_to_num(np.abs(given - wanted))
@@ -131,6 +120,25 @@ def compare(
         },
         different=int((~close.all(axis=1)).sum()),
         first=None if close.all() else _first(expected, given, wanted, close),
+    )
+
+
+def _mismatch(expected: Trace, found: Trace, reference: str) -> str:
+    """What keeps two replays from being compared: other commands or other ticks."""
+    if expected.names != found.names:
+        return (
+            f'{reference} commands {", ".join(expected.names)}, this policy '
+            f'{", ".join(found.names)}: they cannot be compared'
+        )
+    count = min(len(expected.stamp_ns), len(found.stamp_ns))
+    moved = np.flatnonzero(expected.stamp_ns[:count] != found.stamp_ns[:count])
+    if not len(moved) and len(expected.stamp_ns) == len(found.stamp_ns):
+        return ''
+    at = int(moved[0]) if len(moved) else count
+    return (
+        f'{reference} has {len(expected.stamp_ns)} ticks, this replay {len(found.stamp_ns)}, and '
+        f'they part at tick {at} ({_stamp(expected, at)} and {_stamp(found, at)}): replay the '
+        'same frames of the same bag at the same control rate'
     )
 
 

@@ -84,6 +84,9 @@ def print_replay(replay: BagReplay, console: Console) -> None:
 
 def print_comparison(comparison: Comparison, ticks: int, console: Console) -> None:
     """Whether two replays are equal, and if not, where they part."""
+    if comparison.problem:
+        console.print(comparison.problem, style='red', highlight=False)
+        return
     largest = ', '.join(f'{name} {gap:.2e}' for name, gap in comparison.max_abs.items())
     limits = f'atol {comparison.atol:g}, rtol {comparison.rtol:g}'
     first = comparison.first

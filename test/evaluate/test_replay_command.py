@@ -75,6 +75,12 @@ def test_golden_file_holds_until_the_policy_changes(
     assert comparison['equal'] is False
     assert comparison['first']['stamp_ns'] == rec.START_NS
     assert str(rec.START_NS) in ''.join(changed.stdout.split())
+    shorter = invoke(
+        *('replay', bag, '--policy', policy, '--end-frame', 10),
+        *('--golden', golden, '--json', report),
+    )
+    assert shorter.exit_code == 1
+    assert 'they part at tick' in json.loads(report.read_text())['comparison']['problem']
 
 
 def test_two_policies_are_compared_where_nothing_was_commanded(
