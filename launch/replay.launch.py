@@ -6,29 +6,29 @@ The policy drives nobody: its commands go to `replayed_cmd_vel`.
 """
 
 from pathlib import Path
-from typing import List  # noqa: UP035
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
+
+from liquid_control.bags.reader import BagReader
+from liquid_control.bags.topics import TopicRoles
+from liquid_control.evaluate.topics import choose_topics
+from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
 
 CONFIG = Path(get_package_share_directory('liquid_control')) / 'config'
-
-STRINGS = List[str]  # noqa: UP006 - launch_ros compares with this one, list[str] is another
 
 ARGUMENTS = {
     'bag': (None, 'bag to play'),
     'policy': ('track_cfc', 'policy bundle: a directory, or the name of a shipped one'),
     'robot': ('simulated_car', 'robot file: a path, or a name in config/robots'),
-    'image_topic': ('/camera/image_raw', 'camera in the bag, raw or compressed'),
-    'image_transport': ('raw', 'what that camera is: raw or compressed'),
-    'imu_topic': ('/imu/data', 'IMU in the bag'),
-    'odom_topic': ('/odom', 'odometry in the bag'),
+    'image_topic': ('', 'camera in the bag, raw or compressed; needed where it has several'),
+    'imu_topic': ('', 'IMU in the bag; needed where it has several'),
+    'odom_topic': ('', 'odometry in the bag; needed where it has several'),
     'rate': ('1.0', 'times the speed of the recording'),
     'start': ('0.0', 's to leave out'),
     'end': ('0.0', 's to stop at, 0 for the end of the bag'),
@@ -38,24 +38,42 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """Called by `ros2 launch`."""
-    value = {name: LaunchConfiguration(name) for name in ARGUMENTS}
+    arguments = [
+        DeclareLaunchArgument(name, description=text)
+        if default is None
+        else DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes)])
+
+
+def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The player and the policy node, on the bag's topics."""
+    value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    with BagReader(Path(value['bag'])) as bag:
+        types = bag.topics
+    topics = _topics(value, types)
+    compressed = types.get(topics.image or '') == 'sensor_msgs/msg/CompressedImage'
+    parts = {
+        'image_raw/compressed' if compressed else 'image_raw': topics.image,
+        'imu/data': topics.imu,
+        'odom': topics.odom,
+    }
+    player: dict[str, object] = {
+        'bag': value['bag'],
+        'rate': float(value['rate']),
+        'start': float(value['start']),
+        'end': float(value['end']),
+        'loop': value['loop'].lower() == 'true',
+    }
+    if topics.image:  # a policy takes seconds to load; without waiting it would miss the first
+        player['wait_for'] = [topics.image]
     player_node = Node(
         package='liquid_control',
         executable='player_node',
         name='player_node',
         output='screen',
-        parameters=[
-            str(CONFIG / 'player.yaml'),
-            {
-                'bag': ParameterValue(value['bag'], value_type=str),
-                'rate': ParameterValue(value['rate'], value_type=float),
-                'start': ParameterValue(value['start'], value_type=float),
-                'end': ParameterValue(value['end'], value_type=float),
-                'loop': ParameterValue(value['loop'], value_type=bool),
-                # A policy takes seconds to load; without waiting it would miss the bag's first.
-                'wait_for': ParameterValue(['[', value['image_topic'], ']'], value_type=STRINGS),
-            },
-        ],
+        parameters=[str(CONFIG / 'player.yaml'), player],
     )
     policy_node = Node(
         package='liquid_control',
@@ -66,27 +84,25 @@ def generate_launch_description() -> LaunchDescription:
             str(CONFIG / 'policy.yaml'),
             {
                 'autostart': True,
-                'policy': ParameterValue(value['policy'], value_type=str),
-                'robot': ParameterValue(value['robot'], value_type=str),
-                'image_transport': ParameterValue(value['image_transport'], value_type=str),
+                'policy': value['policy'],
+                'robot': value['robot'],
+                'image_transport': 'compressed' if compressed else 'raw',
                 'use_sim_time': True,
             },
         ],
         remappings=[
-            ('image_raw', value['image_topic']),
-            ('image_raw/compressed', value['image_topic']),
-            ('imu/data', value['imu_topic']),
-            ('odom', value['odom_topic']),
+            *((name, topic) for name, topic in parts.items() if topic),
             ('cmd_vel', 'replayed_cmd_vel'),
         ],
     )
     end_with_the_bag = RegisterEventHandler(
         OnProcessExit(target_action=player_node, on_exit=[EmitEvent(event=Shutdown())])
     )
-    arguments = [
-        DeclareLaunchArgument(name, description=text)
-        if default is None
-        else DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*arguments, player_node, policy_node, end_with_the_bag])
+    return [player_node, policy_node, end_with_the_bag]
+
+
+def _topics(value: dict[str, str], types: dict[str, str]) -> TopicRoles:
+    """The topics that the policy's inputs come from, by their types where nobody named them."""
+    bundle = load_bundle(find_bundle(value['policy'], shipped_models()))
+    named = {part: value[f'{part}_topic'] or None for part in ('image', 'imu', 'odom')}
+    return choose_topics(types, bundle.contract, **named, need_command=False)
