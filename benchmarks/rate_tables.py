@@ -16,14 +16,18 @@ _PEAKS = ('rss', 'start_to_command', 'activation_to_command')
 
 
 def summarise(turns: list[dict[str, Any]]) -> dict[str, Any]:
-    """Contestant -> its figures over all its turns; series as percentiles in ms."""
+    """Contestant -> its figures over all its turns; series as percentiles in ms.
+
+    A percentile is the median of those of the turns, so that a turn in which the machine was busy
+    with something else does not decide it; the maximum is that of all turns.
+    """
     row: dict[str, Any] = {}
     for contestant in turns[0]:
         mine = [turn[contestant] for turn in turns]
         row[contestant] = summary = {}
         for key in mine[0]:
             if key in _SERIES:
-                summary[key] = _percentiles([value for each in mine for value in each[key]])
+                summary[key] = _percentiles([each[key] for each in mine])
             elif key in _PEAKS:
                 summary[key] = max(each[key] for each in mine)
             elif key != 'window':
@@ -31,12 +35,12 @@ def summarise(turns: list[dict[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def _percentiles(seconds: list[float]) -> dict[str, float]:
-    if not seconds:
+def _percentiles(turns: list[list[float]]) -> dict[str, float]:
+    measured = [1e3 * np.asarray(turn) for turn in turns if turn]
+    if not measured:
         return dict.fromkeys(('p50', 'p99', 'max'), float('nan'))
-    array = 1e3 * np.asarray(seconds)
-    p50, p99 = np.percentile(array, (50, 99))
-    return {'p50': float(p50), 'p99': float(p99), 'max': float(array.max())}
+    p50, p99 = np.median([np.percentile(turn, (50, 99)) for turn in measured], axis=0)
+    return {'p50': float(p50), 'p99': float(p99), 'max': float(max(map(np.max, measured)))}
 
 
 def tables(rows: list[dict[str, Any]]) -> list[Table]:

@@ -195,6 +195,7 @@ class PolicyNode(ManagedNode):
             signal.raise_signal(signal.SIGTERM)
 
     def _tick_until_cancelled(self, sensing: Sensing) -> None:
+        realtime.ask_for_short_slices(realtime.CONTROL_SLICE_NS)
         if self.parameters.priority:
             self._warn(realtime.set_priority(self.parameters.priority))
         if self.parameters.cpu_affinity:
@@ -367,7 +368,7 @@ class PolicyNode(ManagedNode):
 def main() -> None:
     """Run the node until interrupted."""
     # Every thread: one that is kept from a core while it holds the interpreter delays the tick.
-    realtime.ask_for_short_slices()
+    realtime.ask_for_short_slices(realtime.NODE_SLICE_NS)
     raise SystemExit(run(PolicyNode))
 
 
