@@ -198,8 +198,8 @@ class PolicyNode(ManagedNode):
         realtime.ask_for_short_slices(realtime.CONTROL_SLICE_NS)
         if self.parameters.priority:
             self._warn(realtime.set_priority(self.parameters.priority))
-        if self.parameters.cpu_affinity:
-            self._warn(realtime.set_affinity(self.parameters.cpu_affinity))
+        if cores := self.parameters.cpu_affinity or realtime.CORES:
+            self._warn(realtime.set_affinity(cores))
         rate = FixedRate(self._period_ns, self._sim_clock or SteadyClock())
         while (cycle := rate.wait(self._cancelled)) is not None:
             now_ns = cycle.now_ns if self._sim_clock is not None else time.time_ns()
@@ -368,6 +368,7 @@ class PolicyNode(ManagedNode):
 def main() -> None:
     """Run the node until interrupted."""
     # Every thread: one that is kept from a core while it holds the interpreter delays the tick.
+    realtime.leave_a_core()
     realtime.ask_for_short_slices(realtime.NODE_SLICE_NS)
     raise SystemExit(run(PolicyNode))
 

@@ -19,6 +19,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, Imu
 
+from liquid_control.nodes.rcl_take import Taker
 from liquid_control.runtime import cdr
 from liquid_control.runtime.errors import SensorError
 from liquid_control.runtime.observation import Sensors
@@ -36,25 +37,20 @@ class Inbox:
 
     def __init__(self, node: Node, message_type: Any, topic: str, qos: QoSProfile) -> None:
         """Subscribe; `node` must not be in an executor, which would take the messages away."""
-        self._type = message_type
         self._handle = node.create_subscription(
             message_type, topic, lambda message: None, qos, raw=True
         ).handle
+        self._taker = Taker(self._handle)
         self._wait_set = rclpy_c.WaitSet(1, 0, 0, 0, 0, 0, node.context.handle)
 
-    def take(self) -> bytes | None:
-        """The oldest message that waits, None where none does."""
-        taken = self._handle.take_message(self._type, True)
-        return taken[0] if taken is not None else None
-
-    def receive(self, timeout: float) -> bytes | None:
+    def receive(self, timeout: float = 0.0) -> memoryview | None:
         """The oldest message that waits or comes within `timeout` seconds, None for none."""
-        message = self.take()
+        message = self._taker.take()
         if message is None and timeout > 0:
             self._wait_set.clear_entities()
             self._wait_set.add_subscription(self._handle)
             self._wait_set.wait(round(timeout * 1e9))
-            message = self.take()
+            message = self._taker.take()
         return message
 
 
@@ -105,7 +101,7 @@ class Sensing:
             if any(each.image is not None for each in sensors())
             else None
         )
-        self._newest: list[tuple[Inbox, Callable[[bytes], None]]] = []
+        self._newest: list[tuple[Inbox, Callable[[memoryview], None]]] = []
         if any(each.imu is not None for each in sensors()):
             self._newest.append((Inbox(self._node, Imu, 'imu/data', NEWEST_QOS), self._put_imu))
         if any(each.speed is not None for each in sensors()):
@@ -134,16 +130,16 @@ class Sensing:
     def update(self) -> None:
         """Put the newest IMU and odometry messages into the slots; one thread at a time."""
         for inbox, put in self._newest:
-            message = inbox.take()
+            message = inbox.receive()
             if message is not None:
                 self._try(put, message)
 
-    def _put_imu(self, message: bytes) -> None:
+    def _put_imu(self, message: memoryview) -> None:
         stamp_ns, imu = cdr.read_imu(message)
         for sensors in self._sensors():
             sensors.put_imu(stamp_ns, imu, self._now_ns())
 
-    def _put_speed(self, message: bytes) -> None:
+    def _put_speed(self, message: memoryview) -> None:
         stamp_ns, speed = cdr.read_odometry_speed(message)
         for sensors in self._sensors():
             sensors.put_speed(stamp_ns, speed, self._now_ns())
@@ -154,7 +150,7 @@ class Sensing:
             if message is not None:
                 self._try(lambda message: clock.set(cdr.read_clock(message)), message)
 
-    def _try(self, use: Callable[[bytes], None], message: bytes) -> None:
+    def _try(self, use: Callable[[memoryview], None], message: memoryview) -> None:
         try:
             use(message)
         except SensorError as error:

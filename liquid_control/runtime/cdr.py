@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from liquid_control.runtime.errors import SensorError
 
+Serialized = bytes | memoryview
 _ENCAPSULATION = 4  # bytes before the data; alignment counts from after them
 _NS = 1_000_000_000
 
@@ -46,7 +47,7 @@ class CompressedImageMessage:
 class _Cursor:
     """Walks through a CDR stream."""
 
-    def __init__(self, message: bytes, kind: str) -> None:
+    def __init__(self, message: Serialized, kind: str) -> None:
         if len(message) < _ENCAPSULATION or message[0] != 0 or message[1] not in (0, 1):
             raise SensorError(f'{kind}: not a CDR message ({len(message)} bytes)')
         self._message = message
@@ -90,7 +91,7 @@ class _Cursor:
         return int(sec) * _NS + int(nanosec)
 
 
-def read_image(message: bytes) -> ImageMessage:
+def read_image(message: Serialized) -> ImageMessage:
     """Parse a serialized sensor_msgs/Image. Raises SensorError."""
     cursor = _Cursor(message, 'sensor_msgs/Image')
     stamp_ns = cursor.header()
@@ -101,13 +102,13 @@ def read_image(message: bytes) -> ImageMessage:
     return ImageMessage(stamp_ns, encoding, int(width), int(height), int(step), cursor.blob())
 
 
-def read_compressed_image(message: bytes) -> CompressedImageMessage:
+def read_compressed_image(message: Serialized) -> CompressedImageMessage:
     """Parse a serialized sensor_msgs/CompressedImage. Raises SensorError."""
     cursor = _Cursor(message, 'sensor_msgs/CompressedImage')
     return CompressedImageMessage(cursor.header(), cursor.string(), cursor.blob())
 
 
-def read_imu(message: bytes) -> tuple[int, NDArray[np.float32]]:
+def read_imu(message: Serialized) -> tuple[int, NDArray[np.float32]]:
     """Parse a serialized sensor_msgs/Imu.
 
     Returns:
@@ -124,7 +125,7 @@ def read_imu(message: bytes) -> tuple[int, NDArray[np.float32]]:
         return stamp_ns, np.array(values[25:28] + values[13:16], np.float32)
 
 
-def read_odometry_speed(message: bytes) -> tuple[int, float]:
+def read_odometry_speed(message: Serialized) -> tuple[int, float]:
     """Parse a serialized nav_msgs/Odometry -> stamp (ns), speed (m/s). Raises SensorError."""
     cursor = _Cursor(message, 'nav_msgs/Odometry')
     stamp_ns = cursor.header()
@@ -133,7 +134,7 @@ def read_odometry_speed(message: bytes) -> tuple[int, float]:
     return stamp_ns, float(cursor.take('44d', 8)[43])
 
 
-def read_clock(message: bytes) -> int:
+def read_clock(message: Serialized) -> int:
     """Parse a serialized rosgraph_msgs/Clock -> time (ns). Raises SensorError."""
     sec, nanosec = _Cursor(message, 'rosgraph_msgs/Clock').take('iI', 4)
     return int(sec) * _NS + int(nanosec)

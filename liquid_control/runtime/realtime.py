@@ -10,6 +10,9 @@ import struct
 import sys
 from collections.abc import Sequence
 
+# Those that this process may use.
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
+
 _MCL_CURRENT, _MCL_FUTURE = 1, 2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 # Several camera frames; glibc takes no larger threshold for single blocks than 32 MiB.
@@ -48,6 +51,15 @@ def ask_for_short_slices(slice_ns: int) -> None:
         nice = os.getpriority(os.PRIO_PROCESS, 0)
         attributes = struct.pack('<IIQiIQQQ', 48, 0, 0, nice, 0, slice_ns, 0, 0)
         ctypes.CDLL(None).syscall(number, 0, attributes, 0)
+
+
+def leave_a_core() -> None:
+    """Keep the calling thread, and those that it starts, off one core; no effect on a single one.
+
+    Where the control thread wakes on the core of a thread that computes, it waits for it.
+    """
+    if len(CORES) > 1:
+        set_affinity(CORES[:-1])
 
 
 def set_affinity(cpus: Sequence[int]) -> str:

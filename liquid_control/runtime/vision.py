@@ -18,7 +18,7 @@ from liquid_control.runtime.image import Pixels, decode_compressed, to_rgb
 # A frame's pixels, its stamp (ns) and when it arrived (ns, in the time of the stamps).
 FrameHandler = Callable[[Pixels, int, int], None]
 # The oldest serialized message that waits, or comes within so many seconds; None for none.
-Receiver = Callable[[float], bytes | None]
+Receiver = Callable[[float], cdr.Serialized | None]
 # How long the end of the thread may wait for a camera that is silent, s.
 _PATIENCE = 0.1
 
@@ -78,7 +78,7 @@ class Vision:
                 self.replaced += 1
             self._look(message, self._now_ns())
 
-    def _look(self, message: bytes, received_ns: int) -> None:
+    def _look(self, message: cdr.Serialized, received_ns: int) -> None:
         started = time.perf_counter_ns()
         try:
             if self._compressed:
