@@ -1,0 +1,64 @@
+"""Serialized messages as the nodes take them, and where the node's threads may run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bundles import make_bundle
+from rclpy.serialization import serialize_message
+from ros import Peer, running
+from sensor_msgs.msg import Image
+
+from liquid_control.nodes.sensing import CAMERA_QOS, Inbox
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+def serialized(width: int, grey: int) -> bytes:
+    image = Image(height=4, width=width, encoding='mono8', step=width)
+    image.data = bytes([grey]) * (4 * width)
+    return bytes(serialize_message(image))
+
+
+def test_inbox_hands_over_the_bytes_in_order_and_what_was_taken_stays(peer: Peer) -> None:
+    # Of a node that is in no executor, as the inbox wants it.
+    sender = peer.node.create_publisher(Image, 'inbox_image', CAMERA_QOS)
+    with_inbox = Peer('with_inbox')
+    inbox = Inbox(with_inbox.node, Image, 'inbox_image', CAMERA_QOS)
+    peer.wait(lambda: sender.get_subscription_count() == 1, 'the inbox is known')
+    assert inbox.receive() is None
+    sent = [serialized(width, grey) for width, grey in ((2, 1), (200_000, 2), (3, 3))]
+    for message in sent:
+        sender.publish(message)
+    taken = []
+    while len(taken) < len(sent):
+        message = inbox.receive(10.0)
+        assert message is not None, f'{len(taken)} of {len(sent)} messages came'
+        taken.append(message)
+    assert [bytes(message) for message in taken] == sent
+    assert inbox.receive() is None
+    assert inbox.receive(0.01) is None
+    with_inbox.close()
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason='needs two cores')
+def test_only_the_control_thread_may_use_every_core(tmp_path: Path, peer: Peer) -> None:
+    cores = os.sched_getaffinity(0)
+    bundle = make_bundle(tmp_path / 'bundle')
+    with running('policy_node', tmp_path / 'log', autostart=True, policy=bundle) as process:
+        peer.wait(lambda: 'not engaged yet' in process.output, 'active', process=process)
+        tasks = Path(f'/proc/{process.popen.pid}/task')
+
+        def everywhere() -> int:
+            """How many threads may run on all cores."""
+            return sum(os.sched_getaffinity(int(task.name)) == cores for task in tasks.iterdir())
+
+        peer.wait(lambda: everywhere() == 1, 'the control thread, and it alone', process=process)
