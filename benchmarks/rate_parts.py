@@ -65,10 +65,10 @@ def source(options: argparse.Namespace) -> None:
 def bare(options: argparse.Namespace) -> None:
     """The floor: a loop that sleeps until absolute deadlines and does nothing."""
     from liquid_control.runtime.rate import FixedRate, SteadyClock
-    from liquid_control.runtime.realtime import CONTROL_SLICE_NS, ask_for_short_slices
+    from liquid_control.runtime.realtime import ask_for_short_slices
 
     if options.short_slices:
-        ask_for_short_slices(CONTROL_SLICE_NS)
+        ask_for_short_slices()
     rate, never = FixedRate(round(1e9 / options.rate), SteadyClock()), threading.Event()
     lateness, missed = [], 0
     for _ in range(10):

@@ -195,7 +195,6 @@ class PolicyNode(ManagedNode):
             signal.raise_signal(signal.SIGTERM)
 
     def _tick_until_cancelled(self, sensing: Sensing) -> None:
-        realtime.ask_for_short_slices(realtime.CONTROL_SLICE_NS)
         if self.parameters.priority:
             self._warn(realtime.set_priority(self.parameters.priority))
         if cores := self.parameters.cpu_affinity or realtime.CORES:
@@ -369,7 +368,7 @@ def main() -> None:
     """Run the node until interrupted."""
     # Every thread: one that is kept from a core while it holds the interpreter delays the tick.
     realtime.leave_a_core()
-    realtime.ask_for_short_slices(realtime.NODE_SLICE_NS)
+    realtime.ask_for_short_slices()
     raise SystemExit(run(PolicyNode))
 
 

@@ -46,6 +46,7 @@ class Taker:
         self._take.argtypes = [ctypes.c_void_p] * 4
         self._subscription = handle.pointer
         self._bytes = _Bytes()
+        self._view = np.empty(0, np.uint8)
         rcutils.rcutils_get_default_allocator.restype = _Allocator
         allocator = rcutils.rcutils_get_default_allocator()
         array = ctypes.byref(self._bytes)
@@ -59,10 +60,9 @@ class Taker:
             return None
         if status != _OK:
             raise RuntimeError(f'rcl_take_serialized_message ends with status {status}')
-        length = self._bytes.length
-        if not length:
-            return memoryview(b'')
-        buffer = (ctypes.c_uint8 * length).from_address(self._bytes.buffer)
+        if self._bytes.capacity != len(self._view):  # it grew, and moved
+            buffer = (ctypes.c_uint8 * self._bytes.capacity).from_address(self._bytes.buffer)
+            self._view = np.frombuffer(buffer, np.uint8)
         # A copy, because the next message comes into the same buffer; numpy makes it without the
         # lock.
-        return memoryview(np.array(np.frombuffer(buffer, np.uint8)))
+        return memoryview(self._view[: self._bytes.length].copy())

@@ -19,9 +19,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES, _KEPT_BLOCK_BYTES = 64 << 20, 32 << 20
 # glibc has had a function for it since 2.41 only.
 _SCHED_SETATTR = {'x86_64': 314, 'aarch64': 274}
-# Time slices, ns. The control thread has the shortest that Linux takes: it goes before the vision
-# thread, which goes before other programs (0.7 ms and more).
-CONTROL_SLICE_NS, NODE_SLICE_NS = 100_000, 400_000
+_SLICE_NS = 100_000  # the shortest that Linux takes
 # Python's own is 5 ms, which is how long a busy thread could keep the control thread waiting, s.
 _SWITCH_INTERVAL = 0.00005
 
@@ -38,7 +36,7 @@ def set_priority(priority: int) -> str:
     return ''
 
 
-def ask_for_short_slices(slice_ns: int) -> None:
+def ask_for_short_slices() -> None:
     """Let the calling thread, and those that it starts, run soon after they wake up.
 
     With all cores taken, a thread that wakes waits for somebody's time slice to end, some 3 ms.
@@ -49,7 +47,7 @@ def ask_for_short_slices(slice_ns: int) -> None:
     if number is not None and platform.system() == 'Linux':
         # struct sched_attr: size, policy (0: ordinary), flags, nice, priority, runtime, -, -
         nice = os.getpriority(os.PRIO_PROCESS, 0)
-        attributes = struct.pack('<IIQiIQQQ', 48, 0, 0, nice, 0, slice_ns, 0, 0)
+        attributes = struct.pack('<IIQiIQQQ', 48, 0, 0, nice, 0, _SLICE_NS, 0, 0)
         ctypes.CDLL(None).syscall(number, 0, attributes, 0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,6 @@ START_NS = 50 * 10**9
 PERIOD_NS = 10_000_000
 MESSAGES = 100
 DEEP = QoSProfile(depth=1000)
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
-    yield peer
-    peer.close()
 
 
 @pytest.fixture(scope='module')

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from liquid_control.msg import ControlMode, RecorderStatus
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from liquid_control.msg import ControlMode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from ros import TIMEOUT, Peer, Process, running
+from recorders import DEEP, LATCHED, Recorder, strings, with_parameters
+from ros import TIMEOUT, Peer, running
 from rosbags.interfaces import QosDurability, QosReliability
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String, UInt8MultiArray
-from std_srvs.srv import Trigger
 
 from liquid_control import __version__
 from liquid_control.bags.errors import BagError
@@ -32,88 +27,6 @@ from liquid_control.bags.repair import repair
 from liquid_control.nodes.recording_config import RecorderConfig
 from liquid_control.nodes.recording_session import _git_version
 from liquid_control.runtime.errors import ConfigError
-
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-DEEP = QoSProfile(depth=1000)
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
-class Recorder:
-    """A running recorder with a publisher of strings beside it."""
-
-    def __init__(self, peer: Peer, process: Process, directory: Path) -> None:
-        self.peer, self.process, self.directory = peer, process, directory
-        self.status = peer.listen(RecorderStatus, '/recorder_node/status', LATCHED)
-        self.chatter = peer.node.create_publisher(String, '/chatter', DEEP)
-
-    def wait(self, condition: Any, what: str) -> Any:
-        return self.peer.wait(condition, what, process=self.process)
-
-    def matched(self, publisher: Any = None) -> None:
-        publisher = publisher or self.chatter
-        self.wait(publisher.get_subscription_count, 'the recorder subscribes')
-
-    def say(self, first: int, last: int) -> None:
-        for i in range(first, last):
-            self.chatter.publish(String(data=str(i)))
-
-    def call(self, service: str) -> Trigger.Response:
-        return self.peer.call(Trigger, f'/recorder_node/{service}', Trigger.Request())
-
-    def received(self, topic: str, count: int) -> None:
-        """Wait until the recorder has taken in so many messages of the current episode."""
-
-        def is_there() -> bool:
-            status = self.status[-1] if self.status else RecorderStatus()
-            return count <= dict(zip(status.topics, status.received, strict=True)).get(topic, 0)
-
-        self.wait(is_there, f'{count} messages of {topic} received')
-
-    def rate(self, topic: str) -> float:
-        status = self.status[-1]
-        return dict(zip(status.topics, status.rate, strict=True)).get(topic, 0.0)
-
-    def session(self) -> dict[str, Any]:
-        return yaml.safe_load((self.directory / 'session.yaml').read_text())
-
-    def episode(self, number: int = 0) -> Path:
-        return self.directory / f'episode_{number:04d}'
-
-
-@pytest.fixture
-def recorder(peer: Peer, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Recorder]:
-    """A recorder that is active."""
-    parameters = {'autostart': True, 'min_free_disk': 0, **getattr(request, 'param', {})}
-    directory = tmp_path / 'session'
-    log = tmp_path / 'recorder.log'
-    with running('recorder_node', log, output_directory=directory, **parameters) as process:
-        recorder = Recorder(peer, process, directory)
-        recorder.wait(lambda: recorder.status, 'the recorder is active')
-        yield recorder
-
-
-def with_parameters(**parameters: Any) -> pytest.MarkDecorator:
-    """Start the `recorder` of a test with these parameters."""
-    return pytest.mark.parametrize('recorder', [parameters], indirect=True, ids=['parameters'])
-
-
-def readable(bag: Path) -> int:
-    """How many strings can be read of a bag that is still being written."""
-    try:
-        return len(strings(bag))
-    except BagError:
-        return 0
-
-
-def strings(bag: Path, topic: str = '/chatter') -> list[int]:
-    with BagReader(bag) as reader:
-        return [int(message.value.data) for message in reader.messages([topic])]
 
 
 @pytest.mark.parametrize('signum', [signal.SIGINT, signal.SIGTERM])
@@ -329,93 +242,6 @@ def test_large_episodes_are_split(recorder: Recorder) -> None:
     assert len(list(recorder.episode().glob('*.mcap'))) == 5
     with BagReader(recorder.episode()) as reader:
         assert [bytes(m.value.data) for m in reader.messages(['/noise'])] == [noise] * 20
-
-
-@with_parameters(cache_size=1, compression='none')
-def test_what_the_full_queue_refused_is_told_by_topic(recorder: Recorder) -> None:
-    publisher = recorder.peer.node.create_publisher(UInt8MultiArray, '/burst', DEEP)
-    recorder.matched(publisher)
-    message = UInt8MultiArray(data=bytes(900_000))
-    sent = 0
-
-    def counts() -> dict[str, tuple[int, int]]:
-        status = recorder.status[-1]
-        both = zip(status.received, status.dropped, strict=True)
-        return dict(zip(status.topics, both, strict=True))
-
-    def burst() -> bool:
-        nonlocal sent
-        for _ in range(20):  # one waits for the disk, the others find the queue full
-            publisher.publish(message)
-        sent += 20
-        return counts().get('/burst', (0, 0))[1] > 0
-
-    recorder.wait(burst, 'messages are dropped')
-    recorder.wait(lambda: counts()['/burst'][0] == sent, 'all have come')
-    recorder.process.interrupt()
-    (entry,) = recorder.session()['episodes']
-    with BagReader(recorder.episode()) as reader:
-        assert reader.message_counts['/burst'] + entry['dropped']['/burst'] == sent
-    assert list(entry['dropped']) == ['/burst']
-    assert 'lacks messages that the disk was too slow for' in recorder.process.output
-
-
-def test_a_disk_that_fails_ends_the_episode_and_keeps_what_was_written(recorder: Recorder) -> None:
-    recorder.matched()
-    recorder.say(0, 100)
-    recorder.wait(lambda: readable(recorder.episode()) == 100, 'a hundred messages on the disk')
-    size = max(file.stat().st_size for file in recorder.episode().iterdir())
-    # From here on no file may grow: to the process the disk is full.
-    resource.prlimit(recorder.process.popen.pid, resource.RLIMIT_FSIZE, (size, size))
-
-    def problem() -> str:
-        recorder.say(100, 200)
-        return recorder.status[-1].problem
-
-    assert 'cannot write' in recorder.wait(problem, 'the failure is reported')
-    assert not recorder.status[-1].recording
-    found = strings(recorder.episode())
-    assert found[:100] == list(range(100))
-
-
-def test_too_little_free_disk_is_refused_at_the_start(tmp_path: Path) -> None:
-    log = tmp_path / 'log'
-    with running(
-        'recorder_node', log, autostart=True, output_directory=tmp_path, min_free_disk=9_999_999
-    ) as process:
-        assert process.popen.wait(TIMEOUT) == 1
-    assert 'min_free_disk is 9999999 MB: delete or move recordings' in log.read_text()
-
-
-def test_a_disk_that_fills_up_ends_the_episode_cleanly(peer: Peer, tmp_path: Path) -> None:
-    margin = 300_000_000
-    limit = (shutil.disk_usage(tmp_path).free - margin) // 1_000_000
-    directory = tmp_path / 'session'
-    with running(
-        'recorder_node',
-        tmp_path / 'log',
-        autostart=True,
-        output_directory=directory,
-        min_free_disk=limit,
-    ) as process:
-        recorder = Recorder(peer, process, directory)
-        recorder.matched()
-        recorder.say(0, 100)
-        recorder.received('/chatter', 100)
-        with (tmp_path / 'filler').open('wb') as filler:
-            os.posix_fallocate(filler.fileno(), 0, 2 * margin)
-            recorder.wait(lambda: recorder.status[-1].problem, 'the problem is told')
-        (tmp_path / 'filler').unlink()
-        status = recorder.status[-1]
-        assert (status.recording, status.episode) == (False, '')
-        assert f'min_free_disk is {limit} MB: delete or move recordings' in status.problem
-        with BagReader(recorder.episode()) as reader:
-            assert reader.is_finished
-        assert strings(recorder.episode()) == list(range(100))
-        assert recorder.session()['episodes'][0]['ended_by'] == 'disk nearly full'
-        recorder.wait(lambda: recorder.call('start_episode').success, 'room again, a new episode')
-        recorder.wait(lambda: recorder.status[-1].recording, 'a new episode')
-        assert recorder.status[-1].problem == ''
 
 
 @pytest.mark.parametrize(

@@ -60,13 +60,6 @@ def nanoseconds(stamp: object) -> int:
 
 
 @pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
 def node(tmp_path: Path) -> Iterator[Process]:
     with running('simulator_node', tmp_path / 'node.log', seed=4, randomise=False) as process:
         yield process
