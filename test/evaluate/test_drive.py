@@ -149,7 +149,7 @@ def test_interrupted_drive_leaves_a_whole_recording_and_no_process(
         assert len(children) == len(NODES)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=180)
-    assert process.returncode == 130
+    assert process.returncode == 130, stderr
     assert stderr.strip().splitlines()[-1] == 'liquid-control: interrupted'
     assert not [child for child in children if child.is_running()]
     with BagReader(next(out.glob('recording/episode_*'))) as reader:

@@ -157,7 +157,7 @@ def test_a_killed_run_goes_on_with_the_bags_that_are_missing(
 
 
 def test_ctrl_c_leaves_whole_episodes_and_no_process(tmp_path: Path) -> None:
-    bags = [write_drive(tmp_path / f'{i}', seconds=10.0, phase=i) for i in range(4)]
+    bags = [write_drive(tmp_path / f'{i}', seconds=60.0, phase=i) for i in range(4)]
     made = tmp_path / 'dataset'
     command = [sys.executable, '-m', 'liquid_control.cli', 'dataset', *map(str, bags)]
     with subprocess.Popen(
@@ -172,12 +172,12 @@ def test_ctrl_c_leaves_whole_episodes_and_no_process(tmp_path: Path) -> None:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, stderr
     assert stderr.strip().splitlines()[-1] == 'liquid-control: interrupted'
     assert 'Traceback' not in stderr
     assert not list(made.glob('*.partial'))
     for episode in dataset.open_dataset(made):
-        assert len(episode.images) == 301
+        assert len(episode.images) == 1801
     assert ends(process.pid)
 
 
