@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.synchronize import Event
 from typing import TypeVar
@@ -57,7 +58,8 @@ def run_all(
     ):
         task = progress.add_task(title, total=done + len(items), completed=done)
         try:
-            jobs = [pool.submit(_work, work, item) for item in items]
+            with _uninterrupted():
+                jobs = [pool.submit(_work, work, item) for item in items]
             for finished in as_completed(jobs):
                 finished.result()
                 progress.advance(task)
@@ -68,15 +70,27 @@ def run_all(
     return [job.result() for job in jobs]
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back, for good in processes started meanwhile: it is the parent that cancels.
+
+    A worker killed while it starts would take the others with it, in the middle of their files.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _cancelled: Event
 """Set by the parent when the worker process shall break off."""
 
 
 def _begin_worker(cancelled: Event) -> None:
-    """Leave Ctrl-C to the parent, which then cancels; do not outlive a parent that was killed."""
+    """Know when to break off; do not outlive a parent that was killed."""
     global _cancelled
     _cancelled = cancelled
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
