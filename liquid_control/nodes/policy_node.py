@@ -366,8 +366,9 @@ class PolicyNode(ManagedNode):
 
 def main() -> None:
     """Run the node until interrupted."""
-    # Every thread: one that is kept from a core while it holds the interpreter delays the tick.
+    # The control thread takes all cores back.
     realtime.leave_a_core()
+    # Every thread: one that is kept from a core while it holds the interpreter delays the tick.
     realtime.ask_for_short_slices()
     raise SystemExit(run(PolicyNode))
 

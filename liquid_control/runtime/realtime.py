@@ -10,7 +10,7 @@ import struct
 import sys
 from collections.abc import Sequence
 
-# Those that this process may use.
+# Processors that this process may use.
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
 
 _MCL_CURRENT, _MCL_FUTURE = 1, 2
