@@ -47,7 +47,8 @@ class CfCParameters(NamedTuple):
         backbone: weight [out, in] and bias [out] of each layer in front of the heads; the first
             takes inputs and state side by side.
         heads, heads_bias: [heads * units, width] and [heads * units]: ff1, ff2, time_a, time_b
-            one below the other, or ff1 alone in the mode 'pure'.
+            one below the other, or ff1 alone in the mode 'pure'. With a fixed elapsed time
+            ff1, ff2 and the sum that the gate takes, see `at_fixed_rate`.
         w_tau, A: [1, units], in the mode 'pure' only.
     """
 
@@ -56,6 +57,15 @@ class CfCParameters(NamedTuple):
     heads_bias: Tensor
     w_tau: Tensor | None
     A: Tensor | None
+
+    def at_fixed_rate(self, seconds: Tensor) -> CfCParameters:
+        """The same with one elapsed time for all steps folded in: a head less to multiply."""
+        heads = self.heads.chunk(4)
+        bias = self.heads_bias.chunk(4)
+        return self._replace(
+            heads=torch.cat([*heads[:2], seconds * heads[2] + heads[3]]),
+            heads_bias=torch.cat([*bias[:2], seconds * bias[2] + bias[3]]),
+        )
 
 
 def cfc_sequence(
@@ -87,18 +97,18 @@ def cfc_sequence(
         z = torch.addmm(drive, state, recurrent)
         for weight, bias in rest:
             z = functional.linear(activation(z), weight, bias)
-        state = _closed_form(z, seconds, p, mode)
+        state = _closed_form(z, seconds, p, mode, state.shape[-1])
         states.append(state)
     return torch.stack(states)
 
 
-def _closed_form(z: Tensor, seconds: Tensor, p: CfCParameters, mode: str) -> Tensor:
+def _closed_form(z: Tensor, seconds: Tensor, p: CfCParameters, mode: str, units: int) -> Tensor:
     """The new state [batch, units] from outputs of the heads and elapsed seconds [batch, 1]."""
     if p.w_tau is not None and p.A is not None:
         return p.A - p.A * torch.exp(-seconds * (p.w_tau.abs() + z.abs())) * z
-    near, far, rate, offset = z.chunk(4, dim=-1)
+    near, far, *time = z.split(units, dim=-1)
     near, far = torch.tanh(near), torch.tanh(far)
-    gate = torch.sigmoid(rate * seconds + offset)
+    gate = torch.sigmoid(time[0] * seconds + time[1] if len(time) == 2 else time[0])
     return near + gate * far if mode == 'no_gate' else near * (1.0 - gate) + gate * far
 
 
@@ -174,6 +184,9 @@ class CfCCell(LiquidCell):
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
         p, shape = self.effective_parameters(), KERNEL_ACTIVATIONS.get(type(self.activation))
+        is_one_number = elapsed.numel() > 1 and elapsed.stride() == (0, 0)
+        if is_one_number and self.mode != 'pure':
+            p = p.at_fixed_rate(elapsed[0, 0])
         fits = self.mode != 'pure' and len(p.backbone) <= 1 and shape is not None
         if fits and kernels.serves(x, state, elapsed, p.heads):
             backbone = p.backbone[0] if p.backbone else None

@@ -10,6 +10,7 @@ import random
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import ncps.torch
@@ -152,6 +153,22 @@ def test_elapsed_times_of_every_shape(kind):
         with plain_torch():
             expected = layer(x, elapsed=elapsed)
         assert_equal(list(layer(x, elapsed=elapsed)), list(expected), 1e-10)
+
+
+@needs_compiler
+@pytest.mark.parametrize('plain', [False, True])
+@pytest.mark.parametrize('kind', LAYERS)
+def test_one_number_is_the_same_as_that_time_at_every_step(kind, plain):
+    layer = LAYERS[kind](3, 4).double()
+    x, state, _ = draw(layer, 0, 5, 6)
+    number = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    same = torch.full((5, 6), 0.3, dtype=torch.float64, requires_grad=True)
+    with plain_torch() if plain else nullcontext():
+        found, expected = run(layer, (x, state, number)), run(layer, (x, state, same))
+    outputs, _, _, _, by_elapsed, *_ = expected
+    expected[4] = by_elapsed.sum()
+    assert_equal(found, expected, 1e-10)
+    assert layer(x[:0], elapsed=0.3)[0].shape == (0, *outputs.shape[1:])
 
 
 @needs_compiler

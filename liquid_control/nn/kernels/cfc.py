@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +13,6 @@ from torch.nn import functional
 from liquid_control.nn.kernels.native import INT, POINTER, call, fields, fill, threads
 from liquid_control.nn.kernels.rows import Rows
 
-HEADS = 4  # ff1, ff2, time_a, time_b
 VECTOR = 8  # rows of weights are padded to a multiple of this
 # Below this many multiplications a second thread costs more than it saves.
 WORTH_A_THREAD = 1_000_000
@@ -24,16 +23,26 @@ class _Cfc(ctypes.Structure):
 
     _fields_ = (
         *fields(INT, 'batch', 'steps', 'units', 'hidden', 'no_gate', 'threads'),
-        *fields(INT, 'width', 'head_width'),
+        *fields(INT, 'heads_in_all', 'width', 'head_width'),
         *fields(INT, 'row_step', 'row_batch'),
         *fields(ctypes.c_double, 'scale', 'slope'),
         *fields(POINTER, 'elapsed'),
         *fields(INT, 'elapsed_step', 'elapsed_batch'),
         *fields(POINTER, 'state', 'states', 'backbone', 'heads', 'heads_bias'),
-        *fields(POINTER, 'state_panels', 'heads_panels', 'scratch', 'grad_states'),
+        *fields(POINTER, 'state_panels', 'heads_panels', 'grad_states'),
         *fields(POINTER, 'state_panels_back', 'heads_panels_back', 'grad_backbone', 'grad_heads'),
         *fields(POINTER, 'grad_elapsed', 'grad_state'),
     )
+
+
+class _Plan(NamedTuple):
+    """What a call and its backward pass have in common besides tensors."""
+
+    rows: Rows
+    activation: tuple[float, float]
+    no_gate: bool
+    hidden: int
+    heads: int
 
 
 def cfc_sequence(
@@ -52,7 +61,8 @@ def cfc_sequence(
         state: before the first step [batch, units].
         elapsed: seconds [time, batch].
         heads: weight [4 units, width] and bias [4 units]: ff1, ff2, time_a, time_b one below the
-            other. Without backbone the width is that of inputs and state side by side.
+            other; or [3 units, …], with a fixed elapsed time folded into the last. Without
+            backbone the width is that of inputs and state side by side.
         backbone: weight [hidden, inputs + units] and bias [hidden], or None.
         activation: (scale, slope) of the backbone's scale * tanh(slope * z).
         no_gate: add the far target instead of blending.
@@ -77,6 +87,7 @@ class _CfcSequence(torch.autograd.Function):
         *backbone: Tensor,
     ) -> Tensor:
         rows, inputs, units = Rows.of(x), x.shape[2], state.shape[1]
+        heads_in_all = len(heads) // units
         x, state = rows.ordered(x), state.contiguous()
         heads, heads_bias = _whole(heads), _whole(heads_bias)
         first, first_bias, hidden = heads, heads_bias, 0
@@ -86,18 +97,19 @@ class _CfcSequence(torch.autograd.Function):
             heads = functional.pad(heads, (0, hidden - heads.shape[1]))
 
         tensors = (x, state, elapsed, first, heads)
-        net = _network(rows, activation, no_gate, hidden, *tensors)
+        plan = _Plan(rows, activation, no_gate, hidden, heads_in_all)
+        net = _network(plan, *tensors)
         driven = rows.empty(x, len(first))
         torch.addmm(first_bias, rows.flat(x), first[:, :inputs].T, out=rows.flat(driven))
         gates = rows.empty(x, len(heads)) if backbone else driven
-        states, scratch = rows.empty(x, units), x.new_empty(rows.batch * net.width)
+        states = rows.empty(x, units)
         state_panels = _panels(first[:, inputs:].T)
         heads_panels = _panels(heads.T) if backbone else None
         fill(net, states=states, backbone=driven, heads=gates, heads_bias=heads_bias)
-        fill(net, state_panels=state_panels, heads_panels=heads_panels, scratch=scratch)
+        fill(net, state_panels=state_panels, heads_panels=heads_panels)
         call('cfc_forward', net, x.dtype)
         if keep:
-            ctx.of_network = rows, activation, no_gate, hidden
+            ctx.plan = plan
             ctx.backbone = backbone[0].shape[0] if backbone else 0
             ctx.save_for_backward(*tensors, states, driven, gates)
         return states
@@ -107,16 +119,16 @@ class _CfcSequence(torch.autograd.Function):
     def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor | None, ...]:
         *tensors, states, driven, gates = ctx.saved_tensors
         x, state, _, first, heads = tensors
-        rows, inputs, units = ctx.of_network[0], x.shape[2], state.shape[1]
+        rows, inputs, units = ctx.plan.rows, x.shape[2], state.shape[1]
         # Described anew: hooks on saved tensors may have moved them since.
-        net = _network(*ctx.of_network, *tensors)
-        grad_states, scratch = rows.ordered(grad_states), x.new_empty(rows.batch * net.width)
+        net = _network(ctx.plan, *tensors)
+        grad_states = rows.ordered(grad_states)
         grad_gates, grad_elapsed = torch.empty_like(gates), rows.empty(x, 1)
         grad_driven = torch.empty_like(driven) if ctx.backbone else grad_gates
         grad_state, grad_x = torch.empty_like(state), rows.empty(x, inputs)
         state_panels = _panels(first[:, inputs:], columns=net.width)
         heads_panels = _panels(heads) if ctx.backbone else None
-        fill(net, backbone=driven, heads=gates, grad_states=grad_states, scratch=scratch)
+        fill(net, backbone=driven, heads=gates, grad_states=grad_states)
         fill(net, state_panels_back=state_panels, heads_panels_back=heads_panels)
         fill(net, grad_backbone=grad_driven, grad_heads=grad_gates)
         fill(net, grad_elapsed=grad_elapsed, grad_state=grad_state)
@@ -130,27 +142,19 @@ class _CfcSequence(torch.autograd.Function):
         if ctx.backbone:
             of_heads = _weight_gradients(rows, grad_gates, driven[..., : ctx.backbone])
             grads = [*of_heads, *(grad[: ctx.backbone] for grad in grads)]
-        grads[:2] = (grad[: HEADS * units] for grad in grads[:2])
+        grads[:2] = (grad[: ctx.plan.heads * units] for grad in grads[:2])
         return None, None, None, grad_x, grad_state, grad_elapsed.squeeze(-1), *grads
 
 
 def _network(
-    rows: Rows,
-    activation: tuple[float, float],
-    no_gate: bool,
-    hidden: int,
-    x: Tensor,
-    state: Tensor,
-    elapsed: Tensor,
-    first: Tensor,
-    heads: Tensor,
+    plan: _Plan, x: Tensor, state: Tensor, elapsed: Tensor, first: Tensor, heads: Tensor
 ) -> _Cfc:
-    units = state.shape[1]
-    net = _Cfc(**rows._asdict(), units=units, hidden=hidden, no_gate=no_gate)
-    fill(net, width=-(-units // VECTOR) * VECTOR, head_width=len(heads))
-    fill(net, state=state, scale=activation[0], slope=activation[1])
+    rows, (scale, slope), units = plan.rows, plan.activation, state.shape[1]
+    net = _Cfc(**rows._asdict(), units=units, hidden=plan.hidden, no_gate=plan.no_gate)
+    fill(net, heads_in_all=plan.heads, width=-(-units // VECTOR) * VECTOR, head_width=len(heads))
+    fill(net, state=state, scale=scale, slope=slope)
     fill(net, elapsed=elapsed, elapsed_step=elapsed.stride(0), elapsed_batch=elapsed.stride(1))
-    work = rows.steps * rows.batch * (units * len(first) + hidden * len(heads))
+    work = rows.steps * rows.batch * (units * len(first) + plan.hidden * len(heads))
     net.threads = threads(work, WORTH_A_THREAD)
     return net
 
