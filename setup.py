@@ -52,11 +52,9 @@ PREBUILT = Extension(
     sources=[str(source) for source in sorted(KERNELS.glob('*.cpp'))],
     depends=[str(header) for header in sorted(KERNELS.glob('*.hpp'))],
     extra_compile_args=[
-        '-std=c++17', '-O3', '-g0', '-fno-math-errno', '-fno-trapping-math', '-pthread',
-        '-Wno-psabi',
+        '-std=c++17', '-O3', '-g0', '-fno-math-errno', '-fno-trapping-math', '-Wno-psabi',
         *(['-march=x86-64-v3'] if platform.machine() == 'x86_64' else []),
     ],
-    extra_link_args=['-pthread'],
     optional=True,
 )  # fmt: skip
 

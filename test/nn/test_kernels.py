@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import logging
 import os
 import platform
@@ -142,6 +143,11 @@ def test_the_number_of_threads_changes_no_bit(kind):
     if kind.startswith('ltc'):
         assert torch.equal(one[0], two[0])
     assert torch.equal(two[0], two[1])
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere one thread does the work')
+def test_the_threads_of_torch_are_within_reach():
+    assert hasattr(ctypes.CDLL(None), 'GOMP_parallel')
 
 
 @needs_compiler

@@ -25,8 +25,8 @@ FOLDER = Path(__file__).parent
 SOURCES = ('ltc.cpp', 'cfc.cpp')
 # No -ffast-math: a NaN must stay visible.
 FLAGS = (
-    '-std=c++17', '-O3', '-march=native', '-fno-math-errno', '-fno-trapping-math', '-pthread',
-    '-Wno-psabi', '-shared', '-fPIC',
+    '-std=c++17', '-O3', '-march=native', '-fno-math-errno', '-fno-trapping-math', '-Wno-psabi',
+    '-shared', '-fPIC',
 )  # fmt: skip
 # Of the processor, by what setup.py compiles for; others go with every machine of that kind.
 SHIPPED_NEEDS = {'x86_64': {'avx2', 'fma', 'bmi2'}}
