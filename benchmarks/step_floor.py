@@ -146,7 +146,7 @@ def _synapses(
 
 
 def _cfc_group(cell: CfCCell, keep: list[NDArray[np.generic]]) -> _CfC:
-    p = cell.effective_parameters()
+    p = cell.equations()
     matrices = [*(p.backbone[0] if p.backbone else (torch.zeros(0, 0), torch.zeros(0)))]
     matrices += [p.heads, p.heads_bias]
     arrays = [_kept(matrix.detach().numpy().T, keep) for matrix in matrices]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from liquid_control.nn import kernels
-from liquid_control.nn.layer import LiquidCell, LiquidLayer
+from liquid_control.nn.layer import LiquidCell, LiquidLayer, Step, number_of_units
 from liquid_control.nn.wiring import Adjacency, Wiring
 
 MODES = ('default', 'pure', 'no_gate')
@@ -40,25 +40,29 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 KERNEL_ACTIVATIONS = {LeCunTanh: (1.7159, 0.666), nn.Tanh: (1.0, 1.0)}
 
 
-class CfCParameters(NamedTuple):
+class CfCEquations(NamedTuple):
     """What the equations use; masked where the wiring has no synapse.
 
     Attributes:
+        mode: 'default', 'pure' or 'no_gate'.
+        activation: of the backbone.
         backbone: weight [out, in] and bias [out] of each layer in front of the heads; the first
             takes inputs and state side by side.
         heads, heads_bias: [heads * units, width] and [heads * units]: ff1, ff2, time_a, time_b
-            one below the other, or ff1 alone in the mode 'pure'. With a fixed elapsed time
-            ff1, ff2 and the sum that the gate takes, see `at_fixed_rate`.
+            one below the other, or ff1 alone in the mode 'pure'. At a fixed rate ff1, ff2 and
+            the sum that the gate takes.
         w_tau, A: [1, units], in the mode 'pure' only.
     """
 
+    mode: str
+    activation: Callable[[Tensor], Tensor]
     backbone: tuple[tuple[Tensor, Tensor], ...]
     heads: Tensor
     heads_bias: Tensor
     w_tau: Tensor | None
     A: Tensor | None
 
-    def at_fixed_rate(self, seconds: Tensor) -> CfCParameters:
+    def at_fixed_rate(self, seconds: Tensor) -> CfCEquations:
         """The same with one elapsed time for all steps folded in: a head less to multiply."""
         heads = self.heads.chunk(4)
         bias = self.heads_bias.chunk(4)
@@ -67,49 +71,30 @@ class CfCParameters(NamedTuple):
             heads_bias=torch.cat([*bias[:2], seconds * bias[2] + bias[3]]),
         )
 
+    def drive(self, x: Tensor) -> Tensor:
+        """What inputs [..., inputs] contribute to the first layer; depends on no state."""
+        weight, bias = (*self.backbone, (self.heads, self.heads_bias))[0]
+        return functional.linear(x, weight[:, : x.shape[-1]], bias)
 
-def cfc_sequence(
-    x: Tensor,
-    state: Tensor,
-    elapsed: Tensor,
-    parameters: CfCParameters,
-    mode: str,
-    activation: Callable[[Tensor], Tensor],
-) -> Tensor:
-    """States after each step, [time, batch, units].
+    def advance(self, drive: Tensor, state: Tensor, seconds: Tensor) -> Tensor:
+        """The state [batch, units] after one step.
 
-    Args:
-        x: inputs [time, batch, inputs].
-        state: before the first step [batch, units].
-        elapsed: seconds [time, batch].
-        parameters: of backbone and heads.
-        mode: 'default', 'pure' or 'no_gate'.
-        activation: of the backbone.
-    """
-    p = parameters
-    (weight, bias), *rest = (*p.backbone, (p.heads, p.heads_bias))
-    inputs = x.shape[-1]
-    # What the inputs contribute to the first layer depends on no state: one product for all.
-    driven = functional.linear(x, weight[:, :inputs], bias)
-    recurrent = weight[:, inputs:].T
-    states = []
-    for drive, seconds in zip(driven, elapsed.unsqueeze(-1), strict=True):
-        z = torch.addmm(drive, state, recurrent)
+        Args:
+            drive: of the inputs at this step [batch, width of the first layer].
+            state: before it [batch, units].
+            seconds: elapsed [batch, 1].
+        """
+        (first, _), *rest = (*self.backbone, (self.heads, self.heads_bias))
+        units = state.shape[-1]
+        z = torch.addmm(drive, state, first[:, -units:].T)
         for weight, bias in rest:
-            z = functional.linear(activation(z), weight, bias)
-        state = _closed_form(z, seconds, p, mode, state.shape[-1])
-        states.append(state)
-    return torch.stack(states)
-
-
-def _closed_form(z: Tensor, seconds: Tensor, p: CfCParameters, mode: str, units: int) -> Tensor:
-    """The new state [batch, units] from outputs of the heads and elapsed seconds [batch, 1]."""
-    if p.w_tau is not None and p.A is not None:
-        return p.A - p.A * torch.exp(-seconds * (p.w_tau.abs() + z.abs())) * z
-    near, far, *time = z.split(units, dim=-1)
-    near, far = torch.tanh(near), torch.tanh(far)
-    gate = torch.sigmoid(time[0] * seconds + time[1] if len(time) == 2 else time[0])
-    return near + gate * far if mode == 'no_gate' else near * (1.0 - gate) + gate * far
+            z = functional.linear(self.activation(z), weight, bias)
+        if self.w_tau is not None and self.A is not None:
+            return self.A - self.A * torch.exp(-seconds * (self.w_tau.abs() + z.abs())) * z
+        near, far, *time = z.split(units, dim=-1)
+        near, far = torch.tanh(near), torch.tanh(far)
+        gate = torch.sigmoid(time[0] * seconds + time[1] if len(time) == 2 else time[0])
+        return near + gate * far if self.mode == 'no_gate' else near * (1.0 - gate) + gate * far
 
 
 class CfCCell(LiquidCell):
@@ -140,6 +125,14 @@ class CfCCell(LiquidCell):
             raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
         if activation not in ACTIVATIONS:
             raise ValueError(f'activation must be one of {tuple(ACTIVATIONS)}, got {activation!r}')
+        for name, size, least in (
+            ('input_size', input_size, 0),
+            ('units', units, 1),
+            ('backbone_layers', backbone_layers, 0),
+            ('backbone_units', backbone_units, 1 if backbone_layers else 0),
+        ):
+            if size < least:
+                raise ValueError(f'{name} must be at least {least}, got {size}')
         self.input_size = input_size
         self.state_size = self.output_size = units
         self.mode = mode
@@ -164,8 +157,8 @@ class CfCCell(LiquidCell):
             if parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter)
 
-    def effective_parameters(self) -> CfCParameters:
-        """The parameters as the equations use them."""
+    def equations(self) -> CfCEquations:
+        """The equations with the parameters of now."""
         heads = [self.get_submodule(head) for head in self.heads]
         masks = self.parameter_masks()
         weights = [
@@ -174,7 +167,9 @@ class CfCCell(LiquidCell):
         ]
         linear = [layer for layer in self.backbone if isinstance(layer, nn.Linear)]
         pure = self.mode == 'pure'
-        return CfCParameters(
+        return CfCEquations(
+            mode=self.mode,
+            activation=self.activation,
             backbone=tuple((layer.weight, layer.bias) for layer in linear),
             heads=torch.cat(weights),
             heads_bias=torch.cat([head.bias for head in heads]),
@@ -182,18 +177,27 @@ class CfCCell(LiquidCell):
             A=self.A if pure else None,
         )
 
+    def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
+        equations = self._equations_at(elapsed)
+        drive, seconds = equations.drive(x), elapsed.unsqueeze(-1)
+        return lambda t, state: equations.advance(drive[t], state, seconds[t])
+
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
-        p, shape = self.effective_parameters(), KERNEL_ACTIVATIONS.get(type(self.activation))
+        shape = KERNEL_ACTIVATIONS.get(type(self.activation))
+        fits = self.mode != 'pure' and len(self.backbone) <= 2 and shape is not None
+        if not fits or not kernels.serves(x, state, elapsed, *self.parameters()):
+            return super().scan(x, state, elapsed)
+        p = self._equations_at(elapsed)
+        backbone = p.backbone[0] if p.backbone else None
+        no_gate = self.mode == 'no_gate'
+        heads = (p.heads, p.heads_bias)
+        return kernels.cfc_sequence(x, state, elapsed, heads, backbone, shape, no_gate)
+
+    def _equations_at(self, elapsed: Tensor) -> CfCEquations:
         is_one_number = elapsed.numel() > 1 and elapsed.stride() == (0, 0)
-        if is_one_number and self.mode != 'pure':
-            p = p.at_fixed_rate(elapsed[0, 0])
-        fits = self.mode != 'pure' and len(p.backbone) <= 1 and shape is not None
-        if fits and kernels.serves(x, state, elapsed, p.heads):
-            backbone = p.backbone[0] if p.backbone else None
-            heads = (p.heads, p.heads_bias)
-            no_gate = self.mode == 'no_gate'
-            return kernels.cfc_sequence(x, state, elapsed, heads, backbone, shape, no_gate)
-        return cfc_sequence(x, state, elapsed, p, self.mode, self.activation)
+        if self.mode == 'pure' or not is_one_number:
+            return self.equations()
+        return self.equations().at_fixed_rate(elapsed[0, 0])
 
     def readout(self, states: Tensor) -> Tensor:
         return states
@@ -226,6 +230,7 @@ class WiredCfCCell(LiquidCell):
         self.state_size = wiring.units
         self.output_size = wiring.output_size
         self.strict = strict
+        _refuse_other_paths(wiring)
         self.layer_sizes = [len(neurons) for neurons in wiring.layers.values()]
         synapses = np.abs(wiring.sensory_adjacency)
         sources: range | slice = slice(None)
@@ -245,6 +250,19 @@ class WiredCfCCell(LiquidCell):
         """The cells in the order in which a signal passes them."""
         return [self.get_submodule(f'layer_{i}') for i in range(len(self.layer_sizes))]
 
+    def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
+        layers, seconds = [layer.equations() for layer in self.layers], elapsed.unsqueeze(-1)
+        drives = layers[0].drive(x)
+
+        def step(t: int, state: Tensor) -> Tensor:
+            after: list[Tensor] = []
+            for layer, before in zip(layers, state.split(self.layer_sizes, -1), strict=True):
+                drive = layer.drive(after[-1]) if after else drives[t]
+                after.append(layer.advance(drive, before, seconds[t]))
+            return torch.cat(after, dim=-1)
+
+        return step
+
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
         # A layer needs no later step of the layer before it, so each scans the whole sequence.
         states = []
@@ -263,6 +281,28 @@ class WiredCfCCell(LiquidCell):
             for index, layer in enumerate(self.layers)
             for name, mask in layer.parameter_masks().items()
         }
+
+
+def _refuse_other_paths(wiring: Wiring) -> None:
+    layers = list(wiring.layers.values())
+    layer_of = {neuron: index for index, layer in enumerate(layers) for neuron in layer}
+    wrong = [
+        ('input', target)
+        for target in set(np.nonzero(wiring.sensory_adjacency)[1])
+        if layer_of[target] != 0
+    ]
+    wrong += [
+        (source, target)
+        for source, target in zip(*np.nonzero(wiring.adjacency), strict=True)
+        if layer_of[target] - layer_of[source] not in (0, 1)
+    ]
+    if wrong:
+        source, target = wrong[0]
+        raise ValueError(
+            'in a wired CfC inputs reach the first layer, and each layer itself and the next one; '
+            f'this wiring has a synapse from {source} to neuron {target}: use an LTC, or other '
+            'layers'
+        )
 
 
 class CfC(LiquidLayer):
@@ -317,7 +357,7 @@ class CfC(LiquidLayer):
                 raise ValueError('strict_wiring needs a wiring, got a number of units')
             cell = CfCCell(
                 input_size,
-                units,
+                number_of_units(units),
                 mode,
                 activation='lecun_tanh' if activation is None else activation,
                 backbone_units=128 if backbone_units is None else backbone_units,

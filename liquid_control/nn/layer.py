@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -11,6 +13,8 @@ from torch import Tensor, nn
 from liquid_control.nn.mixed_memory import MixedMemory
 
 State = Tensor | tuple[Tensor, Tensor]
+# Index of a step in the sequence and state [batch, units] before it -> state after it.
+Step = Callable[[int, Tensor], Tensor]
 
 
 class LiquidCell(nn.Module):
@@ -24,15 +28,25 @@ class LiquidCell(nn.Module):
     state_size: int
     output_size: int
 
-    def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
-        """States after each step, [time, batch, units].
+    def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
+        """The equations one step at a time; what depends on no state is computed here.
 
         Args:
             x: inputs [time, batch, inputs].
-            state: before the first step [batch, units].
             elapsed: seconds since the step before [time, batch].
         """
         raise NotImplementedError
+
+    def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
+        """States after each step [time, batch, units], from that before the first [batch, units].
+
+        The same as `stepper` for each step; subclasses hand whole sequences to a kernel.
+        """
+        step, states = self.stepper(x, elapsed), []
+        for t in range(len(x)):
+            state = step(t, state)
+            states.append(state)
+        return torch.stack(states)
 
     def readout(self, states: Tensor) -> Tensor:
         """Outputs [..., outputs] of states [..., units]."""
@@ -103,14 +117,18 @@ class LiquidLayer(nn.Module):
             `return_sequences`), and the state after the last step.
 
         Raises:
-            ValueError: a shape is not one of these; the message says what was expected.
+            ValueError: a shape or precision is not one of these; the message says what was
+                expected.
         """
-        if x.dim() not in (2, 3) or x.shape[-1] != self.input_size:
+        batched, time_dim = x.dim() == 3, 1 if self.batch_first and x.dim() == 3 else 0
+        if x.dim() not in (2, 3) or x.shape[-1] != self.input_size or x.shape[time_dim] == 0:
+            lead = 'batch, time' if self.batch_first else 'time, batch'
             raise ValueError(
-                f'inputs must be [batch, time, {self.input_size}] or [time, {self.input_size}], '
-                f'got {list(x.shape)}'
+                f'inputs must be [{lead}, {self.input_size}] or [time, {self.input_size}], of at '
+                f'least one step, got {list(x.shape)}'
             )
-        batched, seconds = x.dim() == 3, self._seconds(elapsed, x)
+        x = self._in_own_precision(x)
+        seconds = self._seconds(elapsed, x)
         if not batched:
             x, seconds = x.unsqueeze(1), seconds.unsqueeze(1)
             state = _map(state, lambda part: part.unsqueeze(0))
@@ -147,6 +165,7 @@ class LiquidLayer(nn.Module):
             raise ValueError(
                 f'a step takes inputs [batch, {self.input_size}], got {list(x.shape)}'
             )
+        x = self._in_own_precision(x)
         states, after = self._run(x[None], state, self._seconds(elapsed, x)[None])
         return self._readout(states[0]), after
 
@@ -164,15 +183,28 @@ class LiquidLayer(nn.Module):
     def _run(self, x: Tensor, state: State | None, seconds: Tensor) -> tuple[Tensor, State]:
         """States after each step [time, batch, units], and what the next call starts from."""
         v, memory = self._split(state, x)
-        if self.lstm is None:
-            states = self.rnn_cell.scan(x, v, seconds)
-            return states, states[-1]
-        steps = []
-        for t in range(x.shape[0]):
-            v, memory = self.lstm(x[t], v, memory)
-            v = self.rnn_cell.scan(x[t : t + 1], v, seconds[t : t + 1])[0]
-            steps.append(v)
-        return torch.stack(steps), (v, memory)
+        with _no_autocast(x.device.type):
+            if self.lstm is None and len(x) > 1:
+                states = self.rnn_cell.scan(x, v, seconds)
+                return states, states[-1]
+            step, steps = self.rnn_cell.stepper(x, seconds), []
+            drive = x if self.lstm is None else self.lstm.input_map(x)
+            for t in range(len(x)):
+                if self.lstm is not None:
+                    v, memory = self.lstm(drive[t], v, memory)
+                v = step(t, v)
+                steps.append(v)
+            return torch.stack(steps), v if self.lstm is None else (v, memory)
+
+    def _in_own_precision(self, x: Tensor) -> Tensor:
+        """Inputs in the precision of the weights: autocast's are converted, others refused."""
+        own = next(self.parameters()).dtype
+        if x.dtype != own and not _autocast(x.device.type):
+            raise ValueError(
+                f'inputs must be {own}, as the weights of this layer, got {x.dtype}: convert '
+                'the inputs or the layer with .to()'
+            )
+        return x.to(own)
 
     def _split(self, state: State | None, x: Tensor) -> tuple[Tensor, Tensor]:
         """State and memory (unused without mixed memory), checked."""
@@ -180,19 +212,23 @@ class LiquidLayer(nn.Module):
         if state is None:
             zeros = x.new_zeros(shape)
             return zeros, zeros
-        if isinstance(state, Tensor) == self.mixed_memory:
+        parts = (state,) if isinstance(state, Tensor) else tuple(state)
+        if len(parts) != 1 + self.mixed_memory:
             expected = 'a pair (state, memory)' if self.mixed_memory else 'one tensor'
-            raise ValueError(f'the state of this layer is {expected}, got {type(state).__name__}')
-        v, memory = state if self.mixed_memory else (state, state)
-        if v.shape != shape or memory.shape != shape:
-            raise ValueError(
-                f'the state must be [batch, units] = {list(shape)}, or [units] with a single '
-                f'sequence; got {list(v.shape)}'
-            )
-        return v, memory
+            found = 'one tensor' if len(parts) == 1 else f'{len(parts)} of them'
+            raise ValueError(f'the state of this layer is {expected}, got {found}')
+        for part in parts:
+            if part.shape != shape or part.dtype != x.dtype:
+                raise ValueError(
+                    f'the state must be [batch, units] = {list(shape)}, or [units] with a single '
+                    f'sequence, of {x.dtype}; got {list(part.shape)} of {part.dtype}'
+                )
+        return parts[0], parts[-1]
 
     def _seconds(self, elapsed: Tensor | float | None, x: Tensor) -> Tensor:
         """Elapsed times for each step of each sequence, in the shape of `x` without inputs."""
+        if isinstance(elapsed, float | int) and elapsed < 0:
+            raise ValueError(f'elapsed must not be negative, got {elapsed} s')
         lead = x.shape[:-1]
         seconds = torch.as_tensor(
             1.0 if elapsed is None else elapsed, dtype=x.dtype, device=x.device
@@ -213,6 +249,25 @@ class LiquidLayer(nn.Module):
             f'elapsed must be one number of seconds or have a shape of {shapes}, '
             f'got {list(seconds.shape)}'
         )
+
+
+def number_of_units(units: object) -> int:
+    """The number of neurons that stands in the place of a wiring."""
+    if isinstance(units, Integral):
+        return int(units)
+    raise TypeError(
+        f'units must be a wiring of liquid_control.nn or a number of neurons, got {units!r}; '
+        'from_ncps takes over layers of ncps, wiring included'
+    )
+
+
+def _no_autocast(device: str) -> AbstractContextManager[object]:
+    """Errors of a coarser precision would add up over the sequence."""
+    return torch.autocast(device, enabled=False) if _autocast(device) else nullcontext()
+
+
+def _autocast(device: str) -> bool:
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def _map(state: State | None, change: Callable[[Tensor], Tensor]) -> State | None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from liquid_control.nn import kernels
-from liquid_control.nn.layer import LiquidCell, LiquidLayer
+from liquid_control.nn.layer import LiquidCell, LiquidLayer, Step, number_of_units
 from liquid_control.nn.solvers import SOLVERS
 from liquid_control.nn.wiring import FullyConnected, Wiring
 
@@ -56,47 +56,36 @@ class LTCParameters(NamedTuple):
     sensory_erev: Tensor
 
 
-def ltc_sequence(
-    x: Tensor,
-    state: Tensor,
-    elapsed: Tensor,
-    parameters: LTCParameters,
-    solver: str,
-    unfolds: int,
-) -> Tensor:
-    """States after each step, [time, batch, units].
+def ltc_stepper(
+    x: Tensor, elapsed: Tensor, parameters: LTCParameters, solver: str, unfolds: int
+) -> Step:
+    """The membrane equations over a sequence, one step at a time.
 
     Args:
         x: mapped inputs [time, batch, inputs].
-        state: before the first step [batch, units].
         elapsed: seconds [time, batch].
         parameters: of the membranes and synapses.
         solver: a name in `SOLVERS`.
         unfolds: parts into which the solver splits each elapsed time.
     """
     p = parameters
-    solve = SOLVERS[solver]
     # Nothing of this depends on the state: computed ahead, as many steps at once as caches hold.
     at_once = max(1, CACHED // max(1, x.shape[1] * p.sensory_w.numel()))
     sensory = [
         _synapses(part, p.sensory_w, p.sensory_sigma, p.sensory_mu, p.sensory_erev)
         for part in x.split(at_once)
     ]
-    numerator_in = torch.cat([numerator for numerator, _ in sensory]) + p.gleak * p.vleak
-    denominator_in = torch.cat([d for _, d in sensory]) + (p.gleak + LEAST_CONDUCTANCE)
+    numerators = torch.cat([numerator for numerator, _ in sensory]) + p.gleak * p.vleak
+    denominators = torch.cat([d for _, d in sensory]) + (p.gleak + LEAST_CONDUCTANCE)
 
-    states = []
-    for fixed_n, fixed_d, seconds in zip(
-        numerator_in, denominator_in, elapsed.unsqueeze(-1), strict=True
-    ):
-
-        def drive(v: Tensor, n: Tensor = fixed_n, d: Tensor = fixed_d) -> tuple[Tensor, Tensor]:
+    def step(t: int, state: Tensor) -> Tensor:
+        def drive(v: Tensor) -> tuple[Tensor, Tensor]:
             numerator, denominator = _synapses(v, p.w, p.sigma, p.mu, p.erev)
-            return numerator + n, denominator + d
+            return numerator + numerators[t], denominator + denominators[t]
 
-        state = solve(state, seconds, drive, p.cm, unfolds)
-        states.append(state)
-    return torch.stack(states)
+        return SOLVERS[solver](state, elapsed[t].unsqueeze(-1), drive, p.cm, unfolds)
+
+    return step
 
 
 def _synapses(
@@ -183,22 +172,34 @@ class LTCCell(LiquidCell):
             x = x * self.input_w
         return x + self.input_b if self.input_mapping == 'affine' else x
 
-    def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
+    def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
         x, p = self.map_inputs(x), self.effective_parameters()
+        if not self._has_kernel(x, elapsed):
+            return ltc_stepper(x, elapsed, p, self.solver, self.unfolds)
+        return lambda t, state: self._kernel(x[t : t + 1], state, elapsed[t : t + 1], p)[0]
+
+    def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
+        if not self._has_kernel(x, elapsed):
+            return super().scan(x, state, elapsed)
+        return self._kernel(self.map_inputs(x), state, elapsed, self.effective_parameters())
+
+    def _has_kernel(self, x: Tensor, elapsed: Tensor) -> bool:
         cuda = self.state_size <= kernels.MOST_UNITS
-        if self.solver in kernels.SOLVERS and kernels.serves(x, state, elapsed, *p, cuda=cuda):
-            return kernels.ltc_sequence(
-                x,
-                state,
-                elapsed,
-                (p.cm, p.gleak + LEAST_CONDUCTANCE, p.gleak * p.vleak),
-                (p.mu, p.sigma, p.w, p.erev),
-                (p.sensory_mu, p.sensory_sigma, p.sensory_w, p.sensory_erev),
-                (self.sparsity_mask, self.sensory_sparsity_mask),
-                self.solver,
-                self.unfolds,
-            )
-        return ltc_sequence(x, state, elapsed, p, self.solver, self.unfolds)
+        tensors = (x, elapsed, *self.parameters())
+        return self.solver in kernels.SOLVERS and kernels.serves(*tensors, cuda=cuda)
+
+    def _kernel(self, x: Tensor, state: Tensor, elapsed: Tensor, p: LTCParameters) -> Tensor:
+        return kernels.ltc_sequence(
+            x,
+            state,
+            elapsed,
+            (p.cm, p.gleak + LEAST_CONDUCTANCE, p.gleak * p.vleak),
+            (p.mu, p.sigma, p.w, p.erev),
+            (p.sensory_mu, p.sensory_sigma, p.sensory_w, p.sensory_erev),
+            (self.sparsity_mask, self.sensory_sparsity_mask),
+            self.solver,
+            self.unfolds,
+        )
 
     def readout(self, states: Tensor) -> Tensor:
         outputs = states[..., : self.output_size]
@@ -256,7 +257,7 @@ class LTC(LiquidLayer):
         solver: str = 'fused',
         unfolds: int = 6,
     ):
-        wiring = FullyConnected(units) if isinstance(units, int) else units
+        wiring = units if isinstance(units, Wiring) else FullyConnected(number_of_units(units))
         cell = LTCCell(input_size, wiring, input_mapping, output_mapping, solver, unfolds)
         super().__init__(cell, return_sequences, batch_first, mixed_memory)
         self.wiring = wiring

@@ -43,6 +43,13 @@ class Wiring:
         self.units = units
         self.output_size = output_size
         self.layers = {'recurrent': range(units)} if layers is None else layers
+        if sorted(i for neurons in self.layers.values() for i in neurons) != list(range(units)):
+            raise ValueError(f'each of the {units} neurons must be in one layer, got {layers}')
+        last = list(self.layers.values())[-1]
+        if len(self.layers) > 1 and list(last) != list(range(output_size)):
+            raise ValueError(
+                f'the last layer must hold the motor neurons 0 to {output_size - 1}, got {last}'
+            )
         self.input_size: int | None = None
         self._adjacency: Adjacency | None = None
         self._sensory_adjacency: Adjacency | None = None
@@ -143,8 +150,7 @@ class FixedWiring(Wiring):
         output_size: int,
         layers: dict[str, range] | None = None,
     ):
-        adjacency = np.array(adjacency, dtype=np.int32)
-        sensory = np.array(sensory_adjacency, dtype=np.int32)
+        adjacency, sensory = np.array(adjacency), np.array(sensory_adjacency)
         if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
             raise ValueError(f'adjacency must be [units, units], got shape {adjacency.shape}')
         if sensory.ndim != 2 or sensory.shape[1] != adjacency.shape[1]:
@@ -154,7 +160,7 @@ class FixedWiring(Wiring):
         if not (np.isin(adjacency, (-1, 0, 1)).all() and np.isin(sensory, (-1, 0, 1)).all()):
             raise ValueError('adjacency matrices hold polarities: only -1, 0 and 1')
         super().__init__(adjacency.shape[0], output_size, layers)
-        self._matrices = sensory, adjacency
+        self._matrices = sensory.astype(np.int32), adjacency.astype(np.int32)
         self.build(sensory.shape[0])
 
     def _draw(self, input_size: int) -> tuple[Adjacency, Adjacency]:

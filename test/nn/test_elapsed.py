@@ -150,7 +150,7 @@ def test_without_return_sequences_only_the_last_output_comes_out(kind, batch_fir
     [
         (lambda n, x: n(x[..., :4]), r'inputs must be \[batch, time, 5\]'),
         (lambda n, x: n(x, torch.zeros(2, 12)), r'state must be \[batch, units\] = \[3, 12\]'),
-        (lambda n, x: n(x, (torch.zeros(3, 12),) * 2), 'one tensor, got tuple'),
+        (lambda n, x: n(x, (torch.zeros(3, 12),) * 2), 'one tensor, got 2 of them'),
         (
             lambda n, x: n(x, elapsed=torch.zeros(4)),
             r'\[\[3\], \[3, 4\], \[3, 4, 1\]\], got \[4\]',

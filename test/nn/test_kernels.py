@@ -107,8 +107,8 @@ def test_numbers_and_gradients_are_those_of_plain_torch(kind, seed):
 def test_the_kernel_is_what_runs(kind):
     layer = LAYERS[kind](3, 4)
     with pytest.MonkeyPatch.context() as patch:
-        for module in ('ltc', 'cfc'):
-            patch.setattr(f'liquid_control.nn.{module}.{module}_sequence', None)
+        for cell in ('ltc.LTCCell', 'cfc.CfCCell'):
+            patch.setattr(f'liquid_control.nn.{cell}.stepper', None)
         layer(torch.randn(2, 5, 3))
 
 

@@ -112,7 +112,7 @@ def _saves(multiplications: int, groups: int) -> bool:
 
 def _group(graph: Graph, cell: CfCCell, heard: list[_Part], elapsed: str, small: bool) -> _Part:
     """New state of neurons that all hear the same."""
-    p = cell.effective_parameters()
+    p = cell.equations()
     before, activate, after = _ACTIVATIONS[type(cell.activation)]
     for weight, bias in p.backbone:
         z = _product(graph, heard, _array(weight).T * before, _array(bias)[None] * before)

@@ -97,8 +97,9 @@ def readout(layer: LTC | CfC) -> tuple[Float64, Float64]:
         return array
 
     # Affine in the state: its values at zero and at the unit vectors say all of it.
-    units = torch.eye(layer.state_size)
-    bias = outputs(torch.zeros(1, layer.state_size))
+    weight = next(layer.parameters())
+    units = torch.eye(layer.state_size, dtype=weight.dtype, device=weight.device)
+    bias = outputs(torch.zeros_like(units[:1]))
     return outputs(units) - bias, bias
 
 

@@ -39,7 +39,8 @@ def library() -> ctypes.CDLL | None:
     for find in (_compiled, _shipped):
         try:
             return ctypes.CDLL(str(find()))
-        except (OSError, subprocess.SubprocessError) as error:
+        # A RuntimeError: there is no home folder to keep anything in.
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
             reasons.append(str(error))
     log.warning(
         'training runs on plain torch, several times slower: no compiled kernels (%s). '

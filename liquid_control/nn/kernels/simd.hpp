@@ -70,7 +70,8 @@ inline FloatVec power(FloatVec z) {
   const FloatVec low = splat(-126.0f), high = splat(126.0f);
   z = z < low ? low : z;  // in this order a NaN stays a NaN
   z = z > high ? high : z;
-  const FloatVec shift = splat(12582912.0f);  // 1.5 * 2^23: leaves the nearest integer in the low bits
+  // 1.5 * 2^23 leaves the nearest integer in the low bits; 127 more, and it is the exponent of 2^integer.
+  const FloatVec shift = splat(12582912.0f + 127.0f);
   const FloatVec shifted = z + shift;
   const FloatVec f = z - (shifted - shift);
   FloatVec p = 0.0001535336178f * f + 0.001339887445f;
@@ -79,7 +80,7 @@ inline FloatVec power(FloatVec z) {
   p = p * f + 0.2402264791f;
   p = p * f + 0.6931472029f;
   p = p * f + 1.0f;
-  return (FloatVec)((VecOf<float>::bits)p + ((VecOf<float>::bits)shifted << 23));
+  return p * (FloatVec)((VecOf<float>::bits)shifted << 23);  // a product, so p's NaN stays one
 }
 
 inline DoubleVec power(DoubleVec z) {
