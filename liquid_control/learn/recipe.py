@@ -16,7 +16,7 @@ from liquid_control.learn.signals import Signals
 from liquid_control.learn.stretches import DEFAULT_WEIGHTS, Weights
 from liquid_control.nn.encoder import ENCODERS
 from liquid_control.nn.policy import CELLS, NetworkConfig
-from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS, SOLVERS
+from liquid_control.nn.solvers import COMPILED, POLICY_SOLVER, POLICY_UNFOLDS
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.runtime.records import read_record
 
@@ -47,8 +47,12 @@ class Network:
             raise ConfigError(
                 f'encoder must be one of {", ".join(ENCODERS)}, found {self.encoder!r}'
             )
-        if self.solver not in SOLVERS:
-            raise ConfigError(f'solver must be one of {", ".join(SOLVERS)}, found {self.solver!r}')
+        if self.solver not in COMPILED:
+            raise ConfigError(
+                f'solver must be one of {", ".join(COMPILED)}, found {self.solver!r}'
+            )
+        if self.unfolds < 1:
+            raise ConfigError(f'unfolds must be at least 1, found {self.unfolds}')
 
 
 @dataclass(frozen=True)

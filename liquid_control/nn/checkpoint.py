@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,14 @@ def load_layer(path: str | Path) -> LTC | CfC:
         CheckpointError: the file is missing, damaged, or of another format.
     """
     try:
+        with zipfile.ZipFile(path) as archive:  # torch does not look at its checksums
+            if (damaged := archive.testzip()) is not None:
+                raise zipfile.BadZipFile(f'the checksum of {damaged} is wrong')
         data = torch.load(path, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # what a damaged file raises depends on where the damage is
         raise CheckpointError(
             f'{path}: expected a layer written by save_layer, found a missing or damaged file '
-            f'({str(error).splitlines()[0]}); save the layer again'
+            f'({type(error).__name__}: {error}); save the layer again'
         ) from error
     if not isinstance(data, dict) or data.get('format') != FORMAT:
         found = data.get('format') if isinstance(data, dict) else type(data).__name__
@@ -45,9 +48,15 @@ def load_layer(path: str | Path) -> LTC | CfC:
             f'{path}: expected a saved layer of format {FORMAT}, found {found!r}; save the layer '
             'again with this version'
         )
-    weights = data.pop('weights')
-    layer = make_layer(data).to(next(iter(weights.values())).dtype)
-    layer.load_state_dict(weights)
+    try:
+        weights = data['weights']
+        layer = make_layer(data).to(next(iter(weights.values())).dtype)
+        layer.load_state_dict(weights)
+    except Exception as error:  # from whatever part of it is not as expected
+        raise CheckpointError(
+            f'{path}: what is saved makes no layer ({type(error).__name__}: {error}); save the '
+            'layer again'
+        ) from error
     return layer
 
 

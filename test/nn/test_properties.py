@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, kernels
+from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
 from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS
+from liquid_control.runtime.contract import CommandSpec
 
 BOUNDED_SOLVERS = ('fused', 'exponential_midpoint')
 seeds = st.integers(0, 10_000)
@@ -103,23 +105,37 @@ def test_splitting_an_elapsed_time_converges_to_the_exact_solution(seed):
             assert order - 0.3 < halved < order + 0.5, f'{solver}: order {halved:.2f}'
 
 
+@pytest.mark.parametrize('rate', [10, 20, 50, 100])
 @torch.no_grad()
-def test_the_solver_of_new_policies_is_the_most_exact_for_its_work_at_control_rates():
-    """benchmarks/solvers.py in small: one midpoint step against six of the reference's solver."""
+def test_the_solver_of_new_policies_is_nearer_the_solution_for_less_work(rate):
+    """benchmarks/solvers.py in small, on the networks that policies begin as."""
+    assert 2 * POLICY_UNFOLDS < 6, 'evaluations of the midpoint solver and of six fused unfolds'
+
+    def cell(seed: int, solver: str, unfolds: int) -> LTC:
+        torch.manual_seed(seed)
+        config = NetworkConfig(
+            (CommandSpec('speed', 'm/s', 0.0, 1.0),),
+            cell='ltc',
+            neurons=19,
+            imu=True,
+            wiring_seed=seed,
+            solver=solver,
+            unfolds=unfolds,
+        )
+        return PolicyNetwork(config).cell.double()
+
     errors: dict[str, list[torch.Tensor]] = {'policy': [], 'reference': []}
-    solvers = {
-        'policy': {'solver': POLICY_SOLVER, 'unfolds': POLICY_UNFOLDS},
-        'reference': {'solver': 'fused', 'unfolds': 6},
-    }
     for seed in range(8):
-        x, state = torch.rand(16, 6).double() * 2 - 1, torch.rand(16, 14).double() * 2 - 1
-        exact = random_layer(LTC, seed, 0.0, solver='rk4', unfolds=64).double()
-        truth = exact.step(x, state, 1 / 30)[1]
-        for name, options in solvers.items():
-            found = random_layer(LTC, seed, 0.0, **options).double().step(x, state, 1 / 30)[1]
+        x, state = torch.rand(16, 6).double() * 2 - 1, torch.rand(16, 19).double() * 2 - 1
+        truth = cell(seed, 'rk4', 200).step(x, state, 1 / rate)[1]
+        for name, options in (
+            ('policy', (POLICY_SOLVER, POLICY_UNFOLDS)),
+            ('reference', ('fused', 6)),
+        ):
+            found = cell(seed, *options).step(x, state, 1 / rate)[1]
             errors[name].append((found - truth).abs().amax(dim=1))
     medians = {name: torch.cat(found).median() for name, found in errors.items()}
-    assert medians['policy'] < 0.1 * medians['reference']
+    assert medians['policy'] < 0.5 * medians['reference']
 
 
 @torch.no_grad()
