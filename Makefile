@@ -80,6 +80,10 @@ install/.built: $(VENV)/.runtime CMakeLists.txt package.xml $(wildcard msg/*.msg
 $(VENV)/.test: $(VENV)/.runtime
 	@echo 'Installing what training and tests need (torch and friends, once) ...'
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(ROS_EXTRAS)test]' $(CONSTRAINT)
+	@# The oldest ONNX Runtime that is supported, beside the one in use; for Python up to 3.11 only.
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	    --target $(VENV)/onnxruntime-1.16 'onnxruntime==1.16.*' 'numpy<2'; fi
 	@touch $@
 
 clean:  ## remove what was built, keep recordings and results

@@ -110,6 +110,8 @@ setup(
             'pytest>=8',
             'pytest-timeout',
             'hypothesis',
+            # Its interpreter runs the GPU's kernels on a CPU.
+            'triton; sys_platform == "linux" and platform_machine == "x86_64"',
             'ruff',
             'mypy',
             'types-PyYAML',

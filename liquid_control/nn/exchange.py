@@ -21,6 +21,9 @@ CLIPPED = ('w', 'sensory_w', 'cm', 'gleak')
 def from_ncps(layer: Any) -> LTC | CfC:
     """Our layer with the weights of an `ncps.torch.LTC` or `CfC`; equal outputs and gradients.
 
+    Where the reference only clips what must be positive (`implicit_param_constraints=False`), our
+    parameters are the inverse softplus of its own: equal outputs, other gradients.
+
     Raises:
         ValueError: the layer uses what this library lacks (backbone dropout, another epsilon).
     """
@@ -36,7 +39,9 @@ def from_ncps(layer: Any) -> LTC | CfC:
     ours = (_ltc if kind == 'LTC' else _cfc)(layer, options, weights)
     sample = next(iter(weights.values()))
     ours.to(device=sample.device, dtype=sample.dtype).load_state_dict(weights)
-    return ours
+    for name, parameter in ours.named_parameters():
+        parameter.requires_grad_(layer.get_parameter(name).requires_grad)
+    return ours.train(layer.training)
 
 
 def _ltc(layer: Any, options: dict[str, Any], weights: dict[str, Tensor]) -> LTC:

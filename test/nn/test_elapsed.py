@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ncps.torch
+import numpy as np
 import pytest
 import torch
 from ncps_pairs import irregular_seconds, make_pair
@@ -157,11 +158,33 @@ def test_without_return_sequences_only_the_last_output_comes_out(kind, batch_fir
         ),
         (lambda n, x: n.step(x), r'a step takes inputs \[batch, 5\]'),
         (lambda n, x: n.step(x[:, 0], elapsed=torch.zeros(2)), r'got \[2\]'),
+        (lambda n, x: n(x[:, :0]), 'of at least one step'),
+        (lambda n, x: n(x.double()), 'inputs must be torch.float32'),
+        (lambda n, x: n(x, torch.zeros(3, 12).double()), 'of torch.float32; got .* of torch.f'),
+        (lambda n, x: n(x, elapsed=-0.1), 'elapsed must not be negative, got -0.1 s'),
     ],
 )
 def test_wrong_shapes_are_refused_with_what_was_expected(call, message):
     with pytest.raises(ValueError, match=message):
         call(LTC(5, AutoNCP(12, 2)), torch.randn(3, 4, 5))
+
+
+@pytest.mark.parametrize('kind', [LTC, CfC])
+def test_a_layer_takes_a_wiring_or_a_number_of_neurons(kind):
+    assert kind(3, np.int64(5)).state_size == 5
+    with pytest.raises(TypeError, match="a number of neurons, got 'auto'"):
+        kind(3, 'auto')
+
+
+@pytest.mark.parametrize(
+    'options',
+    [{'units': 0}, {'backbone_units': 0}, {'backbone_layers': -1}],
+    ids=str,
+)
+def test_a_cfc_of_no_size_is_refused(options):
+    name = next(iter(options))
+    with pytest.raises(ValueError, match=f'{name} must be at least'):
+        CfC(3, **{'units': 4, **options})
 
 
 def test_a_single_state_is_refused_with_mixed_memory():

@@ -49,6 +49,15 @@ def test_layers_cross_over_in_both_directions_with_outputs_and_gradients(
             assert (got - want).abs().max() <= tolerance * scale, name
 
 
+def test_what_was_frozen_stays_frozen():
+    theirs = ncps.torch.LTC(5, 9).eval()
+    theirs.rnn_cell.cm.requires_grad_(False)
+    ours = from_ncps(theirs)
+    assert not ours.training
+    frozen = [name for name, weight in ours.named_parameters() if not weight.requires_grad]
+    assert frozen == ['rnn_cell.cm']
+
+
 @torch.no_grad()
 def test_a_layer_with_clipped_parameters_crosses_over():
     theirs = ncps.torch.LTC(5, 9, implicit_param_constraints=False).double()

@@ -14,7 +14,7 @@ from liquid_control.nn import LTC, AutoNCP, CfC, Wiring, from_ncps, kernels, to_
 
 CASES = [
     *[(LTC, wiring, {}) for wiring in WIRINGS],
-    *[(LTC, units, {}) for units in (1, 2, 31)],
+    *[(LTC, units, {}) for units in (1, 2, 31, 256)],
     *[(LTC, 'autoncp', {'unfolds': unfolds}) for unfolds in (1, 2, 12)],
     (LTC, 'autoncp', {'input_mapping': 'linear', 'output_mapping': 'linear'}),
     (LTC, 'autoncp', {'input_mapping': None, 'output_mapping': None}),

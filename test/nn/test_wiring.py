@@ -203,3 +203,39 @@ def test_a_drawing_has_a_mark_for_every_neuron_and_an_arrow_for_every_synapse():
         '2 motor',
     ]
     plt.close(axes.figure)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'adjacency': np.full((4, 4), 0.5)}, 'only -1, 0 and 1'),
+        ({'layers': {'inter': range(2, 4), 'motor': range(1)}}, 'must be in one layer'),
+        ({'layers': {'motor': range(2), 'inter': range(2, 4)}}, 'last layer must hold the motor'),
+        ({'layers': {'inter': range(1, 4), 'motor': range(1)}}, 'last layer must hold the motor'),
+    ],
+)
+def test_matrices_and_layers_that_make_no_wiring_are_refused(change, message):
+    given = {
+        'adjacency': np.zeros((4, 4)),
+        'sensory_adjacency': np.ones((3, 4)),
+        'output_size': 2,
+        'layers': {'inter': range(2, 4), 'motor': range(2)},
+    }
+    with pytest.raises(ValueError, match=message):
+        FixedWiring(**(given | change))
+
+
+@pytest.mark.parametrize(
+    ('adjacency', 'sensory', 'message'),
+    [
+        ([[0, 0, 0], [1, 0, 0], [1, 1, 0]], [[0, 0, 1]], 'synapse from 2 to neuron 0'),
+        ([[0, 1, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 1]], 'synapse from 0 to neuron 1'),
+        ([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 1]], 'synapse from input to neuron 1'),
+    ],
+)
+def test_a_wired_cfc_refuses_synapses_that_it_would_drop(adjacency, sensory, message):
+    layers = {'inter': range(2, 3), 'command': range(1, 2), 'motor': range(1)}
+    wiring = FixedWiring(np.array(adjacency), np.array(sensory), 1, layers)
+    LTC(1, wiring)
+    with pytest.raises(ValueError, match=message):
+        CfC(1, wiring)
