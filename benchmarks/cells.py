@@ -3,7 +3,7 @@
 Every contender of a row runs once per round, in turns, and medians over rounds are compared, so a
 busy moment of the machine falls on all alike. Inputs ask for gradients, as features of an encoder
 do. "same solver" compares LTC's fused solver with the reference's, which knows no other; "best
-solver" takes `exponential_midpoint` with one unfold, the more accurate one at control rates.
+solver" takes that of new policies, two midpoint steps, the more accurate one at control rates.
 Memory is the growth of the resident set (on CUDA: of allocated memory) at its peak in one run.
 
     python benchmarks/cells.py [--quick] [--threads 2] [--device cuda]
@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, Random, Wiring
 from liquid_control.nn.kernels import plain_torch
 from liquid_control.nn.kernels.build import library
+from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS
 
 BATCH = 32
 CELLS = ('LTC', 'CfC wired', 'CfC dense')
@@ -70,10 +71,10 @@ def contenders(cell: str, neurons: int, inputs: int, steps: int, device: str) ->
     ours_wiring, their_wiring = wirings(neurons)
     layers: dict[str, nn.Module]
     if cell == 'LTC':
-        midpoint = LTC(inputs, ours_wiring, solver='exponential_midpoint', unfolds=1)
+        best = LTC(inputs, ours_wiring, solver=POLICY_SOLVER, unfolds=POLICY_UNFOLDS)
         layers = {
             'ours': LTC(inputs, ours_wiring),
-            'best solver': midpoint,
+            'best solver': best,
             'ncps': ncps.torch.LTC(inputs, their_wiring),
         }
     else:

@@ -5,7 +5,8 @@ For each size and cell, in turns and in one process, with equal weights: the ref
 our graph in ONNX Runtime; the arithmetic floor, the same equations as a loop in C. ONNX Runtime
 is called two ways: `run`, as everyone does, and bound to fixed buffers, as our runtime does.
 
-The midpoint solver, which the reference does not have, runs against the reference's own.
+The midpoint solver of new policies, which the reference does not have, runs against the
+reference's own.
 
 Then one control tick and one camera frame of the runtime's `Policy` against the same network in
 eager torch, pictures cut and resized in both.
@@ -41,6 +42,7 @@ from liquid_control.nn import LTC, NCP, AutoNCP, CfC
 from liquid_control.nn.compile.core import layer_step, readout
 from liquid_control.nn.compile.graph import FLOAT, Graph
 from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
+from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS
 from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
 from liquid_control.runtime.policy import Policy
 
@@ -71,7 +73,7 @@ def make_layers(cell: str, units: int, inputs: int) -> Layers:
     else:
         theirs = ncps.torch.LTC(inputs, their_wiring)
         midpoint = cell == 'ltc midpoint'
-        solver = {'solver': 'exponential_midpoint', 'unfolds': 1} if midpoint else {}
+        solver = {'solver': POLICY_SOLVER, 'unfolds': POLICY_UNFOLDS} if midpoint else {}
         ours = LTC(inputs, our_wiring, **solver)
     ours.load_state_dict(theirs.state_dict())
     return theirs.eval(), ours.eval()
