@@ -38,7 +38,7 @@ from liquid_control.nn.kernels.build import library
 from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS
 
 BATCH = 32
-CELLS = ('LTC', 'CfC wired', 'CfC dense')
+CELLS = ('LTC', 'CfC wired', 'CfC dense', 'LTC mixed memory', 'CfC mixed memory')
 SIZES = [(19, 32), (32, 64), (64, 64), (64, 256), (256, 256)]  # neurons, inputs
 STEPS = [32, 64, 256]
 # What keeps something for every synapse is left out where that takes more of the free memory.
@@ -70,22 +70,26 @@ def contenders(cell: str, neurons: int, inputs: int, steps: int, device: str) ->
     """Name -> layer, for one row of the table."""
     ours_wiring, their_wiring = wirings(neurons)
     layers: dict[str, nn.Module]
-    if cell == 'LTC':
-        best = LTC(inputs, ours_wiring, solver=POLICY_SOLVER, unfolds=POLICY_UNFOLDS)
+    options: dict[str, Any] = {'mixed_memory': 'mixed memory' in cell}
+    if cell.startswith('LTC'):
+        solver = {'solver': POLICY_SOLVER, 'unfolds': POLICY_UNFOLDS}
         layers = {
-            'ours': LTC(inputs, ours_wiring),
-            'best solver': best,
-            'ncps': ncps.torch.LTC(inputs, their_wiring),
+            'ours': LTC(inputs, ours_wiring, **options),
+            'best solver': LTC(inputs, ours_wiring, **solver, **options),
+            'ncps': ncps.torch.LTC(inputs, their_wiring, **options),
         }
     else:
-        units = (ours_wiring, their_wiring) if cell == 'CfC wired' else (neurons, neurons)
-        layers = {'ours': CfC(inputs, units[0]), 'ncps': ncps.torch.CfC(inputs, units[1])}
+        units = (neurons, neurons) if cell == 'CfC dense' else (ours_wiring, their_wiring)
+        layers = {
+            'ours': CfC(inputs, units[0], **options),
+            'ncps': ncps.torch.CfC(inputs, units[1], **options),
+        }
     layers['LSTM'] = nn.LSTM(inputs, neurons, batch_first=True)
     runs: dict[str, Layer] = {name: layer.to(device) for name, layer in layers.items()}
     runs['plain torch'] = without_kernel(layers['ours'])
     # Five tensors of the size of all synapses, existing or not, for every unfold and step.
     needed = 5 * 4 * BATCH * steps * neurons * (6 * neurons + inputs)
-    if cell == 'LTC' and needed > SHARE_OF_MEMORY * free_memory(device):
+    if cell.startswith('LTC') and needed > SHARE_OF_MEMORY * free_memory(device):
         del runs['ncps'], runs['plain torch']
     return runs
 

@@ -178,22 +178,23 @@ class CfCCell(LiquidCell):
         )
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
-        equations = self._equations_at(elapsed)
-        drive, seconds = equations.drive(x), elapsed.unsqueeze(-1)
-        return lambda t, state: equations.advance(drive[t], state, seconds[t])
+        equations = self.equations_at(elapsed)
+        drives, seconds = equations.drive(x).unbind(), elapsed.unsqueeze(-1).unbind()
+        return lambda t, state: equations.advance(drives[t], state, seconds[t])
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
         shape = KERNEL_ACTIVATIONS.get(type(self.activation))
         fits = self.mode != 'pure' and len(self.backbone) <= 2 and shape is not None
         if not fits or not kernels.serves(x, state, elapsed, *self.parameters()):
             return super().scan(x, state, elapsed)
-        p = self._equations_at(elapsed)
+        p = self.equations_at(elapsed)
         backbone = p.backbone[0] if p.backbone else None
         no_gate = self.mode == 'no_gate'
         heads = (p.heads, p.heads_bias)
         return kernels.cfc_sequence(x, state, elapsed, heads, backbone, shape, no_gate)
 
-    def _equations_at(self, elapsed: Tensor) -> CfCEquations:
+    def equations_at(self, elapsed: Tensor) -> CfCEquations:
+        """The equations for elapsed times [time, batch], simpler where all are one number."""
         is_one_number = elapsed.numel() > 1 and elapsed.stride() == (0, 0)
         if self.mode == 'pure' or not is_one_number:
             return self.equations()
@@ -251,14 +252,14 @@ class WiredCfCCell(LiquidCell):
         return [self.get_submodule(f'layer_{i}') for i in range(len(self.layer_sizes))]
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
-        layers, seconds = [layer.equations() for layer in self.layers], elapsed.unsqueeze(-1)
-        drives = layers[0].drive(x)
+        layers = [layer.equations_at(elapsed) for layer in self.layers]
+        xs, seconds = x.unbind(), elapsed.unsqueeze(-1).unbind()
 
         def step(t: int, state: Tensor) -> Tensor:
-            after: list[Tensor] = []
+            heard, after = xs[t], []
             for layer, before in zip(layers, state.split(self.layer_sizes, -1), strict=True):
-                drive = layer.drive(after[-1]) if after else drives[t]
-                after.append(layer.advance(drive, before, seconds[t]))
+                heard = layer.advance(layer.drive(heard), before, seconds[t])
+                after.append(heard)
             return torch.cat(after, dim=-1)
 
         return step

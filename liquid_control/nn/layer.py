@@ -188,10 +188,9 @@ class LiquidLayer(nn.Module):
                 states = self.rnn_cell.scan(x, v, seconds)
                 return states, states[-1]
             step, steps = self.rnn_cell.stepper(x, seconds), []
-            drive = x if self.lstm is None else self.lstm.input_map(x)
-            for t in range(len(x)):
+            for t, inputs in enumerate(x.unbind()):
                 if self.lstm is not None:
-                    v, memory = self.lstm(drive[t], v, memory)
+                    v, memory = self.lstm(inputs, v, memory)
                 v = step(t, v)
                 steps.append(v)
             return torch.stack(steps), v if self.lstm is None else (v, memory)

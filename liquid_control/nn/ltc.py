@@ -75,15 +75,16 @@ def ltc_stepper(
         _synapses(part, p.sensory_w, p.sensory_sigma, p.sensory_mu, p.sensory_erev)
         for part in x.split(at_once)
     ]
-    numerators = torch.cat([numerator for numerator, _ in sensory]) + p.gleak * p.vleak
-    denominators = torch.cat([d for _, d in sensory]) + (p.gleak + LEAST_CONDUCTANCE)
+    numerators = (torch.cat([numerator for numerator, _ in sensory]) + p.gleak * p.vleak).unbind()
+    denominators = (torch.cat([d for _, d in sensory]) + (p.gleak + LEAST_CONDUCTANCE)).unbind()
+    seconds = elapsed.unsqueeze(-1).unbind()
 
     def step(t: int, state: Tensor) -> Tensor:
         def drive(v: Tensor) -> tuple[Tensor, Tensor]:
             numerator, denominator = _synapses(v, p.w, p.sigma, p.mu, p.erev)
             return numerator + numerators[t], denominator + denominators[t]
 
-        return SOLVERS[solver](state, elapsed[t].unsqueeze(-1), drive, p.cm, unfolds)
+        return SOLVERS[solver](state, seconds[t], drive, p.cm, unfolds)
 
     return step
 
@@ -176,7 +177,8 @@ class LTCCell(LiquidCell):
         x, p = self.map_inputs(x), self.effective_parameters()
         if not self._has_kernel(x, elapsed):
             return ltc_stepper(x, elapsed, p, self.solver, self.unfolds)
-        return lambda t, state: self._kernel(x[t : t + 1], state, elapsed[t : t + 1], p)[0]
+        xs, seconds = x.split(1), elapsed.split(1)
+        return lambda t, state: self._kernel(xs[t], state, seconds[t], p)[0]
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
         if not self._has_kernel(x, elapsed):

@@ -28,12 +28,9 @@ class MixedMemory(nn.Module):
         nn.init.uniform_(self.input_map.bias, -0.1, 0.1)
         nn.init.orthogonal_(self.recurrent_map.weight)
 
-    def forward(self, drive: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """One step of `drive`, the inputs through `input_map`: depends on no state.
-
-        Drive [batch, 4 units], liquid state and memory [batch, units] -> the new two.
-        """
-        gates = torch.addmm(drive, state, self.recurrent_map.weight.T)
+    def forward(self, x: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs [batch, inputs], liquid state and memory [batch, units] -> the new two."""
+        gates = torch.addmm(self.input_map(x), state, self.recurrent_map.weight.T)
         candidate, write, keep, read = gates.chunk(4, dim=1)
         # A forget gate that starts open: the memory must survive before it has learnt to.
         kept = memory * torch.sigmoid(keep + 1.0)
