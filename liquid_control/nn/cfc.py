@@ -126,7 +126,7 @@ class CfCCell(LiquidCell):
         if activation not in ACTIVATIONS:
             raise ValueError(f'activation must be one of {tuple(ACTIVATIONS)}, got {activation!r}')
         for name, size, least in (
-            ('input_size', input_size, 0),
+            ('input_size', input_size, 1),
             ('units', units, 1),
             ('backbone_layers', backbone_layers, 0),
             ('backbone_units', backbone_units, 1 if backbone_layers else 0),
@@ -285,25 +285,22 @@ class WiredCfCCell(LiquidCell):
 
 
 def _refuse_other_paths(wiring: Wiring) -> None:
-    layers = list(wiring.layers.values())
-    layer_of = {neuron: index for index, layer in enumerate(layers) for neuron in layer}
-    wrong = [
-        ('input', target)
-        for target in set(np.nonzero(wiring.sensory_adjacency)[1])
-        if layer_of[target] != 0
-    ]
-    wrong += [
-        (source, target)
-        for source, target in zip(*np.nonzero(wiring.adjacency), strict=True)
-        if layer_of[target] - layer_of[source] not in (0, 1)
-    ]
-    if wrong:
-        source, target = wrong[0]
-        raise ValueError(
-            'in a wired CfC inputs reach the first layer, and each layer itself and the next one; '
-            f'this wiring has a synapse from {source} to neuron {target}: use an LTC, or other '
-            'layers'
-        )
+    layer_of = np.empty(wiring.units, dtype=int)
+    for index, neurons in enumerate(wiring.layers.values()):
+        layer_of[neurons] = index
+    for kind, adjacency, source_layer in (
+        ('input', wiring.sensory_adjacency, np.full(len(wiring.sensory_adjacency), -1)),
+        ('neuron', wiring.adjacency, layer_of),
+    ):
+        sources, targets = np.nonzero(adjacency)
+        ahead = layer_of[targets] - source_layer[sources]
+        wrong = np.flatnonzero((ahead != 1) & (ahead != 0))
+        if len(wrong):
+            raise ValueError(
+                'in a wired CfC inputs reach the first layer, and each layer itself and the next; '
+                f'this wiring has a synapse from {kind} {sources[wrong[0]]} to neuron '
+                f'{targets[wrong[0]]}: use an LTC, or other layers'
+            )
 
 
 class CfC(LiquidLayer):

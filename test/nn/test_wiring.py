@@ -228,9 +228,9 @@ def test_matrices_and_layers_that_make_no_wiring_are_refused(change, message):
 @pytest.mark.parametrize(
     ('adjacency', 'sensory', 'message'),
     [
-        ([[0, 0, 0], [1, 0, 0], [1, 1, 0]], [[0, 0, 1]], 'synapse from 2 to neuron 0'),
-        ([[0, 1, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 1]], 'synapse from 0 to neuron 1'),
-        ([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 1]], 'synapse from input to neuron 1'),
+        ([[0, 0, 0], [1, 0, 0], [1, 1, 0]], [[0, 0, 1]], 'synapse from neuron 2 to neuron 0'),
+        ([[0, 1, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 1]], 'synapse from neuron 0 to neuron 1'),
+        ([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 1]], 'synapse from input 0 to neuron 1'),
     ],
 )
 def test_a_wired_cfc_refuses_synapses_that_it_would_drop(adjacency, sensory, message):
