@@ -136,7 +136,6 @@ class CfCCell(LiquidCell):
         self.input_size = input_size
         self.state_size = self.output_size = units
         self.mode = mode
-        self.mask_gates = mask_gates
         mask_t = None if mask is None else torch.tensor(mask.T, dtype=torch.get_default_dtype())
         self.register_buffer('sparsity_mask', mask_t)
         if mode == 'pure':
@@ -150,6 +149,7 @@ class CfCCell(LiquidCell):
             self.backbone.append(nn.Linear(width, backbone_units)).append(self.activation)
             width = backbone_units
         self.heads = ('ff1',) if mode == 'pure' else GATED_HEADS
+        self.masked_heads = len(self.heads) if mask_gates else len(self.heads[:2])  # ff1, ff2
         for head in self.heads:
             self.add_module(head, nn.Linear(width, units))
         # w_tau too: at zero its absolute value would have no gradient.
@@ -159,12 +159,11 @@ class CfCCell(LiquidCell):
 
     def equations(self) -> CfCEquations:
         """The equations with the parameters of now."""
-        heads = [self.get_submodule(head) for head in self.heads]
-        masks = self.parameter_masks()
-        weights = [
-            head.weight * masks[f'{name}.weight'] if f'{name}.weight' in masks else head.weight
-            for name, head in zip(self.heads, heads, strict=True)
-        ]
+        heads = [getattr(self, name) for name in self.heads]
+        weights = [head.weight for head in heads]
+        if self.sparsity_mask is not None:
+            for index in range(self.masked_heads):
+                weights[index] = weights[index] * self.sparsity_mask
         linear = [layer for layer in self.backbone if isinstance(layer, nn.Linear)]
         pure = self.mode == 'pure'
         return CfCEquations(
@@ -195,8 +194,8 @@ class CfCCell(LiquidCell):
 
     def equations_at(self, elapsed: Tensor) -> CfCEquations:
         """The equations for elapsed times [time, batch], simpler where all are one number."""
-        is_one_number = elapsed.numel() > 1 and elapsed.stride() == (0, 0)
-        if self.mode == 'pure' or not is_one_number:
+        is_one_number = elapsed.stride() == (0, 0) and elapsed.numel() > 0
+        if self.mode == 'pure' or not is_one_number or len(elapsed) == 1:
             return self.equations()
         return self.equations().at_fixed_rate(elapsed[0, 0])
 
@@ -206,7 +205,7 @@ class CfCCell(LiquidCell):
     def parameter_masks(self) -> dict[str, Tensor]:
         if self.sparsity_mask is None:
             return {}
-        masked = self.heads if self.mask_gates else self.heads[:2]  # ff1 and, with gates, ff2
+        masked = self.heads[: self.masked_heads]
         return {f'{head}.weight': self.sparsity_mask for head in masked}
 
 
@@ -249,7 +248,7 @@ class WiredCfCCell(LiquidCell):
     @property
     def layers(self) -> list[CfCCell]:
         """The cells in the order in which a signal passes them."""
-        return [self.get_submodule(f'layer_{i}') for i in range(len(self.layer_sizes))]
+        return [getattr(self, f'layer_{index}') for index in range(len(self.layer_sizes))]
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
         layers = [layer.equations_at(elapsed) for layer in self.layers]

@@ -187,7 +187,7 @@ class LTCCell(LiquidCell):
 
     def _has_kernel(self, x: Tensor, elapsed: Tensor) -> bool:
         cuda = self.state_size <= kernels.MOST_UNITS
-        tensors = (x, elapsed, *self.parameters())
+        tensors = (x, elapsed, *self._parameters.values())
         return self.solver in kernels.SOLVERS and kernels.serves(*tensors, cuda=cuda)
 
     def _kernel(self, x: Tensor, state: Tensor, elapsed: Tensor, p: LTCParameters) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import subprocess
 import sys
 
@@ -12,8 +13,10 @@ import torch
 
 from liquid_control.nn import LTC, AutoNCP
 from liquid_control.nn.kernels import SOLVERS, plain_torch
-from liquid_control.nn.kernels.cuda import LtcSequenceOnCuda
+from liquid_control.nn.kernels.cuda import LtcSequenceOnCuda, launch_options
 from liquid_control.nn.ltc import LEAST_CONDUCTANCE
+
+ARCHITECTURES = (87, 90)  # Jetson Orin, H100
 
 
 @pytest.mark.skipif(importlib.util.find_spec('triton') is None, reason='no Triton')
@@ -26,6 +29,48 @@ def test_numbers_and_gradients_are_those_of_plain_torch():
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == [f'{solver}:{units}' for solver in SOLVERS for units in (5, 20)]
+
+
+@pytest.mark.skipif(importlib.util.find_spec('triton') is None, reason='no Triton')
+@pytest.mark.skipif(platform.machine() != 'x86_64', reason='ptxas of this machine may differ')
+def test_kernels_compile_to_machine_code_without_a_gpu(tmp_path):
+    run = subprocess.run(
+        [sys.executable, __file__, 'compile'],
+        env=os.environ | {'TRITON_CACHE_DIR': str(tmp_path)},  # nothing from an earlier run
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == [
+        f'sm_{arch}:{kernel}:{solver}:{units}'
+        for arch in ARCHITECTURES
+        for solver in SOLVERS
+        for units in (19, 256)
+        for kernel in ('forward', 'backward')
+    ]
+
+
+def compile_kernels() -> None:
+    from triton import compile as compile_for
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from liquid_control.nn.kernels import triton_ltc
+
+    for arch in ARCHITECTURES:
+        for name, solver in SOLVERS.items():
+            for units in (19, 256):
+                constants = launch_options(units, solver)
+                warps = constants.pop('num_warps')
+                for kernel in (triton_ltc.forward, triton_ltc.backward):
+                    types = dict.fromkeys(kernel.arg_names, '*fp32')
+                    types |= dict.fromkeys(('steps', 'batch', 'n', 'unfolds'), 'i32')
+                    types |= dict.fromkeys(constants, 'constexpr')
+                    source = ASTSource(kernel, types, constants)
+                    target = GPUTarget('cuda', arch, 32)
+                    compiled = compile_for(source, target, {'num_warps': warps})
+                    assert compiled.asm['cubin'][:4] == b'\x7fELF'
+                    print(f'sm_{arch}:{kernel.__name__}:{name}:{units}')
 
 
 def compare(solver: str, units: int, device: str) -> None:
@@ -53,8 +98,14 @@ def compare(solver: str, units: int, device: str) -> None:
     print(f'{solver}:{units}')
 
 
-if __name__ == '__main__':
+def main() -> None:
+    if sys.argv[1:] == ['compile']:
+        return compile_kernels()
     torch.set_default_dtype(torch.float64)
     for name in SOLVERS:
         for size in (5, 20):
             compare(name, size, 'cuda' if torch.cuda.is_available() else 'cpu')
+
+
+if __name__ == '__main__':
+    main()

@@ -57,7 +57,7 @@ class LtcSequenceOnCuda(torch.autograd.Function):
         trace = x.new_empty(steps * evaluations + 1, batch, units)
         trace[0] = state
         tensors = (trace, numerators, denominators, elapsed, cm, *recurrent)
-        options = _options(units, solver)
+        options = launch_options(units, solver)
         triton_ltc.forward[(batch,)](*tensors, steps, batch, units, unfolds, **options)
         if keep:
             ctx.numbers, ctx.options = (steps, batch, units, unfolds), options
@@ -97,7 +97,8 @@ class LtcSequenceOnCuda(torch.autograd.Function):
         )
 
 
-def _options(units: int, solver: int) -> dict[str, Any]:
+def launch_options(units: int, solver: int) -> dict[str, Any]:
+    """Compile-time constants of the kernels for a layer of this size."""
     targets = 16
     while targets < units:
         targets *= 2
