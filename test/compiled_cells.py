@@ -55,8 +55,6 @@ LAYERS: dict[str, Callable[[], LTC | CfC]] = {
     'wired cfc no gate': lambda: CfC(20, AutoNCP(40, 3), mode='no_gate'),
 }
 
-# Nodes of a step of the published wiring; the time of a small step is the number of its nodes.
-
 
 def compile_layer(layer: LTC | CfC) -> onnx.ModelProto:
     sizes = {'x': layer.input_size, 'elapsed': 1, 'state': layer.state_size}

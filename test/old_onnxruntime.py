@@ -16,17 +16,29 @@ import numpy as np
 import onnxruntime as ort
 
 from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.providers import CPU
+from liquid_control.runtime.session import Graph, open_session
 
 
 def run_graphs(folder: Path) -> dict[str, list[float]]:
-    """Outputs of every graph of a folder, by its name without suffix."""
-    options = ort.SessionOptions()
-    options.enable_mem_reuse = False  # as the runtime's sessions
+    """Outputs of every graph of a folder, in the runtime's sessions, by name without suffix."""
+    found = {}
+    for path in folder.glob('*.onnx'):
+        data = path.read_bytes()
+        plain = ort.InferenceSession(data, providers=[CPU])
+        signatures = signature(plain.get_inputs()), signature(plain.get_outputs())
+        graph = Graph(path.name, path.name, data, *signatures)
+        found[path.stem] = run(open_session(graph, [(CPU, {})]))
+    return found
+
+
+def signature(entries: list) -> dict[str, tuple[tuple[int, ...], type]]:
     return {
-        path.stem: run(
-            ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+        entry.name: (
+            tuple(entry.shape),
+            np.uint8 if entry.type == 'tensor(uint8)' else np.float32,
         )
-        for path in folder.glob('*.onnx')
+        for entry in entries
     }
 
 

@@ -157,6 +157,10 @@ class CfCCell(LiquidCell):
             if parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.ff1.weight.dtype
+
     def equations(self) -> CfCEquations:
         """The equations with the parameters of now."""
         heads = [getattr(self, name) for name in self.heads]
@@ -177,8 +181,8 @@ class CfCCell(LiquidCell):
         )
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
-        equations = self.equations_at(elapsed)
-        drives, seconds = equations.drive(x).unbind(), elapsed.unsqueeze(-1).unbind()
+        equations, seconds = self.equations_at(elapsed, len(x)), _each_step(elapsed, x)
+        drives = equations.drive(x).unbind()
         return lambda t, state: equations.advance(drives[t], state, seconds[t])
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
@@ -186,18 +190,16 @@ class CfCCell(LiquidCell):
         fits = self.mode != 'pure' and len(self.backbone) <= 2 and shape is not None
         if not fits or not kernels.serves(x, state, elapsed, *self.parameters()):
             return super().scan(x, state, elapsed)
-        p = self.equations_at(elapsed)
+        p, elapsed = self.equations_at(elapsed, len(x)), elapsed.expand(x.shape[:2])
         backbone = p.backbone[0] if p.backbone else None
         no_gate = self.mode == 'no_gate'
         heads = (p.heads, p.heads_bias)
         return kernels.cfc_sequence(x, state, elapsed, heads, backbone, shape, no_gate)
 
-    def equations_at(self, elapsed: Tensor) -> CfCEquations:
-        """The equations for elapsed times [time, batch], simpler where all are one number."""
-        is_one_number = elapsed.stride() == (0, 0) and elapsed.numel() > 0
-        if self.mode == 'pure' or not is_one_number or len(elapsed) == 1:
-            return self.equations()
-        return self.equations().at_fixed_rate(elapsed[0, 0])
+    def equations_at(self, elapsed: Tensor, steps: int) -> CfCEquations:
+        """The equations for so many steps, simpler where one elapsed time [] serves for all."""
+        fixed = elapsed.dim() == 0 and steps > 1 and self.mode != 'pure'
+        return self.equations().at_fixed_rate(elapsed) if fixed else self.equations()
 
     def readout(self, states: Tensor) -> Tensor:
         return states
@@ -246,13 +248,17 @@ class WiredCfCCell(LiquidCell):
             synapses, sources = np.abs(wiring.adjacency), neurons
 
     @property
+    def dtype(self) -> torch.dtype:
+        return self.layers[0].dtype
+
+    @property
     def layers(self) -> list[CfCCell]:
         """The cells in the order in which a signal passes them."""
         return [getattr(self, f'layer_{index}') for index in range(len(self.layer_sizes))]
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
-        layers = [layer.equations_at(elapsed) for layer in self.layers]
-        xs, seconds = x.unbind(), elapsed.unsqueeze(-1).unbind()
+        layers = [layer.equations_at(elapsed, len(x)) for layer in self.layers]
+        xs, seconds = x.unbind(), _each_step(elapsed, x)
 
         def step(t: int, state: Tensor) -> Tensor:
             heard, after = xs[t], []
@@ -281,6 +287,11 @@ class WiredCfCCell(LiquidCell):
             for index, layer in enumerate(self.layers)
             for name, mask in layer.parameter_masks().items()
         }
+
+
+def _each_step(elapsed: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+    """Seconds [batch, 1] of each step of inputs [time, batch, inputs]."""
+    return elapsed.expand(x.shape[:2]).unsqueeze(-1).unbind()
 
 
 def _refuse_other_paths(wiring: Wiring) -> None:

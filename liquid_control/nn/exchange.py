@@ -37,11 +37,16 @@ def from_ncps(layer: Any) -> LTC | CfC:
     }
     weights = {name: weight.detach().clone() for name, weight in layer.state_dict().items()}
     ours = (_ltc if kind == 'LTC' else _cfc)(layer, options, weights)
-    sample = next(iter(weights.values()))
+    sample = _trained(weights)
     ours.to(device=sample.device, dtype=sample.dtype).load_state_dict(weights)
     for name, parameter in ours.named_parameters():
         parameter.requires_grad_(layer.get_parameter(name).requires_grad)
     return ours.train(layer.training)
+
+
+def _trained(weights: dict[str, Tensor]) -> Tensor:
+    """One that is no mask: the reference keeps those in float32 always."""
+    return next(weight for name, weight in weights.items() if not name.endswith('mask'))
 
 
 def _ltc(layer: Any, options: dict[str, Any], weights: dict[str, Tensor]) -> LTC:
@@ -125,7 +130,7 @@ def to_ncps(layer: LTC | CfC) -> nn.Module:
         layer.input_size, units, **options
     )
     weights = layer.state_dict()
-    sample = next(iter(weights.values()))
+    sample = _trained(weights)
     theirs.to(device=sample.device, dtype=sample.dtype).load_state_dict(weights)
     return theirs
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -28,12 +29,17 @@ class LiquidCell(nn.Module):
     state_size: int
     output_size: int
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights."""
+        raise NotImplementedError
+
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
         """The equations one step at a time; what depends on no state is computed here.
 
         Args:
             x: inputs [time, batch, inputs].
-            elapsed: seconds since the step before [time, batch].
+            elapsed: seconds since the step before [time, batch], or [] for all.
         """
         raise NotImplementedError
 
@@ -129,14 +135,17 @@ class LiquidLayer(nn.Module):
             )
         x = self._in_own_precision(x)
         seconds = self._seconds(elapsed, x)
+        one_number = seconds.dim() == 0
         if not batched:
-            x, seconds = x.unsqueeze(1), seconds.unsqueeze(1)
+            x, seconds = x.unsqueeze(1), seconds if one_number else seconds.unsqueeze(1)
             state = _map(state, lambda part: part.unsqueeze(0))
         elif self.batch_first:
-            x, seconds = x.transpose(0, 1), seconds.transpose(0, 1)
+            x, seconds = x.transpose(0, 1), seconds if one_number else seconds.transpose(0, 1)
 
-        states, after = self._run(x, state, seconds)
-        outputs = self._readout(states if self.return_sequences else states[-1:])
+        parts = self._split(state, x)
+        with _no_autocast(x.device.type):
+            states, after = self._run(x, *parts, seconds)
+            outputs = self._readout(states if self.return_sequences else states[-1:])
         if batched and self.batch_first:
             outputs = outputs.transpose(0, 1)
         if not batched:
@@ -166,8 +175,12 @@ class LiquidLayer(nn.Module):
                 f'a step takes inputs [batch, {self.input_size}], got {list(x.shape)}'
             )
         x = self._in_own_precision(x)
-        states, after = self._run(x[None], state, self._seconds(elapsed, x)[None])
-        return self._readout(states[0]), after
+        seconds, x = self._seconds(elapsed, x), x[None]
+        seconds = seconds[None] if seconds.dim() else seconds
+        parts = self._split(state, x)
+        with _no_autocast(x.device.type):
+            states, after = self._run(x, *parts, seconds)
+            return self._readout(states[0]), after
 
     @property
     def active_parameter_count(self) -> int:
@@ -180,28 +193,26 @@ class LiquidLayer(nn.Module):
     def _readout(self, states: Tensor) -> Tensor:
         return self.rnn_cell.readout(states)
 
-    def _run(self, x: Tensor, state: State | None, seconds: Tensor) -> tuple[Tensor, State]:
+    def _run(self, x: Tensor, v: Tensor, memory: Tensor, seconds: Tensor) -> tuple[Tensor, State]:
         """States after each step [time, batch, units], and what the next call starts from."""
-        v, memory = self._split(state, x)
-        with _no_autocast(x.device.type):
-            if self.lstm is None and len(x) > 1:
-                states = self.rnn_cell.scan(x, v, seconds)
-                return states, states[-1]
-            step, steps = self.rnn_cell.stepper(x, seconds), []
-            for t, inputs in enumerate(x.unbind()):
-                if self.lstm is not None:
-                    v, memory = self.lstm(inputs, v, memory)
-                v = step(t, v)
-                steps.append(v)
-            return torch.stack(steps), v if self.lstm is None else (v, memory)
+        if self.lstm is None and len(x) > 1:
+            states = self.rnn_cell.scan(x, v, seconds)
+            return states, states[-1]
+        step, steps = self.rnn_cell.stepper(x, seconds), []
+        for t, inputs in enumerate(x.unbind()):
+            if self.lstm is not None:
+                v, memory = self.lstm(inputs, v, memory)
+            v = step(t, v)
+            steps.append(v)
+        return torch.stack(steps), v if self.lstm is None else (v, memory)
 
-    def _in_own_precision(self, x: Tensor) -> Tensor:
-        """Inputs in the precision of the weights: autocast's are converted, others refused."""
-        own = next(self.parameters()).dtype
-        if x.dtype != own and not _autocast(x.device.type):
+    def _in_own_precision(self, x: Tensor, what: str = 'inputs') -> Tensor:
+        """In the precision of the weights: what autocast made is converted, others refused."""
+        own = self.rnn_cell.dtype
+        if x.dtype != own and not (_autocast(x.device.type) and x.is_floating_point()):
             raise ValueError(
-                f'inputs must be {own}, as the weights of this layer, got {x.dtype}: convert '
-                'the inputs or the layer with .to()'
+                f'{what} must be {own}, as the weights of this layer, got {x.dtype}: convert '
+                'them or the layer with .to()'
             )
         return x.to(own)
 
@@ -217,23 +228,24 @@ class LiquidLayer(nn.Module):
             found = 'one tensor' if len(parts) == 1 else f'{len(parts)} of them'
             raise ValueError(f'the state of this layer is {expected}, got {found}')
         for part in parts:
-            if part.shape != shape or part.dtype != x.dtype:
+            if part.shape != shape or part.device != x.device:
                 raise ValueError(
                     f'the state must be [batch, units] = {list(shape)}, or [units] with a single '
-                    f'sequence, of {x.dtype}; got {list(part.shape)} of {part.dtype}'
+                    f'sequence, on {x.device}; got {list(part.shape)} on {part.device}'
                 )
+        parts = tuple(self._in_own_precision(part, 'the state') for part in parts)
         return parts[0], parts[-1]
 
     def _seconds(self, elapsed: Tensor | float | None, x: Tensor) -> Tensor:
-        """Elapsed times for each step of each sequence, in the shape of `x` without inputs."""
-        if isinstance(elapsed, float | int) and elapsed < 0:
-            raise ValueError(f'elapsed must not be negative, got {elapsed} s')
+        """Elapsed times in the shape of `x` without inputs, or one [] for all steps."""
+        if isinstance(elapsed, Real) and not 0 <= elapsed < math.inf:
+            raise ValueError(f'elapsed must be finite and not negative, got {elapsed} s')
         lead = x.shape[:-1]
         seconds = torch.as_tensor(
             1.0 if elapsed is None else elapsed, dtype=x.dtype, device=x.device
         )
         if seconds.dim() == 0:
-            return seconds.expand(lead)
+            return seconds
         if seconds.shape == (*lead, 1):
             return seconds.squeeze(-1)
         if seconds.shape == lead:
@@ -270,6 +282,6 @@ def _autocast(device: str) -> bool:
 
 
 def _map(state: State | None, change: Callable[[Tensor], Tensor]) -> State | None:
-    if isinstance(state, tuple):
-        return change(state[0]), change(state[1])
+    if isinstance(state, tuple | list):
+        return tuple(change(part) for part in state)
     return state if state is None else change(state)

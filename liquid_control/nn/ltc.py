@@ -63,21 +63,23 @@ def ltc_stepper(
 
     Args:
         x: mapped inputs [time, batch, inputs].
-        elapsed: seconds [time, batch].
+        elapsed: seconds [time, batch], or [] for all.
         parameters: of the membranes and synapses.
         solver: a name in `SOLVERS`.
         unfolds: parts into which the solver splits each elapsed time.
     """
     p = parameters
     # Nothing of this depends on the state: computed ahead, as many steps at once as caches hold.
-    at_once = max(1, CACHED // max(1, x.shape[1] * p.sensory_w.numel()))
+    at_once = len(x)
+    if not torch.compiler.is_compiling():  # a graph is for any size of batch
+        at_once = max(1, CACHED // max(1, x.shape[1] * p.sensory_w.numel()))
     sensory = [
         _synapses(part, p.sensory_w, p.sensory_sigma, p.sensory_mu, p.sensory_erev)
         for part in x.split(at_once)
     ]
     numerators = (torch.cat([numerator for numerator, _ in sensory]) + p.gleak * p.vleak).unbind()
     denominators = (torch.cat([d for _, d in sensory]) + (p.gleak + LEAST_CONDUCTANCE)).unbind()
-    seconds = elapsed.unsqueeze(-1).unbind()
+    seconds = elapsed.expand(x.shape[:2]).unsqueeze(-1).unbind()
 
     def step(t: int, state: Tensor) -> Tensor:
         def drive(v: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,6 +152,10 @@ class LTCCell(LiquidCell):
         if output_mapping == 'affine':
             self.output_b = nn.Parameter(torch.zeros(outputs))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.cm.dtype
+
     def effective_parameters(self) -> LTCParameters:
         """The parameters as the equations use them: softplus keeps what must be positive so."""
         positive = functional.softplus
@@ -177,13 +183,14 @@ class LTCCell(LiquidCell):
         x, p = self.map_inputs(x), self.effective_parameters()
         if not self._has_kernel(x, elapsed):
             return ltc_stepper(x, elapsed, p, self.solver, self.unfolds)
-        xs, seconds = x.split(1), elapsed.split(1)
+        xs, seconds = x.split(1), elapsed.expand(x.shape[:2]).split(1)
         return lambda t, state: self._kernel(xs[t], state, seconds[t], p)[0]
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
         if not self._has_kernel(x, elapsed):
             return super().scan(x, state, elapsed)
-        return self._kernel(self.map_inputs(x), state, elapsed, self.effective_parameters())
+        p, elapsed = self.effective_parameters(), elapsed.expand(x.shape[:2])
+        return self._kernel(self.map_inputs(x), state, elapsed, p)
 
     def _has_kernel(self, x: Tensor, elapsed: Tensor) -> bool:
         cuda = self.state_size <= kernels.MOST_UNITS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from liquid_control.nn import LTC, AutoNCP, CfC, load_layer, save_layer
+from liquid_control.nn import LTC, AutoNCP, CfC, FullyConnected, Random, load_layer, save_layer
 from liquid_control.nn.checkpoint import CheckpointError
 
 LAYERS = [
@@ -14,6 +14,8 @@ LAYERS = [
     lambda: CfC(5, AutoNCP(12, 2, seed=9), strict_wiring=True, proj_size=3),
     lambda: CfC(5, 4, mode='pure', backbone_layers=2, backbone_units=9, activation='gelu'),
     lambda: CfC(5, 4, backbone_layers=0, batch_first=False).double(),
+    lambda: LTC(5, Random(9, 3, sparsity=0.4)),
+    lambda: CfC(5, FullyConnected(9, 3)),
 ]
 
 

@@ -22,6 +22,7 @@ from liquid_control.nn.compile.encoder import encoder_model
 from liquid_control.nn.compile.quantize import quantize_encoder
 from liquid_control.nn.encoder import ENCODERS, ImageEncoder, Keypoints
 
+# Nodes of a step of the published wiring; the time of a small step is the number of its nodes.
 NODE_BUDGET = {
     'ltc published ncp': 46,
     'midpoint published ncp': 27,

@@ -160,8 +160,10 @@ def test_without_return_sequences_only_the_last_output_comes_out(kind, batch_fir
         (lambda n, x: n.step(x[:, 0], elapsed=torch.zeros(2)), r'got \[2\]'),
         (lambda n, x: n(x[:, :0]), 'of at least one step'),
         (lambda n, x: n(x.double()), 'inputs must be torch.float32'),
-        (lambda n, x: n(x, torch.zeros(3, 12).double()), 'of torch.float32; got .* of torch.f'),
-        (lambda n, x: n(x, elapsed=-0.1), 'elapsed must not be negative, got -0.1 s'),
+        (lambda n, x: n(x, torch.zeros(3, 12).double()), 'the state must be torch.float32'),
+        (lambda n, x: n(x, torch.zeros(3, 12, device='meta')), 'on cpu; got .* on meta'),
+        (lambda n, x: n(x, elapsed=-0.1), 'finite and not negative, got -0.1 s'),
+        (lambda n, x: n(x, elapsed=np.float32('nan')), 'finite and not negative, got nan s'),
     ],
 )
 def test_wrong_shapes_are_refused_with_what_was_expected(call, message):
@@ -185,6 +187,14 @@ def test_a_cfc_of_no_size_is_refused(options):
     name = next(iter(options))
     with pytest.raises(ValueError, match=f'{name} must be at least'):
         CfC(3, **{'units': 4, **options})
+
+
+@pytest.mark.parametrize('single', [False, True])
+def test_the_state_of_mixed_memory_may_be_a_list(single):
+    layer, x = CfC(3, 4, mixed_memory=True), torch.randn(2, 5, 3)
+    x = x[0] if single else x
+    _, state = layer(x)
+    assert torch.equal(layer(x, list(state))[0], layer(x, state)[0])
 
 
 def test_a_single_state_is_refused_with_mixed_memory():

@@ -49,6 +49,21 @@ def test_layers_cross_over_in_both_directions_with_outputs_and_gradients(
             assert (got - want).abs().max() <= tolerance * scale, name
 
 
+@pytest.mark.parametrize('kind', [LTC, CfC])
+def test_a_layer_made_in_double_precision_stays_double(kind):
+    torch.set_default_dtype(torch.float64)
+    try:
+        theirs = make_pair(kind, 6, 'autoncp', seed=3).theirs.double()
+        ours = from_ncps(theirs)
+        back = to_ncps(ours)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for layer in (ours, back):
+        assert {weight.dtype for weight in layer.parameters() if weight.requires_grad} == {
+            torch.float64
+        }
+
+
 def test_what_was_frozen_stays_frozen():
     theirs = ncps.torch.LTC(5, 9).eval()
     theirs.rnn_cell.cm.requires_grad_(False)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FullyConnected, Random
+from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FullyConnected, Random, cfc
 from liquid_control.nn.kernels import build, plain_torch, serves
 
 needs_compiler = pytest.mark.skipif(
@@ -112,7 +112,8 @@ def test_the_kernel_is_what_runs(kind, autocast):
             patch.setattr(f'liquid_control.nn.{cell}.stepper', None)
         expected, _ = layer(x)
         with torch.autocast('cpu', enabled=autocast):
-            outputs, _ = layer(x.bfloat16() if autocast else x)
+            half = torch.bfloat16 if autocast else torch.float32
+            outputs, _ = layer(x.to(half), torch.zeros(2, layer.state_size, dtype=half))
     torch.testing.assert_close(outputs, expected, rtol=0, atol=2e-2)
     assert outputs.dtype == torch.float32
 
@@ -179,6 +180,46 @@ def test_one_number_is_the_same_as_that_time_at_every_step(kind, plain):
     expected[4] = by_elapsed.sum()
     assert_equal(found, expected, 1e-10)
     assert layer(x[:0], elapsed=0.3)[0].shape == (0, *outputs.shape[1:])
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', ['cfc', 'cfc wired'])
+def test_one_number_makes_one_head_of_the_gates_two(kind, monkeypatch):
+    heads = []
+    run_kernel = cfc.kernels.cfc_sequence
+
+    def spy(x, state, elapsed, given, *rest):
+        heads.append(len(given[0]) // state.shape[1])
+        return run_kernel(x, state, elapsed, given, *rest)
+
+    monkeypatch.setattr(cfc.kernels, 'cfc_sequence', spy)
+    layer, x = LAYERS[kind](3, 4), torch.randn(2, 5, 3)
+    layer(x, elapsed=0.1), layer(x[0], elapsed=torch.tensor(0.1))
+    assert set(heads) == {3}
+    heads.clear()
+    layer(x, elapsed=torch.full((2, 5), 0.1))
+    assert set(heads) == {4}
+
+
+@needs_compiler
+@pytest.mark.parametrize('kind', LAYERS)
+def test_a_time_shown_to_all_steps_gets_the_gradient_of_each(kind):
+    layer, x = LAYERS[kind](3, 4).double(), torch.randn(2, 5, 3, dtype=torch.float64)
+    shown = torch.tensor(0.1, dtype=torch.float64).expand(2, 5).detach().requires_grad_()
+    copied = shown.detach().clone().requires_grad_()
+    found, expected = (
+        torch.autograd.grad(layer(x, elapsed=times)[0].sum(), times)[0]
+        for times in (shown, copied)
+    )
+    assert_equal([found], [expected], 1e-10)
+
+
+@pytest.mark.parametrize('kind', LAYERS)
+def test_a_layer_compiles_as_one_graph(kind):
+    layer, x = LAYERS[kind](3, 4), torch.randn(2, 5, 3)
+    torch.compiler.reset()
+    whole = torch.compile(layer, backend='eager', fullgraph=True)
+    torch.testing.assert_close(whole(x, None, 0.1)[0], layer(x, None, 0.1)[0])
 
 
 @needs_compiler

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -57,12 +59,9 @@ def test_ltc_potentials_stay_between_leak_and_reversal_potentials(
     layer = random_layer(LTC, seed, 1.0, solver=solver, unfolds=1 + seed % 6)
     state = torch.randn(4, 14)
     low, high = reversal_bounds(layer, state)
-    x = magnitude * torch.randn(4, 8, 6)
-    if plain:
-        with kernels.plain_torch():
-            states, _ = layer._run(x.transpose(0, 1), state, torch.full((8, 4), dt))
-    else:
-        states, _ = layer._run(x.transpose(0, 1), state, torch.full((8, 4), dt))
+    x = magnitude * torch.randn(8, 4, 6)
+    with kernels.plain_torch() if plain else nullcontext():
+        states = layer.rnn_cell.scan(x, state, torch.tensor(dt))
     slack = 1e-5 * (1 + torch.maximum(low.abs(), high.abs()))
     assert torch.isfinite(states).all()
     assert (states >= low - slack).all()
@@ -76,9 +75,11 @@ def test_ltc_potentials_stay_between_leak_and_reversal_potentials(
 @torch.no_grad()
 def test_cfc_states_stay_within_what_tanh_allows(mode, bound, strict, seed, dt, magnitude):
     layer = random_layer(CfC, seed, 1.0, mode=mode, strict_wiring=strict)
-    states, _ = layer._run(magnitude * torch.randn(8, 4, 6), None, torch.full((8, 4), dt))
-    assert torch.isfinite(states).all()
-    assert (states.abs() <= bound + 1e-6).all()
+    x, state = magnitude * torch.randn(8, 4, 6), torch.zeros(4, layer.state_size)
+    for elapsed in (torch.tensor(dt), torch.full((8, 4), dt)):
+        states = layer.rnn_cell.scan(x, state, elapsed)
+        assert torch.isfinite(states).all()
+        assert (states.abs() <= bound + 1e-6).all()
 
 
 @settings(max_examples=5, deadline=None)

@@ -40,12 +40,12 @@ def serves(x: Tensor, *others: Tensor, cuda: bool = False) -> bool:
         cuda: whether there is a kernel on CUDA too.
     """
     return (
-        _wanted.get()
+        # What is being traced, exported or transformed must see torch's own operators.
+        not torch.compiler.is_compiling()
+        and _wanted.get()
         and x.numel() > 0
         and x.dtype in (torch.float32, torch.float64)
         and all((other.device, other.dtype) == (x.device, x.dtype) for other in others)
-        # What is being traced, exported or transformed must see torch's own operators.
-        and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and not torch._C._are_functorch_transforms_active()
         and (
