@@ -149,7 +149,7 @@ class CfCCell(LiquidCell):
             self.backbone.append(nn.Linear(width, backbone_units)).append(self.activation)
             width = backbone_units
         self.heads = ('ff1',) if mode == 'pure' else GATED_HEADS
-        self.masked_heads = len(self.heads) if mask_gates else len(self.heads[:2])  # ff1, ff2
+        self.masked_heads = len(self.heads if mask_gates else self.heads[:2])  # ff1 and ff2
         for head in self.heads:
             self.add_module(head, nn.Linear(width, units))
         # w_tau too: at zero its absolute value would have no gradient.

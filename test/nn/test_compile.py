@@ -21,6 +21,7 @@ from liquid_control.nn.compile.core import core_model
 from liquid_control.nn.compile.encoder import encoder_model
 from liquid_control.nn.compile.quantize import quantize_encoder
 from liquid_control.nn.encoder import ENCODERS, ImageEncoder, Keypoints
+from liquid_control.nn.solvers import COMPILED, SOLVERS
 
 # Nodes of a step of the published wiring; the time of a small step is the number of its nodes.
 NODE_BUDGET = {
@@ -88,8 +89,13 @@ def test_no_time_elapsed_leaves_ltc_neurons_as_they_are(name: str) -> None:
 
 
 def test_what_has_no_compiled_form_is_named() -> None:
-    with pytest.raises(ValueError, match='rk4'):
-        compile_layer(LTC(4, AutoNCP(8, 1), solver='rk4'))
+    for solver in SOLVERS:
+        layer = LTC(4, AutoNCP(8, 1), solver=solver)
+        if solver in COMPILED:
+            compile_layer(layer)
+        else:
+            with pytest.raises(ValueError, match=solver):
+                compile_layer(layer)
     with pytest.raises(ValueError, match='mixed memory'):
         compile_layer(CfC(4, 8, mixed_memory=True))
 

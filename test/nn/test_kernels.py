@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import copy
 import ctypes
-import logging
-import os
-import platform
 import random
-import shutil
-import subprocess
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import ncps.torch
 import ncps.wirings
 import pytest
 import torch
+from layer_runs import assert_equal, draw, needs_compiler, run
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FullyConnected, Random, cfc
-from liquid_control.nn.kernels import build, plain_torch, serves
+from liquid_control.nn.kernels import plain_torch, serves
 
-needs_compiler = pytest.mark.skipif(
-    shutil.which(os.environ.get('CXX', 'c++')) is None, reason='no C++ compiler'
-)
 LAYERS = {
     'ltc': lambda f, n: LTC(f, AutoNCP(n + 3, n)),
     'ltc fully connected': lambda f, n: LTC(f, n, unfolds=2),
@@ -43,37 +35,6 @@ LAYERS = {
     'cfc wired strictly': lambda f, n: CfC(f, AutoNCP(n + 3, n), strict_wiring=True),
     'cfc wired, no gate': lambda f, n: CfC(f, NCP(n + 1, 3, n, 2, 2, 2, 2), mode='no_gate'),
 }
-Sequence = tuple[Tensor, Tensor, Tensor]
-
-
-def draw(layer: nn.Module, seed: int, batch: int, steps: int) -> Sequence:
-    """Inputs, state and irregular elapsed times in float64, all asking for gradients."""
-    generator = torch.Generator().manual_seed(seed)
-    options = {'generator': generator, 'dtype': torch.float64}
-    shape = (batch, steps) if layer.batch_first else (steps, batch)
-    x = torch.randn(*shape, layer.input_size, **options)
-    state = torch.randn(batch, layer.state_size, **options)
-    elapsed = torch.rand(*shape, **options) * torch.randint(0, 3, shape, generator=generator)
-    return x.requires_grad_(), state.requires_grad_(), elapsed.requires_grad_()
-
-
-def run(layer: nn.Module, sequence: Sequence) -> list[Tensor]:
-    """Outputs, last state and all gradients of a weighted sum of both."""
-    outputs, state = layer(*sequence)
-    generator = torch.Generator().manual_seed(0)
-    weights = torch.randn(outputs.shape, generator=generator, dtype=torch.float64)
-    leaves = [t for t in (*sequence, *layer.parameters()) if t.requires_grad]
-    grads = torch.autograd.grad(
-        ((outputs * weights.to(outputs)).sum() + state.square().sum()), leaves
-    )
-    return [outputs, state, *grads]
-
-
-def assert_equal(found: list[Tensor], expected: list[Tensor], tolerance: float) -> None:
-    """Equal to `tolerance` times the largest number of each tensor."""
-    for ours, theirs in zip(found, expected, strict=True):
-        largest = theirs.abs().max().clamp_min(1e-3).item()
-        torch.testing.assert_close(ours.to(theirs.dtype), theirs, rtol=0, atol=tolerance * largest)
 
 
 @needs_compiler
@@ -359,88 +320,3 @@ def test_less_is_kept_for_the_backward_pass_than_in_the_reference(cell, neurons,
         ours = theirs = neurons
     reference = getattr(ncps.torch, kind)(inputs, theirs)
     assert kept({'LTC': LTC, 'CfC': CfC}[kind](inputs, ours)) < kept(reference)
-
-
-@pytest.fixture
-def fresh_library(tmp_path, monkeypatch):
-    """The library is looked for again, with an empty cache in `tmp_path`."""
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    build.library.cache_clear()
-    yield
-    build.library.cache_clear()
-
-
-@pytest.fixture(scope='module')
-def wheel_kernels(tmp_path_factory):
-    """The kernels' folder as a wheel lays it out."""
-    root, built = Path(__file__).parents[2], tmp_path_factory.mktemp('wheel')
-    command = [sys.executable, 'setup.py', '--quiet', 'build_ext', '--build-lib', str(built)]
-    command += ['--build-temp', str(built / 'objects')]
-    subprocess.run(command, cwd=root, check=True)
-    folder = built / 'liquid_control/nn/kernels'
-    for source in build.FOLDER.glob('*.?pp'):
-        shutil.copy(source, folder)
-    return folder
-
-
-@pytest.mark.parametrize('compiler', ['no-such-compiler', 'false'])
-def test_without_a_working_compiler_plain_torch_runs_and_says_so_once(
-    fresh_library, monkeypatch, caplog, compiler
-):
-    monkeypatch.setenv('CXX', compiler)
-    layer, x = LTC(3, 4), torch.randn(2, 5, 3)
-    with caplog.at_level(logging.INFO):
-        outputs = [layer(x)[0] for _ in range(2)]
-    with plain_torch():
-        assert torch.equal(outputs[0], layer(x)[0])
-    assert [record.levelname for record in caplog.records] == ['WARNING']
-    assert compiler in caplog.text
-    assert 'C++ compiler' in caplog.text
-
-
-@needs_compiler
-@pytest.mark.parametrize('kind', [LTC, CfC])
-def test_a_wheel_brings_kernels_along_for_a_machine_without_a_compiler(
-    wheel_kernels, fresh_library, monkeypatch, caplog, kind
-):
-    monkeypatch.setenv('CXX', 'no-such-compiler')
-    monkeypatch.setattr(build, 'FOLDER', wheel_kernels)
-    layer = kind(3, AutoNCP(9, 2)).double()
-    sequence = draw(layer, 0, 3, 5)
-    assert serves(sequence[0])
-    found = run(layer, sequence)
-    with plain_torch():
-        assert_equal(found, run(layer, sequence), 1e-10)
-    assert not caplog.records
-    assert Path(build.library()._name).parent == wheel_kernels
-
-
-@needs_compiler
-def test_kernels_of_other_sources_or_another_processor_are_not_loaded(
-    wheel_kernels, fresh_library, monkeypatch, tmp_path
-):
-    monkeypatch.setenv('CXX', 'no-such-compiler')
-    monkeypatch.setattr(build, 'FOLDER', wheel_kernels)
-    monkeypatch.setattr(build, 'SHIPPED_NEEDS', {platform.machine(): {'a-later-instruction'}})
-    assert build.library() is None
-
-    monkeypatch.setattr(build, 'SHIPPED_NEEDS', {})
-    shutil.copytree(wheel_kernels, tmp_path / 'kernels')
-    monkeypatch.setattr(build, 'FOLDER', tmp_path / 'kernels')
-    build.library.cache_clear()
-    assert build.library() is not None
-    (tmp_path / 'kernels/simd.hpp').write_text('// changed')
-    build.library.cache_clear()
-    assert build.library() is None
-
-
-@needs_compiler
-def test_the_library_is_compiled_once_and_found_again(fresh_library, tmp_path, caplog):
-    with caplog.at_level(logging.INFO):
-        first = build.library()
-        build.library.cache_clear()
-        second = build.library()
-    assert first is not None
-    assert second is not None
-    assert [record.levelname for record in caplog.records] == ['INFO']
-    assert [path.suffix for path in (tmp_path / 'liquid_control').iterdir()] == ['.so']
