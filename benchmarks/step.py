@@ -283,7 +283,7 @@ def main() -> None:
         for cell in ('cfc', 'ltc'):
             cases |= policy_candidates(cell, Path(folder))
 
-    table = Table(title='one step, us: median (p99)')
+    table = Table(title=f'one step, us: median (p99); ONNX Runtime {ort.__version__}')
     for heading in ('', *COLUMNS, *RATIOS):
         table.add_column(heading, justify='right' if heading else 'left')
     rows = []
