@@ -42,6 +42,7 @@ from liquid_control.learn.sequences import Steps, WindowOrder, Windows, whole
 from liquid_control.learn.stretches import HUMAN, learnable, seconds
 from liquid_control.learn.weights import load_weights
 from liquid_control.nn.policy import PolicyNetwork
+from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import ConfigError
 
@@ -112,6 +113,9 @@ def train(
     if warm_start is not None:
         taken = load_weights(network, warm_start)
         console.print(f'starting from {warm_start}: {", ".join(taken)}')
+        before, now = load_bundle(warm_start).contract.network.solver, network.spec().solver
+        if 'core' in taken and before != now:
+            console.print(f'its neurons were solved with {before}; they go on with {now}')
     period_ns = round(1e9 / recipe.control_rate)
     module = Imitation(network, recipe)
     interrupt = StopOnInterrupt(console, keep=keep_interrupted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -44,13 +45,13 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def run(bags: list[Path], folder: Path, recipe: Recipe = RECIPE, **options: object) -> Contract:
+    options.setdefault('console', Console(quiet=True))
     return train(
         bags,
         recipe,
         folder / 'policy',
         store=folder.parent / 'store',
         runs=folder / 'runs',
-        console=Console(quiet=True),
         **options,  # type: ignore[arg-type]
     )
 
@@ -219,6 +220,24 @@ def test_another_cell_starts_from_the_encoder_of_a_bundle(
     assert encoder
     for name in encoder:
         np.testing.assert_allclose(after[name], before[name], atol=1e-6)
+
+
+def test_going_on_with_another_solver_is_said(bags: list[Path], tmp_path: Path) -> None:
+    short = Fit(epochs=1, passes=0.1)
+    midpoint = replace(RECIPE, holdout=0.0, network=Network(cell='ltc', neurons=8), fit=short)
+    run(bags[:1], tmp_path / 'first', midpoint)
+
+    def said(recipe: Recipe, folder: Path) -> str:
+        console = Console(file=io.StringIO(), width=200)
+        run(bags[:1], folder, recipe, warm_start=tmp_path / 'first' / 'policy', console=console)
+        return console.file.getvalue()  # type: ignore[attr-defined]
+
+    fused = replace(midpoint, network=replace(midpoint.network, solver='fused', unfolds=6))
+    assert 'solved with' not in said(midpoint, tmp_path / 'same')
+    assert (
+        'its neurons were solved with exponential_midpoint, 2 unfolds; '
+        'they go on with fused, 6 unfolds'
+    ) in said(fused, tmp_path / 'other')
 
 
 def test_a_start_from_weights_that_do_not_fit_is_refused(
