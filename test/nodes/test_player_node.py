@@ -104,7 +104,7 @@ def test_each_message_comes_after_the_clock_has_reached_its_time(
         else:
             late = max(late, stamp - now)
     assert sum(kind == 'clock' for kind, _ in seen) >= 90
-    assert late <= 2 * PERIOD_NS  # two topics have no common order; within a tick or two of it
+    assert late <= 5 * PERIOD_NS  # two topics have no common order; within a few ticks of it
 
 
 def test_a_part_is_played_on_other_topics(peer: Peer, bag: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_drives_only_when_engaged_at_its_rate_with_little_memory(robot: Robot) -
     ticks = [state.tick for state in robot.states]
     stamps = [state.header.stamp.sec + state.header.stamp.nanosec / 1e9 for state in robot.states]
     rate = (ticks[-1] - ticks[0]) / (stamps[-1] - stamps[0])
-    assert rate == pytest.approx(20.0, rel=0.02)
+    assert rate == pytest.approx(20.0, rel=0.04)
     state = robot.states[-1]
     assert list(state.command_names) == ['steering_angle', 'speed']
     assert len(state.neurons) == 8
