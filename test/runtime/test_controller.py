@@ -1,88 +1,13 @@
 """Modes, faults and limits on a virtual clock: what stops the robot, why, and how fast."""
 
-import contextlib
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import make_bundle
+from pilots import MS, PERIOD, START, Drive, moving
 
-from liquid_control.runtime.controller import Controller, Mode, Tick
-from liquid_control.runtime.errors import BundleError, ConfigError, SensorError
-from liquid_control.runtime.pilot import Frame, Pilot
-from liquid_control.runtime.policy import Policy
-from liquid_control.runtime.robot import CommandLimits, Robot
-
-MS = 1_000_000
-PERIOD = 50 * MS
-START = 1_000_000 * MS
-GRAVITY = np.array([0, 0, 9.81, 0, 0, 0], np.float32)
-PICTURE = np.full((120, 160, 3), 90, np.uint8)
-
-ROBOT = Robot(
-    name='test car',
-    wheelbase=0.325,
-    limits={
-        'steering_angle': CommandLimits(-0.4, 0.4, max_rate=2.0),
-        'speed': CommandLimits(0.0, 1.5, max_rate=2.0, max_fall_rate=4.0),
-    },
-)
-
-
-def make_pilot(path: Path, *, time_budget: float | None = None, **bundle: object) -> Pilot:
-    return Pilot(Policy.load(make_bundle(path, **bundle)), time_budget=time_budget)
-
-
-class Drive:
-    """A controller on a virtual clock, with a camera and an IMU that can be broken."""
-
-    def __init__(self, path: Path, **bundle: object) -> None:
-        self.pilot = make_pilot(path / 'bundle', **bundle)
-        self.policy = self.pilot.policy
-        self.changes: list[tuple[Mode, str]] = []
-        self.controller = Controller(
-            self.pilot, ROBOT, on_mode=lambda mode, reason: self.changes.append((mode, reason))
-        )
-        self.features: np.ndarray | None = None
-        self.now = START
-        self.image_stamp = self.imu_stamp = self.speed_stamp = lambda: self.now
-        self.speed = 0.5
-        self.imu = GRAVITY
-
-    def sense(self) -> None:
-        controller, now = self.controller, self.now
-        controller.frame = Frame(PICTURE, self.image_stamp(), now)
-        for pilot in (controller.pilot, controller.shadow):
-            if pilot is None:
-                continue
-            with contextlib.suppress(SensorError):
-                if self.features is None:
-                    pilot.see(controller.frame)
-                else:
-                    pilot.sensors.put_features(self.image_stamp(), self.features, now)
-            with contextlib.suppress(SensorError):
-                pilot.sensors.put_imu(self.imu_stamp(), self.imu, now)
-            with contextlib.suppress(SensorError):
-                pilot.sensors.put_speed(self.speed_stamp(), self.speed, now)
-
-    def tick(self, count: int = 1) -> Tick:
-        tick = None
-        for _ in range(count):
-            self.now += PERIOD
-            self.sense()
-            tick = self.controller.tick(self.now)
-        assert tick is not None
-        return tick
-
-    def engage(self) -> None:
-        self.tick(2)
-        assert self.controller.engage(self.now) == ''
-
-
-@pytest.fixture
-def drive(tmp_path: Path) -> Drive:
-    return Drive(tmp_path, speed=True)
+from liquid_control.runtime.controller import Mode
 
 
 def test_nothing_is_sent_before_engaging(drive: Drive) -> None:
@@ -108,12 +33,6 @@ def test_engaging_drives_within_the_rate_limits(drive: Drive) -> None:
 def test_engaging_without_sensors_is_refused_with_the_missing_one(drive: Drive) -> None:
     assert 'image: nothing received' in drive.controller.engage(START)
     assert drive.controller.mode is Mode.DISENGAGED
-
-
-def moving(drive: Drive) -> Drive:
-    drive.engage()
-    assert drive.tick(40).command[1] > 0.2
-    return drive
 
 
 def freeze(drive: Drive, name: str, *, at: int | None = None) -> None:
@@ -326,115 +245,3 @@ def test_halt_ends_with_a_stop(drive: Drive) -> None:
     moving(drive)
     assert drive.controller.halt() == (0.0, 0.0)
     assert drive.controller.halt() is None
-
-
-def test_swapped_policy_goes_on_from_the_last_command(drive: Drive, tmp_path: Path) -> None:
-    moving(drive)
-    before = drive.tick().command
-    other = make_pilot(tmp_path / 'other', seed=7, speed=True)
-    other.see(Frame(PICTURE, drive.now, drive.now))
-    other.sensors.share(drive.pilot.sensors)
-    drive.controller.use(other)
-    tick = drive.tick()
-    assert tick.mode is Mode.AUTONOMOUS
-    assert tick.pilot is other
-    assert abs(tick.command[0] - before[0]) <= 2.0 * 0.05 + 1e-9
-    assert abs(tick.command[1] - before[1]) <= 4.0 * 0.05 + 1e-9
-
-
-def test_swap_to_other_commands_is_refused(drive: Drive, tmp_path: Path) -> None:
-    other = make_pilot(tmp_path / 'o', commands=('steering_angle',))
-    with pytest.raises(ConfigError, match='restart the node'):
-        drive.controller.use(other)
-    assert drive.controller.pilot is drive.pilot
-
-
-def test_shadow_sees_the_same_and_never_actuates(drive: Drive, tmp_path: Path) -> None:
-    alone = Drive(tmp_path / 'alone', speed=True)
-    drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7, speed=True)
-    for each in (alone, drive):
-        each.engage()
-    for _ in range(20):
-        expected, tick = alone.tick(), drive.tick()
-        assert tick.command == expected.command
-        assert tick.shadow.observation.image_stamp_ns == tick.action.observation.image_stamp_ns
-        assert not np.array_equal(tick.shadow.raw, tick.action.raw)
-
-
-def test_shadow_that_fails_is_nobodys_business(drive: Drive, tmp_path: Path) -> None:
-    drive.controller.shadow = make_pilot(tmp_path / 'shadow', break_='nan')
-    drive.engage()
-    tick = drive.tick(20)
-    assert tick.mode is Mode.AUTONOMOUS
-    assert 'not finite' in tick.shadow.fault
-
-
-def test_promoted_shadow_drives_and_can_be_put_back(drive: Drive, tmp_path: Path) -> None:
-    assert 'no shadow policy' in drive.controller.promote()
-    shadow = drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7, speed=True)
-    moving(drive)
-    assert drive.controller.promote() == ''
-    tick = drive.tick()
-    assert tick.pilot is shadow
-    assert tick.mode is Mode.AUTONOMOUS
-    assert drive.controller.promote() == ''
-    assert drive.tick().pilot is drive.pilot
-
-
-def break_policy(drive: Drive, how: str) -> None:
-    """Make the policy in charge fail from the next step on."""
-    pilot, step = drive.pilot, drive.policy.step
-
-    def fail(**inputs: object) -> np.ndarray:
-        if how == 'raise':
-            raise RuntimeError('device lost')
-        return np.full_like(step(**inputs), np.nan)
-
-    if how == 'slow':
-        pilot._budget_ns = 1.0
-    else:
-        drive.policy.step = fail
-
-
-@pytest.mark.parametrize(
-    ('how', 'reason'),
-    [('raise', 'device lost'), ('nan', 'not finite'), ('slow', 'too slow')],
-)
-def test_policy_that_fails_stops_without_a_fallback(drive: Drive, how: str, reason: str) -> None:
-    moving(drive)
-    break_policy(drive, how)
-    tick = drive.tick(5)
-    assert tick.mode is Mode.SAFE_STOP
-    assert reason in tick.reason
-
-
-@pytest.mark.parametrize('how', ['raise', 'nan', 'slow'])
-def test_policy_that_fails_is_replaced_within_the_tick(
-    drive: Drive, tmp_path: Path, how: str
-) -> None:
-    fallback = drive.controller.fallback = make_pilot(tmp_path / 'fallback', seed=7, speed=True)
-    before = moving(drive).tick().command
-    break_policy(drive, how)
-    while (tick := drive.tick()).pilot is drive.pilot:
-        assert tick.command is not None
-        before = tick.command
-    assert tick.pilot is fallback
-    assert tick.mode is Mode.AUTONOMOUS
-    assert tick.action.raw is not None
-    assert abs(tick.command[1] - before[1]) <= 4.0 * 0.05 + 1e-9
-    assert drive.tick(20).mode is Mode.AUTONOMOUS
-
-
-def test_fallback_that_fails_too_is_a_safe_stop(drive: Drive, tmp_path: Path) -> None:
-    drive.controller.fallback = make_pilot(tmp_path / 'fallback', break_='nan')
-    moving(drive)
-    break_policy(drive, 'raise')
-    assert drive.tick(2).mode is Mode.SAFE_STOP
-
-
-def test_rehearsal_refuses_what_leaves_its_contract(tmp_path: Path) -> None:
-    for name, bundle in (('wild', {'gain': 50.0}), ('nan', {'break_': 'nan'})):
-        drive = Drive(tmp_path / name, **bundle)
-        drive.tick()
-        with pytest.raises(BundleError, match='refused'):
-            drive.pilot.rehearse(drive.now)

@@ -1,0 +1,11 @@
+"""What tests of the runtime share."""
+
+from pathlib import Path
+
+import pytest
+from pilots import Drive
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Drive:
+    return Drive(tmp_path, speed=True)

@@ -1,0 +1,123 @@
+"""Policies that are swapped, shadowed, replaced when they fail, and rehearsed before."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pilots import PICTURE, Drive, make_pilot, moving
+
+from liquid_control.runtime.controller import Mode
+from liquid_control.runtime.errors import BundleError, ConfigError
+from liquid_control.runtime.pilot import Frame
+
+
+def test_swapped_policy_goes_on_from_the_last_command(drive: Drive, tmp_path: Path) -> None:
+    moving(drive)
+    before = drive.tick().command
+    other = make_pilot(tmp_path / 'other', seed=7, speed=True)
+    other.see(Frame(PICTURE, drive.now, drive.now))
+    other.sensors.share(drive.pilot.sensors)
+    drive.controller.use(other)
+    tick = drive.tick()
+    assert tick.mode is Mode.AUTONOMOUS
+    assert tick.pilot is other
+    assert abs(tick.command[0] - before[0]) <= 2.0 * 0.05 + 1e-9
+    assert abs(tick.command[1] - before[1]) <= 4.0 * 0.05 + 1e-9
+
+
+def test_swap_to_other_commands_is_refused(drive: Drive, tmp_path: Path) -> None:
+    other = make_pilot(tmp_path / 'o', commands=('steering_angle',))
+    with pytest.raises(ConfigError, match='restart the node'):
+        drive.controller.use(other)
+    assert drive.controller.pilot is drive.pilot
+
+
+def test_shadow_sees_the_same_and_never_actuates(drive: Drive, tmp_path: Path) -> None:
+    alone = Drive(tmp_path / 'alone', speed=True)
+    drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7, speed=True)
+    for each in (alone, drive):
+        each.engage()
+    for _ in range(20):
+        expected, tick = alone.tick(), drive.tick()
+        assert tick.command == expected.command
+        assert tick.shadow.observation.image_stamp_ns == tick.action.observation.image_stamp_ns
+        assert not np.array_equal(tick.shadow.raw, tick.action.raw)
+
+
+def test_shadow_that_fails_is_nobodys_business(drive: Drive, tmp_path: Path) -> None:
+    drive.controller.shadow = make_pilot(tmp_path / 'shadow', break_='nan')
+    drive.engage()
+    tick = drive.tick(20)
+    assert tick.mode is Mode.AUTONOMOUS
+    assert 'not finite' in tick.shadow.fault
+
+
+def test_promoted_shadow_drives_and_can_be_put_back(drive: Drive, tmp_path: Path) -> None:
+    assert 'no shadow policy' in drive.controller.promote()
+    shadow = drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7, speed=True)
+    moving(drive)
+    assert drive.controller.promote() == ''
+    tick = drive.tick()
+    assert tick.pilot is shadow
+    assert tick.mode is Mode.AUTONOMOUS
+    assert drive.controller.promote() == ''
+    assert drive.tick().pilot is drive.pilot
+
+
+def break_policy(drive: Drive, how: str) -> None:
+    """Make the policy in charge fail from the next step on."""
+    pilot, step = drive.pilot, drive.policy.step
+
+    def fail(**inputs: object) -> np.ndarray:
+        if how == 'raise':
+            raise RuntimeError('device lost')
+        return np.full_like(step(**inputs), np.nan)
+
+    if how == 'slow':
+        pilot._budget_ns = 1.0
+    else:
+        drive.policy.step = fail
+
+
+@pytest.mark.parametrize(
+    ('how', 'reason'),
+    [('raise', 'device lost'), ('nan', 'not finite'), ('slow', 'too slow')],
+)
+def test_policy_that_fails_stops_without_a_fallback(drive: Drive, how: str, reason: str) -> None:
+    moving(drive)
+    break_policy(drive, how)
+    tick = drive.tick(5)
+    assert tick.mode is Mode.SAFE_STOP
+    assert reason in tick.reason
+
+
+@pytest.mark.parametrize('how', ['raise', 'nan', 'slow'])
+def test_policy_that_fails_is_replaced_within_the_tick(
+    drive: Drive, tmp_path: Path, how: str
+) -> None:
+    fallback = drive.controller.fallback = make_pilot(tmp_path / 'fallback', seed=7, speed=True)
+    before = moving(drive).tick().command
+    break_policy(drive, how)
+    while (tick := drive.tick()).pilot is drive.pilot:
+        assert tick.command is not None
+        before = tick.command
+    assert tick.pilot is fallback
+    assert tick.mode is Mode.AUTONOMOUS
+    assert tick.action.raw is not None
+    assert abs(tick.command[1] - before[1]) <= 4.0 * 0.05 + 1e-9
+    assert drive.tick(20).mode is Mode.AUTONOMOUS
+
+
+def test_fallback_that_fails_too_is_a_safe_stop(drive: Drive, tmp_path: Path) -> None:
+    drive.controller.fallback = make_pilot(tmp_path / 'fallback', break_='nan')
+    moving(drive)
+    break_policy(drive, 'raise')
+    assert drive.tick(2).mode is Mode.SAFE_STOP
+
+
+def test_rehearsal_refuses_what_leaves_its_contract(tmp_path: Path) -> None:
+    for name, bundle in (('wild', {'gain': 50.0}), ('nan', {'break_': 'nan'})):
+        drive = Drive(tmp_path / name, **bundle)
+        drive.tick()
+        with pytest.raises(BundleError, match='refused'):
+            drive.pilot.rehearse(drive.now)
