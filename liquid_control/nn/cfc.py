@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from liquid_control.nn import kernels
-from liquid_control.nn.layer import LiquidCell, LiquidLayer, Step, number_of_units
+from liquid_control.nn.layer import LiquidCell, LiquidLayer, Step, each_step, number_of_units
 from liquid_control.nn.wiring import Adjacency, Wiring
 
 MODES = ('default', 'pure', 'no_gate')
@@ -181,7 +181,7 @@ class CfCCell(LiquidCell):
         )
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
-        equations, seconds = self.equations_at(elapsed, len(x)), _each_step(elapsed, x)
+        equations, seconds = self.equations_at(elapsed, len(x)), each_step(elapsed, x)
         drives = equations.drive(x).unbind()
         return lambda t, state: equations.advance(drives[t], state, seconds[t])
 
@@ -258,7 +258,7 @@ class WiredCfCCell(LiquidCell):
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
         layers = [layer.equations_at(elapsed, len(x)) for layer in self.layers]
-        xs, seconds = x.unbind(), _each_step(elapsed, x)
+        xs, seconds = x.unbind(), each_step(elapsed, x)
 
         def step(t: int, state: Tensor) -> Tensor:
             heard, after = xs[t], []
@@ -287,11 +287,6 @@ class WiredCfCCell(LiquidCell):
             for index, layer in enumerate(self.layers)
             for name, mask in layer.parameter_masks().items()
         }
-
-
-def _each_step(elapsed: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-    """Seconds [batch, 1] of each step of inputs [time, batch, inputs]."""
-    return elapsed.expand(x.shape[:2]).unsqueeze(-1).unbind()
 
 
 def _refuse_other_paths(wiring: Wiring) -> None:

@@ -262,6 +262,11 @@ class LiquidLayer(nn.Module):
         )
 
 
+def each_step(elapsed: Tensor, x: Tensor) -> tuple[Tensor, ...]:
+    """Seconds [batch, 1] of each step of inputs [time, batch, inputs]."""
+    return elapsed.expand(x.shape[:2]).unsqueeze(-1).unbind()
+
+
 def number_of_units(units: object) -> int:
     """The number of neurons that stands in the place of a wiring."""
     if isinstance(units, Integral):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from liquid_control.nn import kernels
-from liquid_control.nn.layer import LiquidCell, LiquidLayer, Step, number_of_units
+from liquid_control.nn.layer import LiquidCell, LiquidLayer, Step, each_step, number_of_units
 from liquid_control.nn.solvers import SOLVERS
 from liquid_control.nn.wiring import FullyConnected, Wiring
 
@@ -79,7 +79,7 @@ def ltc_stepper(
     ]
     numerators = (torch.cat([numerator for numerator, _ in sensory]) + p.gleak * p.vleak).unbind()
     denominators = (torch.cat([d for _, d in sensory]) + (p.gleak + LEAST_CONDUCTANCE)).unbind()
-    seconds = elapsed.expand(x.shape[:2]).unsqueeze(-1).unbind()
+    seconds = each_step(elapsed, x)
 
     def step(t: int, state: Tensor) -> Tensor:
         def drive(v: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,13 +24,6 @@ from liquid_control.runtime.providers import (
 )
 from liquid_control.runtime.session import Graph, graphs_of
 
-
-@pytest.fixture(scope='module')
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    path = make_bundle(tmp_path_factory.mktemp('bundles') / 'bundle', speed=True)
-    return load_bundle(path)
-
-
 KEY = EngineKey('a' * 64, 'Orin', '8.7', '100300', '1.23.0', False)
 
 

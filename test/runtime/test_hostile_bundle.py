@@ -10,15 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liquid_control.runtime import bundle as bundle_module
-from liquid_control.runtime.bundle import find_bundle, load_bundle
+from liquid_control.runtime.bundle import Bundle, find_bundle, load_bundle
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import BundleError
-
-
-@pytest.fixture(scope='module')
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp('bundles') / 'bundle', speed=True)
-
 
 # What is in the directory
 
@@ -127,8 +121,8 @@ SCALARS = st.sampled_from([
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(edits=st.lists(st.tuples(st.integers(0), SCALARS | st.text(max_size=20)), max_size=4))
-def test_any_contract_is_read_or_refused(bundle: Path, edits: list[tuple[int, str]]) -> None:
-    lines = (bundle / 'policy.yaml').read_text().splitlines()
+def test_any_contract_is_read_or_refused(bundle: Bundle, edits: list[tuple[int, str]]) -> None:
+    lines = (bundle.path / 'policy.yaml').read_text().splitlines()
     for place, value in edits:
         line = lines[place % len(lines)]
         lines[place % len(lines)] = re.sub(r':.*|$', lambda _, v=value: f': {v}', line, count=1)

@@ -33,12 +33,6 @@ from liquid_control.runtime.session import Graph, Session, graphs_of, open_sessi
 IDLE = 'AzureExecutionProvider'
 
 
-@pytest.fixture(scope='module')
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    path = make_bundle(tmp_path_factory.mktemp('bundles') / 'bundle', speed=True)
-    return load_bundle(path)
-
-
 # Choosing
 
 
