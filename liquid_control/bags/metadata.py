@@ -16,6 +16,8 @@ from rosbags.interfaces import (
     QosTime,
 )
 
+from liquid_control.runtime.files import write_atomically
+
 FILE_NAME = 'metadata.yaml'
 _VERSION = 9
 
@@ -96,12 +98,7 @@ class BagSummary:
     def write(self, directory: Path) -> None:
         """Write metadata.yaml into a bag's directory, all of it or nothing."""
         text = dump_yaml({'rosbag2_bagfile_information': self.to_dict()})
-        unfinished = directory / f'.{FILE_NAME}.part'
-        with unfinished.open('w', encoding='utf-8') as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(directory / FILE_NAME)
+        write_atomically(directory / FILE_NAME, text)
 
 
 def qos_profile(

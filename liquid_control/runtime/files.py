@@ -1,0 +1,118 @@
+"""Files written whole or not at all, and files of others read without being trusted.
+
+What lies in a directory may come from somebody else: a link in place of our temporary file makes
+us overwrite what it points to, a pipe or device in place of a file hangs the reader or fills its
+memory.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from liquid_control.runtime.errors import LiquidControlError
+
+
+class FileError(LiquidControlError):
+    """A file is not of the kind or size that it must be."""
+
+
+def write_atomically(path: Path, data: bytes | str, *, durable: bool = True) -> None:
+    """Write a file: a kill or a full disk leaves the old one, or the new one, nothing else.
+
+    Args:
+        path: A link is replaced, what it points to stays.
+        data: Text is written as UTF-8.
+        durable: Whether it must outlive a power cut too, which costs some milliseconds.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with atomic_file(path, durable=durable) as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """As `write_atomically`, for what is written piece by piece; an error leaves the old file."""
+    # A name that nobody can have guessed, in a file that is new: nothing is written through links.
+    partial = path.with_name(f'.{path.name[:200]}.{secrets.token_hex(4)}.part')
+    try:
+        with os.fdopen(create_new(partial), 'wb') as stream:
+            yield stream
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+    if durable:
+        sync_directory(path.parent)
+
+
+def create_new(path: Path) -> int:
+    """Descriptor of a new file, open for writing; raises FileExistsError where anything is."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path, flags, 0o666)
+
+
+def sync_directory(path: Path) -> None:
+    """Have the disk keep a directory's names, where its file system can say so."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # some network file systems refuse
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path: Path, *, flags: int = os.O_RDONLY) -> BinaryIO:
+    """Open a file for reading; other flags open it for writing too, or follow no links.
+
+    Raises:
+        FileError: It is a directory, pipe, socket or device.
+        OSError: It is missing or cannot be read.
+    """
+    # Not blocking: opening a pipe would wait for somebody to write into it.
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(kind):
+            raise FileError(f'{path} must be a regular file, found {_kind(kind)}')
+        mode = 'rb' if flags & os.O_ACCMODE == os.O_RDONLY else 'r+b'
+        return cast(BinaryIO, os.fdopen(descriptor, mode))
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """The content of a file that is regular and not larger than it may be.
+
+    Raises:
+        FileError: It is something else, or larger.
+        OSError: It is missing or cannot be read.
+    """
+    with open_regular(path) as stream:
+        data = stream.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise FileError(f'{path} must have at most {max_bytes} bytes, found more')
+    return data
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: 'a directory',
+        stat.S_IFIFO: 'a pipe',
+        stat.S_IFSOCK: 'a socket',
+        stat.S_IFCHR: 'a device',
+        stat.S_IFBLK: 'a device',
+    }
+    return kinds.get(stat.S_IFMT(mode), 'something else')
