@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -21,6 +22,10 @@ from liquid_control.runtime.errors import LiquidControlError
 # How long the end of a node whose work is done may wait for the executor to return, which wakes at
 # once for messages, timers, services and signals. Every round costs a millisecond.
 _POLL_SECONDS = 0.5
+
+# A node that is told to end may finish what it waits for. `ros2 launch` loses patience after 5 s.
+_FINISHING_SECONDS = 4.0
+_FINISHING_POLL_SECONDS = 0.05
 
 
 class ManagedNode(LifecycleNode):
@@ -54,6 +59,11 @@ class ManagedNode(LifecycleNode):
     def configured(self) -> bool:
         """Whether `setup` has been done and not been undone: its parameters are in use."""
         return self.state in ('inactive', 'active')
+
+    @property
+    def finishing(self) -> bool:
+        """Whether something is about to end that the node should see, though it is told to end."""
+        return False
 
     def setup(self) -> None:
         """Configure: read parameters, make publishers and services."""
@@ -120,14 +130,15 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
 
     With the parameter `autostart` the node is configured and activated first, and a failure to do
     so is exit status 1. However it ends, the node goes through its shutdown transition while the
-    middleware still works, so that last commands and messages get out.
+    middleware still works, so that last commands and messages get out. Where all nodes are told to
+    end at once, one that sees to the others' end works on while it is `finishing`, for a few
+    seconds or until a second signal, SIGTERM.
     """
     use_default_profile()
-    stopping = False
+    signals: list[int] = []
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
+        signals.append(signum)
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)
@@ -144,8 +155,13 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
         if node.get_parameter('autostart').value and not _started(node):
             return 1
         with _woken_by_signals(executor):
-            while not stopping and node.exit_status is None:
+            while not signals and node.exit_status is None:
                 executor.spin_once(timeout_sec=_POLL_SECONDS)
+            deadline = time.monotonic() + _FINISHING_SECONDS
+            while node.finishing and signal.SIGTERM not in signals[1:]:
+                if time.monotonic() > deadline:
+                    break
+                executor.spin_once(timeout_sec=_FINISHING_POLL_SECONDS)
         return node.exit_status or 0
     finally:
         if node.state in ('unconfigured', 'inactive', 'active'):
