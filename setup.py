@@ -59,6 +59,16 @@ PREBUILT = Extension(
 )  # fmt: skip
 
 
+def shipped() -> list[tuple[str, list[str]]]:
+    """Policies, configuration and launch files: where colcon puts them too."""
+    folders: dict[str, list[str]] = {'share/liquid_control': ['package.xml']}
+    for top in ('config', 'launch', 'models'):
+        for file in sorted(Path(top).rglob('*')):
+            if file.is_file() and '__pycache__' not in file.parts:
+                folders.setdefault(f'share/liquid_control/{file.parent}', []).append(str(file))
+    return list(folders.items())
+
+
 class BuildKernels(build_ext):
     """Leaves a source tree alone: there the kernels are compiled on first use."""
 
@@ -78,6 +88,7 @@ setup(
     cmdclass={'build_ext': BuildKernels},
     packages=find_packages(include=['liquid_control', 'liquid_control.*']),
     package_data={'liquid_control': ['py.typed'], 'liquid_control.nn.kernels': ['*.cpp', '*.hpp']},
+    data_files=shipped(),
     install_requires=[
         'numpy',
         'onnxruntime>=1.16',

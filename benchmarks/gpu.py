@@ -34,7 +34,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from liquid_control.runtime.bundle import Bundle, find_bundle, load_bundle, shipped_models
+from liquid_control.runtime.assets import find_bundle
+from liquid_control.runtime.bundle import Bundle, load_bundle
 from liquid_control.runtime.cuda import find_device, tensorrt_version
 from liquid_control.runtime.engine import AGREEMENT
 from liquid_control.runtime.engine_build import build_engines
@@ -251,7 +252,7 @@ def main() -> int:
     console.print(
         f'{device}, ONNX Runtime {ort.__version__}, TensorRT {tensorrt_version() or "-"}'
     )
-    bundle = load_bundle(find_bundle(arguments.policy, shipped_models()))
+    bundle = load_bundle(find_bundle(arguments.policy))
     inputs = made_up(bundle, DRIVE)
     span = np.array([spec.max - spec.min for spec in bundle.contract.commands])
     ways = []

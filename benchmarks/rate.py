@@ -34,7 +34,8 @@ from rate_observer import Observer, drive
 from rich.console import Console
 
 from liquid_control.nodes.dds import use_default_profile
-from liquid_control.runtime.bundle import CONTRACT_FILE, find_bundle, load_bundle, shipped_models
+from liquid_control.runtime.assets import find_bundle
+from liquid_control.runtime.bundle import CONTRACT_FILE, load_bundle
 
 PARTS = Path(__file__).with_name('rate_parts.py')
 RATES, CAMERAS, LOADS = (20.0, 50.0, 100.0, 200.0), ('640x480', '1280x720'), ('idle', 'busy')
@@ -85,7 +86,7 @@ def main() -> None:
 
 def bundle_for(policy: str, width: int, height: int, folder: Path) -> Path:
     """The policy with a contract that takes the lower two thirds of this camera's picture."""
-    path = find_bundle(policy, shipped_models())
+    path = find_bundle(policy)
     contract = load_bundle(path).contract
     assert contract.image is not None
     crop = (0, height // 3, width, height - height // 3)

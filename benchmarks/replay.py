@@ -28,7 +28,7 @@ from rich.table import Table
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.writer import BagWriter
 from liquid_control.evaluate.bag_replay import Options, replay_bag
-from liquid_control.runtime.bundle import find_bundle, shipped_models
+from liquid_control.runtime.assets import find_bundle
 from liquid_control.runtime.policy import Policy
 
 TOPICS = {
@@ -52,9 +52,7 @@ def main() -> None:
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)
-    policies = {
-        name: Policy.load(find_bundle(name, shipped_models())) for name in options.policies
-    }
+    policies = {name: Policy.load(find_bundle(name)) for name in options.policies}
     turns: dict[str, list[dict[str, float]]] = {name: [] for name in policies}
     with tempfile.TemporaryDirectory() as folder:
         bag = options.bag or record(Path(folder) / 'bag', options.seconds)

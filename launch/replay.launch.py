@@ -18,7 +18,8 @@ from launch_ros.actions import Node
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.topics import TopicRoles
 from liquid_control.evaluate.topics import choose_topics
-from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+from liquid_control.runtime.assets import find_bundle
+from liquid_control.runtime.bundle import load_bundle
 
 CONFIG = Path(get_package_share_directory('liquid_control')) / 'config'
 
@@ -103,6 +104,6 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 def _topics(value: dict[str, str], types: dict[str, str]) -> TopicRoles:
     """The topics that the policy's inputs come from, by their types where nobody named them."""
-    bundle = load_bundle(find_bundle(value['policy'], shipped_models()))
+    bundle = load_bundle(find_bundle(value['policy']))
     named = {part: value[f'{part}_topic'] or None for part in ('image', 'imu', 'odom')}
     return choose_topics(types, bundle.contract, **named, need_command=False)

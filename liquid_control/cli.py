@@ -151,9 +151,10 @@ def inspect(
 ) -> None:
     """Print a policy bundle's contract, provenance and metrics."""
     from liquid_control.evaluate.inspect_bundle import print_bundle
-    from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+    from liquid_control.runtime.assets import find_bundle
+    from liquid_control.runtime.bundle import load_bundle
 
-    print_bundle(load_bundle(find_bundle(policy, shipped_models())), Console())
+    print_bundle(load_bundle(find_bundle(policy)), Console())
 
 
 for verb in (cli_learn.collect, cli_learn.dataset, cli_learn.train, cli_learn.improve):
@@ -167,10 +168,11 @@ def sign(
     new_key: Annotated[bool, typer.Option('--new-key', help='Create the key first.')] = False,
 ) -> None:
     """Sign a policy bundle, so that robots with `trusted_keys` accept it."""
-    from liquid_control.runtime.bundle import find_bundle, shipped_models, sign_bundle
+    from liquid_control.runtime.assets import find_bundle
+    from liquid_control.runtime.bundle import sign_bundle
     from liquid_control.runtime.signing import create_key
 
-    console, path = Console(soft_wrap=True), find_bundle(policy, shipped_models())
+    console, path = Console(soft_wrap=True), find_bundle(policy)
     if new_key:
         public = create_key(key)
         console.print(f'new key: keep {key} secret, give {public} to the robots (trusted_keys)')
@@ -183,9 +185,10 @@ def verify(
     key: Annotated[list[Path], typer.Option(help='Public key, PEM; one of several is enough.')],
 ) -> None:
     """Check a policy bundle's signature and everything else that a robot checks of it."""
-    from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+    from liquid_control.runtime.assets import find_bundle
+    from liquid_control.runtime.bundle import load_bundle
 
-    bundle = load_bundle(find_bundle(policy, shipped_models()), trusted_keys=key)
+    bundle = load_bundle(find_bundle(policy), trusted_keys=key)
     Console(soft_wrap=True).print(f'{bundle.path}: signed and sound, digest {bundle.digest}')
 
 
@@ -198,7 +201,8 @@ def build_engine(
     engine_cache: Annotated[str, typer.Option(help='As the parameter of the node.')] = '',
 ) -> None:
     """Build a policy's TensorRT engines for this machine, so that no start waits for them."""
-    from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+    from liquid_control.runtime.assets import find_bundle
+    from liquid_control.runtime.bundle import load_bundle
     from liquid_control.runtime.engine_build import build_engines
     from liquid_control.runtime.errors import ConfigError
     from liquid_control.runtime.providers import ProviderOptions
@@ -207,7 +211,7 @@ def build_engine(
         raise ConfigError(f'--provider must be tensorrt, found {provider}: others build nothing')
     console = Console(soft_wrap=True)
     options = ProviderOptions(device_id=device_id, fp16=fp16, engine_cache=engine_cache)
-    bundle = load_bundle(find_bundle(policy, shipped_models()))
+    bundle = load_bundle(find_bundle(policy))
     for directory in build_engines(bundle, options, console.print):
         console.print(f'ready: {directory}')
 
@@ -231,10 +235,10 @@ def bag_repair(
 
 
 def _policy(name: str) -> Any:
-    from liquid_control.runtime.bundle import find_bundle, shipped_models
+    from liquid_control.runtime.assets import find_bundle
     from liquid_control.runtime.policy import Policy
 
-    return Policy.load(find_bundle(name, shipped_models()))
+    return Policy.load(find_bundle(name))
 
 
 def _writable(path: Path) -> Path:

@@ -34,7 +34,8 @@ def dataset(
     bags: Annotated[list[Path], typer.Argument(help='Recordings.')],
     out: Annotated[Path, typer.Option(help='Dataset to make, or to add to.')],
     recipe: Annotated[
-        Path | None, typer.Option(help='YAML; without it the first bag decides what is taken.')
+        str | None,
+        typer.Option(help='YAML or shipped name; without it the first bag decides what is taken.'),
     ] = None,
     jobs: Jobs = None,
     ray: Annotated[
@@ -46,8 +47,9 @@ def dataset(
 
     if recipe is not None:
         from liquid_control.learn.recipe import Recipe
+        from liquid_control.runtime.assets import recipe_file
 
-        signals = Recipe.load(recipe).signals
+        signals = Recipe.load(recipe_file(recipe)).signals
     else:
         signals = _signals([out] if is_dataset(out) else bags)
     console = Console(stderr=True)
@@ -64,7 +66,7 @@ def train(
     bags: Annotated[list[Path], typer.Argument(help='Recordings or datasets to learn from.')],
     out: Annotated[Path, typer.Option(help='Policy bundle to write, e.g. models/my_robot.')],
     recipe: Annotated[
-        Path | None, typer.Option(help='YAML; without it the first bag decides.')
+        str | None, typer.Option(help='YAML or shipped name; without it the first bag decides.')
     ] = None,
     cell: Annotated[str | None, typer.Option(help='cfc, ltc or cfc-dense.')] = None,
     neurons: Annotated[int | None, typer.Option(help='Of the liquid core.', min=4)] = None,
@@ -89,10 +91,10 @@ def train(
     """
     from liquid_control.learn.recipe import Recipe
     from liquid_control.learn.train import train as train_policy
-    from liquid_control.runtime.bundle import find_bundle, shipped_models
+    from liquid_control.runtime.assets import find_bundle, recipe_file
 
-    chosen = Recipe(signals=_signals(bags)) if recipe is None else Recipe.load(recipe)
-    start = find_bundle(warm_start, shipped_models()) if warm_start is not None else None
+    chosen = Recipe(signals=_signals(bags)) if recipe is None else Recipe.load(recipe_file(recipe))
+    start = find_bundle(warm_start) if warm_start is not None else None
     train_policy(
         bags,
         chosen.changed(
@@ -128,7 +130,8 @@ def improve(
     ] = '201-210',
     laps: Annotated[int, typer.Option(help='On each of those tracks.')] = 1,
     recipe: Annotated[
-        Path | None, typer.Option(help='YAML; without it as the policy, with defaults.')
+        str | None,
+        typer.Option(help='YAML or shipped name; without it as the policy, with defaults.'),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help='Of a round, at most.', min=1)] = None,
 ) -> None:
@@ -143,10 +146,15 @@ def improve(
     from liquid_control.learn.improve import improve as improve_policy
     from liquid_control.learn.practice import Practice, RecordedPractice, SimulatedPractice
     from liquid_control.learn.recipe import Recipe
-    from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+    from liquid_control.runtime.assets import find_bundle, recipe_file
+    from liquid_control.runtime.bundle import load_bundle
 
-    start, given = find_bundle(warm_start, shipped_models()), bags or []
-    chosen = recipe_of(load_bundle(start).contract) if recipe is None else Recipe.load(recipe)
+    start, given = find_bundle(warm_start), bags or []
+    chosen = (
+        recipe_of(load_bundle(start).contract)
+        if recipe is None
+        else Recipe.load(recipe_file(recipe))
+    )
     chosen = chosen.changed(epochs=epochs)
     console = Console(stderr=True)
     practice: Practice

@@ -27,7 +27,8 @@ from rich.text import Text
 from liquid_control.evaluate.drive_record import AUTONOMOUS, read_drive, summary
 from liquid_control.evaluate.errors import DriveError
 from liquid_control.evaluate.processes import Children, ProcessError, isolated_environment
-from liquid_control.runtime.bundle import find_bundle, load_bundle, shipped_models
+from liquid_control.runtime.assets import find_bundle
+from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.errors import ConfigError, LiquidControlError
 from liquid_control.sim.track import generate_track
 
@@ -83,7 +84,7 @@ def drive(options: DriveOptions, console: Console) -> str:
                 f'{package} is not there: use `make drive`, or source ROS 2 and this workspace '
                 '(install/setup.sh)'
             )
-    bundle = find_bundle(options.policy, shipped_models()).resolve()
+    bundle = find_bundle(options.policy).resolve()
     load_bundle(bundle)
     out = (
         options.out or Path('out/drive') / datetime.now().strftime('%Y-%m-%d_%H-%M-%S')

@@ -2,10 +2,13 @@
 
 import os
 
-from liquid_control.nodes.share import share_directories
+from ament_index_python.packages import get_packages_with_prefixes
 
-# Fast DDS 2 (Humble, Jazzy) and 3 (Kilted and later) each have their own.
-_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+from liquid_control.runtime.assets import config_file
+
+# Fast DDS 2 (Humble, Jazzy) and 3 (Kilted and later) each have their own; 3 warns of the older.
+_FAST_DDS_2 = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+_FAST_DDS_3 = 'FASTDDS_DEFAULT_PROFILES_FILE'
 
 
 def use_default_profile() -> None:
@@ -14,8 +17,8 @@ def use_default_profile() -> None:
     Only what is called before `rclpy.init` has an effect. Why it is needed is told in the profile,
     config/fastdds.xml.
     """
-    if any(variable in os.environ for variable in _VARIABLES):
+    if _FAST_DDS_2 in os.environ or _FAST_DDS_3 in os.environ:
         return
-    profiles = [folder / 'config' / 'fastdds.xml' for folder in share_directories()]
-    for variable in _VARIABLES:
-        os.environ[variable] = str(next(file for file in profiles if file.is_file()))
+    # With version 3 the package `fastrtps` became `fastdds`.
+    variable = _FAST_DDS_3 if 'fastdds' in get_packages_with_prefixes() else _FAST_DDS_2
+    os.environ[variable] = str(config_file('fastdds.xml'))

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 
 from liquid_control.nodes.policy_parameters import PolicyParameters
-from liquid_control.nodes.share import models_directories
-from liquid_control.runtime.bundle import find_bundle, load_bundle
+from liquid_control.runtime.assets import find_bundle
+from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.controller import Controller
 from liquid_control.runtime.pilot import Pilot
 from liquid_control.runtime.policy import Policy
@@ -39,9 +39,7 @@ def load_pilot(
         LiquidControlError: it cannot be run, or must not be.
     """
     policy = Policy(
-        load_bundle(
-            find_bundle(name, *models_directories()), trusted_keys=parameters.trusted_keys
-        ),
+        load_bundle(find_bundle(name), trusted_keys=parameters.trusted_keys),
         providers=parameters.providers,
         provider_required=parameters.provider_required,
         provider_options=ProviderOptions(

@@ -32,9 +32,8 @@ from liquid_control.nodes.policies import SLOTS, Policies, load_pilot
 from liquid_control.nodes.policy_parameters import PolicyParameters
 from liquid_control.nodes.reporting import Measured, ShadowReport, StateReport, to_stamp
 from liquid_control.nodes.sensing import Sensing
-from liquid_control.nodes.share import models_directories, robot_file
 from liquid_control.runtime import realtime
-from liquid_control.runtime.bundle import find_bundle
+from liquid_control.runtime.assets import find_bundle, robot_file
 from liquid_control.runtime.controller import Controller, Mode, Tick
 from liquid_control.runtime.errors import LiquidControlError
 from liquid_control.runtime.image import Pixels, stay_in_one_thread
@@ -302,7 +301,7 @@ class PolicyNode(ManagedNode):
     def _assign(self, parameter: str, name: str) -> None:
         if not self.configured:
             if name:
-                find_bundle(name, *models_directories())
+                find_bundle(name)
         elif self._policies.assign(parameter, name):
             self._publish_mode(self._controller.mode, f'{parameter}: {name or "none"}')
 

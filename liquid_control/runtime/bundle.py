@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import stat
@@ -92,30 +91,6 @@ def sign_bundle(path: Path, key_file: Path) -> Path:
     file = path / SIGNATURE_FILE
     file.write_bytes(signing.sign(_read(path, CONTRACT_FILE, MAX_CONTRACT_BYTES), key_file))
     return file
-
-
-def find_bundle(name: str, *folders: Path) -> Path:
-    """The directory of a bundle given by path, or by name in one of the folders.
-
-    Raises:
-        BundleError: nowhere found; the message lists the names that exist.
-    """
-    for place in (Path(name), *(folder / name for folder in folders)):
-        with contextlib.suppress(OSError):  # a name too long for a file
-            if (place / CONTRACT_FILE).is_file():
-                return place
-    known = sorted(
-        file.parent.name for folder in folders for file in folder.glob(f'*/{CONTRACT_FILE}')
-    )
-    raise BundleError(
-        f'no policy bundle {name[:200]!r}: it is neither a directory with {CONTRACT_FILE} nor one '
-        f'of {", ".join(dict.fromkeys(known)) or "the shipped bundles (none installed)"}'
-    )
-
-
-def shipped_models() -> Path:
-    """Where the source tree keeps its bundles."""
-    return Path(__file__).resolve().parents[2] / 'models'
 
 
 def _read_graph(path: Path, name: str, expected: str) -> bytes:

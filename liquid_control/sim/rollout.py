@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from liquid_control.runtime.bundle import shipped_models
+from liquid_control.runtime.assets import robot_file
 from liquid_control.runtime.controller import Controller, Mode, Tick
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.runtime.pilot import Frame, Pilot
@@ -63,7 +63,7 @@ class Rollout:
 
 def simulated_car() -> Robot:
     """Limits and wheelbase of the simulated car."""
-    return Robot.load(shipped_models().parent / 'config' / 'robots' / 'simulated_car.yaml')
+    return Robot.load(robot_file('simulated_car'))
 
 
 class PolicyDriver:

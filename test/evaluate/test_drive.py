@@ -20,7 +20,7 @@ from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
 from liquid_control.evaluate.drive_record import IMAGE, STATE
 from liquid_control.evaluate.replay import replay_ticks
-from liquid_control.runtime.bundle import shipped_models
+from liquid_control.runtime.assets import find_bundle
 from liquid_control.runtime.contract import CommandSpec
 from liquid_control.runtime.policy import Policy
 
@@ -85,7 +85,7 @@ def crawler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_shipped_policy_finishes_a_lap_and_its_ticks_can_be_computed_again(tmp_path: Path) -> None:
-    out, policy = tmp_path / 'out', shipped_models() / 'track_cfc'
+    out, policy = tmp_path / 'out', find_bundle('track_cfc')
     with start(policy, out) as process:
         stdout, stderr = process.communicate(timeout=280)
     assert process.returncode == 0, (stdout, stderr)

@@ -13,12 +13,12 @@ from std_srvs.srv import SetBool
 
 from liquid_control.bags.reader import BagReader
 from liquid_control.evaluate.replay import replay_ticks
-from liquid_control.runtime.bundle import shipped_models
+from liquid_control.runtime.assets import find_bundle
 from liquid_control.runtime.image import decode_compressed
 from liquid_control.runtime.policy import Policy
 
 BAG = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'donkeycar_bag'
-POLICY = shipped_models() / 'donkeycar_cfc'
+POLICY = find_bundle('donkeycar_cfc')
 CAMERA = '/camera/image_raw/compressed'
 FIRST, COUNT = 800, 200  # the held-out frames, ten seconds
 

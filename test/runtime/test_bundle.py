@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from bundles import make_bundle
 
-from liquid_control.runtime.bundle import find_bundle, load_bundle
+from liquid_control.runtime.assets import find_bundle
+from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import BundleError
 from liquid_control.runtime.policy import Policy

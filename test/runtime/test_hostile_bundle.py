@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liquid_control.runtime import bundle as bundle_module
-from liquid_control.runtime.bundle import Bundle, find_bundle, load_bundle
+from liquid_control.runtime.assets import find_bundle
+from liquid_control.runtime.bundle import Bundle, load_bundle
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import BundleError
 

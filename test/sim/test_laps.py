@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from liquid_control.runtime.bundle import shipped_models
+from liquid_control.runtime.assets import find_bundle
 from liquid_control.sim import laps as laps_module
 from liquid_control.sim.car import Command
 from liquid_control.sim.expert import Expert
@@ -67,7 +67,7 @@ def test_standing_still_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_policy_is_judged_on_every_track_in_order() -> None:
-    one, other = judge(shipped_models() / 'track_cfc', [202, 201], laps=1, workers=2)
+    one, other = judge(find_bundle('track_cfc'), [202, 201], laps=1, workers=2)
     assert (one.seed, other.seed) == (202, 201)
     assert one.failures == other.failures == 0
     assert one.distance == generate_track(202).length
