@@ -16,6 +16,7 @@ from liquid_control.bags.reader import BagReader
 from liquid_control.bags.topics import guess_topics
 from liquid_control.learn.recipe import Network, Recipe
 from liquid_control.learn.signals import Signals
+from liquid_control.runtime.bounds import MAX_AGE
 from liquid_control.runtime.contract import CommandSpec, Contract, ImageSpec, SensorSpec
 from liquid_control.runtime.errors import LiquidControlError
 
@@ -60,7 +61,7 @@ def _guess(bag: Path) -> Signals:
             return round(max(reader.message_counts[topic] / seconds, 0.1), 1)
 
         def sensor(topic: str) -> SensorSpec:
-            return SensorSpec(rate(topic), round(MISSED_MESSAGES / rate(topic), 3))
+            return SensorSpec(rate(topic), _max_age(rate(topic)))
 
         image = None
         if roles.image is not None:
@@ -111,9 +112,14 @@ def _image(picture: NDArray[np.uint8], rate: float) -> ImageSpec:
         source_height=height,
         crop=(0, top, width, height - top),
         rate=rate,
-        max_age=round(MISSED_MESSAGES / rate, 3),
+        max_age=_max_age(rate),
         features=FEATURES,
     )
+
+
+def _max_age(rate: float) -> float:
+    """A slow sensor's messages may still not be older than a robot may drive on, s."""
+    return min(round(MISSED_MESSAGES / rate, 3), MAX_AGE)
 
 
 def _commands(reader: BagReader, topic: str) -> tuple[CommandSpec, ...]:

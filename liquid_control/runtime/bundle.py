@@ -62,8 +62,8 @@ def load_bundle(path: str | Path, *, trusted_keys: Sequence[str | Path] = ()) ->
             signature = _read(path, SIGNATURE_FILE, signing.SIGNATURE_BYTES)
         signing.verify(text, signature, trusted_keys, where=str(path))
     try:
-        contract = Contract.parse(text.decode())
-    except (UnicodeDecodeError, BundleError) as error:
+        contract = Contract.parse(text)
+    except Exception as error:  # whatever the reading of somebody's file raises is a refusal
         raise BundleError(f'{path}: {error}') from error
     names = [CORE_FILE] if contract.image is None else [CORE_FILE, ENCODER_FILE]
     if sorted(contract.hashes) != sorted(names):

@@ -6,24 +6,23 @@ version, a missing or unknown field or a value that cannot be is refused with th
 
 from __future__ import annotations
 
-import math
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from liquid_control.runtime import bounds
 from liquid_control.runtime.errors import BundleError
+from liquid_control.runtime.plain_yaml import read_yaml
 from liquid_control.runtime.records import read_record
 
 FORMAT_VERSION = 1
+_SHA256 = re.compile('[0-9a-f]{64}')
 
 IMU_SIZE = 6  # linear acceleration x y z (m/s^2), angular velocity x y z (rad/s)
 
-# Bounds on what a bundle may ask of the runtime; bundles are data from outside.
-MAX_IMAGE_PIXELS = 4096 * 4096
-MAX_STATE_SIZE = 65536
-MAX_FEATURES = 65536
 MAX_NAME_LENGTH = 100
 
 
@@ -53,17 +52,21 @@ class ImageSpec:
     color: str = 'rgb'
 
     def __post_init__(self) -> None:
+        _check(
+            'image',
+            width=self.width,
+            height=self.height,
+            source_width=self.source_width,
+            source_height=self.source_height,
+            rate=self.rate,
+            max_age=self.max_age,
+            features=self.features,
+        )
+        for pixels in (self.width * self.height, self.source_width * self.source_height):
+            _check('image', **{'image pixels': pixels})
         x, y, width, height = self.crop
-        if min(self.width, self.height, width, height) < 1 or min(x, y) < 0:
-            raise BundleError(
-                f'image: sizes must be positive, found {self.width}x{self.height} '
-                f'and crop {self.crop}'
-            )
-        if (
-            max(self.width * self.height, self.source_width * self.source_height)
-            > MAX_IMAGE_PIXELS
-        ):
-            raise BundleError(f'image: more than {MAX_IMAGE_PIXELS} pixels')
+        if min(width, height) < 1 or min(x, y) < 0:
+            raise BundleError(f'image: the size of the crop must be positive, found {self.crop}')
         if x + width > self.source_width or y + height > self.source_height:
             raise BundleError(
                 f'image: crop {self.crop} must lie within the source picture '
@@ -71,11 +74,6 @@ class ImageSpec:
             )
         if self.color != 'rgb':
             raise BundleError(f"image: color must be 'rgb', found {self.color!r}")
-        if not 1 <= self.features <= MAX_FEATURES:
-            raise BundleError(
-                f'image: features must be within 1..{MAX_FEATURES}, found {self.features}'
-            )
-        _require_positive('image', rate=self.rate, max_age=self.max_age)
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class SensorSpec:
     """The robot stops when the newest message is older than this, s."""
 
     def __post_init__(self) -> None:
-        _require_positive('sensor', rate=self.rate, max_age=self.max_age)
+        _check('sensor', rate=self.rate, max_age=self.max_age)
 
 
 @dataclass(frozen=True)
@@ -103,10 +101,13 @@ class CommandSpec:
     max: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.min) and math.isfinite(self.max) and self.min < self.max):
+        for what, text in (('name', self.name), ('unit', self.unit)):
+            _check_text(f'command: {what}', text)
+        where = f'command {self.name}: min and max'
+        bounds.check_command(where, self.name, BundleError, self.min, self.max)
+        if not self.min < self.max:
             raise BundleError(
-                f'command {self.name}: min must be below max and both finite, '
-                f'found {self.min} and {self.max}'
+                f'command {self.name}: min must be below max, found {self.min} and {self.max}'
             )
 
 
@@ -124,10 +125,13 @@ class NetworkSpec:
     solver: str = ''
 
     def __post_init__(self) -> None:
-        if not 1 <= self.state_size <= MAX_STATE_SIZE:
-            raise BundleError(
-                f'network: state_size must be within 1..{MAX_STATE_SIZE}, found {self.state_size}'
-            )
+        _check(
+            'network',
+            neurons=self.neurons,
+            synapses=self.synapses,
+            parameters=self.parameters,
+            state_size=self.state_size,
+        )
 
 
 @dataclass(frozen=True)
@@ -152,20 +156,19 @@ class Contract:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
-        if not (0 < len(self.name) <= MAX_NAME_LENGTH and self.name.isprintable()):
-            raise BundleError(
-                f'name must be 1 to {MAX_NAME_LENGTH} printable characters, '
-                f'found {self.name[:MAX_NAME_LENGTH]!r}'
-            )
-        _require_positive('policy', control_rate=self.control_rate)
+        _check_text('name', self.name)
         shortest, longest = self.elapsed_range
-        if not 0 <= shortest < longest <= 10:
+        _check('policy', control_rate=self.control_rate, opset=self.opset)
+        for elapsed in self.elapsed_range:
+            _check('policy', elapsed_range=elapsed)
+        if not shortest < longest:
             raise BundleError(
-                'elapsed_range must be two increasing times within 0..10 s, '
-                f'found {self.elapsed_range}'
+                f'elapsed_range must be two increasing times, found {self.elapsed_range}'
             )
-        if not self.commands:
-            raise BundleError('commands must name at least one command, found none')
+        _check('policy', commands=len(self.commands))
+        for name, digest in self.hashes.items():
+            if not _SHA256.fullmatch(digest):
+                raise BundleError(f'hashes: {name} must be the 64 hexadecimal digits of a sha256')
         if self.image is None and self.imu is None and self.speed is None:
             raise BundleError('inputs: at least one of image, imu, speed is needed, found none')
 
@@ -196,16 +199,13 @@ class Contract:
         return {'command': (1, len(self.commands)), 'next_state': (1, self.network.state_size)}
 
     @classmethod
-    def parse(cls, text: str) -> Contract:
+    def parse(cls, text: str | bytes) -> Contract:
         """Read the text of a policy.yaml.
 
         Raises:
             BundleError: the text is not a contract of this format version.
         """
-        try:
-            document = yaml.load(text, _Loader)
-        except Exception as error:  # PyYAML raises unrelated types for scalars it cannot build
-            raise BundleError(f'policy.yaml is not valid YAML: {_reason(error)}') from error
+        document = read_yaml(text, where='policy.yaml', error=BundleError)
         if not isinstance(document, dict):
             raise BundleError(
                 f'policy.yaml must hold a mapping, found {type(document).__name__}; export the '
@@ -225,26 +225,6 @@ class Contract:
         path.write_text(yaml.safe_dump(_plain(asdict(self)), sort_keys=False, width=99))
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain data only; without aliases, by which a short text describes a huge document."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(
-                problem='aliases are not accepted', problem_mark=self.get_mark()
-            )
-        return super().compose_node(parent, index)
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong and where, without repeating the text: it may be any file at all."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f'{error.problem}, line {error.problem_mark.line + 1}'
-    if isinstance(error, RecursionError):
-        return 'nested too deeply'
-    return f'a value cannot be read ({type(error).__name__})'
-
-
 def _plain(value: Any) -> Any:
     """Tuples as lists, empty inputs left out: what YAML shows well."""
     if isinstance(value, dict):
@@ -254,7 +234,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _require_positive(where: str, **values: float) -> None:
-    for name, value in values.items():
-        if not (math.isfinite(value) and value > 0):
-            raise BundleError(f'{where}: {name} must be > 0, found {value}')
+def _check(where: str, **values: float) -> None:
+    bounds.check(where, BundleError, **values)
+
+
+def _check_text(what: str, text: str) -> None:
+    """A word for people and messages: printable, and not endless."""
+    if not (0 < len(text) <= MAX_NAME_LENGTH and text.isprintable()):
+        raise BundleError(
+            f'{what} must be 1 to {MAX_NAME_LENGTH} printable characters, '
+            f'found {text[:MAX_NAME_LENGTH]!r}'
+        )

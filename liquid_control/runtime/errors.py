@@ -9,6 +9,10 @@ Mistakes inside the program stay `ValueError` or `RuntimeError`.
 class LiquidControlError(Exception):
     """Something outside the program is not as it must be; the message says what to do."""
 
+    def __str__(self) -> str:
+        """Fit for a terminal, a log and a ROS message, whatever a file made it quote."""
+        return super().__str__().encode('utf-8', 'backslashreplace').decode()
+
 
 class BundleError(LiquidControlError):
     """A policy bundle is missing, damaged or does not keep its contract."""

@@ -15,15 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from liquid_control.runtime.bounds import MAX_ACCELERATION, MAX_ANGULAR_VELOCITY, MAX_SPEED
 from liquid_control.runtime.contract import IMU_SIZE, Contract
 from liquid_control.runtime.errors import SensorError
 
 Array = NDArray[np.float32]
-
-# No ground robot or car survives more; beyond these an IMU is broken, not the drive exciting.
-MAX_ACCELERATION = 500.0  # m/s^2
-MAX_ANGULAR_VELOCITY = 100.0  # rad/s
-MAX_SPEED = 150.0  # m/s
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from liquid_control.runtime.errors import LiquidControlError
 
 T = TypeVar('T')
 
+MAX_SHOWN = 80  # characters of a wrong value in a message
+
 
 def read_record(cls: type[T], document: Any, *, where: str, error: type[LiquidControlError]) -> T:
     """Build dataclass `cls` from a mapping.
@@ -28,7 +30,7 @@ def read_record(cls: type[T], document: Any, *, where: str, error: type[LiquidCo
     fields = {entry.name: entry for entry in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(str(key) for key in document if key not in fields)
     if unknown:
-        raise error(f'{where}: unknown field {unknown[0]}; known are {", ".join(fields)}')
+        raise error(f'{where}: unknown field {_shown(unknown[0])}; known are {", ".join(fields)}')
     missing = [
         name
         for name, entry in fields.items()
@@ -61,7 +63,7 @@ def _read_value(hint: Any, value: Any, where: str, error: type[LiquidControlErro
         return _read_tuple(arguments, value, where, error)
     if origin is dict:
         if not isinstance(value, dict):
-            raise error(f'{where} must be a mapping, found {value!r}')
+            raise error(f'{where} must be a mapping, found {_shown(value)}')
         item = arguments[1]
         return {
             str(key): entry if item is Any else _read_value(item, entry, f'{where}.{key}', error)
@@ -75,7 +77,7 @@ def _read_value(hint: Any, value: Any, where: str, error: type[LiquidControlErro
     if hint is Any:
         return value
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise error(f'{where} must be a {hint.__name__}, found {value!r}')
+        raise error(f'{where} must be a {hint.__name__}, found {_shown(value)}')
     return value
 
 
@@ -83,7 +85,7 @@ def _read_tuple(
     arguments: tuple[Any, ...], value: Any, where: str, error: type[LiquidControlError]
 ) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise error(f'{where} must be a list, found {value!r}')
+        raise error(f'{where} must be a list, found {_shown(value)}')
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         arguments = (arguments[0],) * len(value)
     if len(value) != len(arguments):
@@ -92,3 +94,9 @@ def _read_tuple(
         _read_value(kind, item, f'{where}[{index}]', error)
         for index, (kind, item) in enumerate(zip(arguments, value, strict=True))
     )
+
+
+def _shown(value: Any) -> str:
+    """Short, whatever it is: it may be any document at all."""
+    text = value if isinstance(value, str) and value.isidentifier() else repr(value)
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + '…'

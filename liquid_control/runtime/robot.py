@@ -10,10 +10,13 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from liquid_control.runtime import bounds
 from liquid_control.runtime.errors import ConfigError
+from liquid_control.runtime.files import FileError, read_bounded
+from liquid_control.runtime.plain_yaml import read_yaml
 from liquid_control.runtime.records import read_record
+
+MAX_FILE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,15 @@ class CommandLimits:
     def __post_init__(self) -> None:
         if not self.min <= 0 <= self.max or self.min == self.max:
             raise ConfigError(f'min <= 0 <= max is needed, found {self.min} and {self.max}')
-        for name in ('max_rate', 'max_acceleration', 'fast_speed'):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f'{name} must be > 0, found {getattr(self, name)}')
-        for name in ('max_fall_rate', 'max_rate_fast'):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f'{name} must be >= 0, found {getattr(self, name)}')
+        bounds.check(
+            'limits',
+            ConfigError,
+            max_rate=self.max_rate,
+            max_fall_rate=self.max_fall_rate,
+            max_acceleration=self.max_acceleration,
+            fast_speed=self.fast_speed,
+            max_rate_fast=self.max_rate_fast,
+        )
         if math.isfinite(self.fast_speed) and not 0 < self.max_rate_fast <= self.max_rate:
             raise ConfigError(
                 'fast_speed needs 0 < max_rate_fast <= max_rate, '
@@ -74,8 +80,10 @@ class Robot:
     """By command name."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.wheelbase) and self.wheelbase > 0):
-            raise ConfigError(f'wheelbase must be > 0 m, found {self.wheelbase}')
+        bounds.check('robot', ConfigError, wheelbase=self.wheelbase)
+        for name, limits in self.limits.items():
+            where = f'limits.{name}: min and max'
+            bounds.check_command(where, name, ConfigError, limits.min, limits.max)
 
     @classmethod
     def load(cls, path: str | Path) -> Robot:
@@ -85,12 +93,12 @@ class Robot:
             ConfigError: missing, not YAML, or with a field that cannot be.
         """
         path = Path(path)
-        if not path.is_file():
-            raise ConfigError(
-                f'no robot file at {path}: expected YAML like config/robots/simulated_car.yaml'
-            )
         try:
-            document = yaml.safe_load(path.read_text())
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f'{path} is not valid YAML: {error}') from error
+            text = read_bounded(path, MAX_FILE_BYTES)
+        except (OSError, ValueError, FileError) as error:
+            raise ConfigError(
+                f'robot file {path} cannot be read ({error}): expected YAML like '
+                'config/robots/simulated_car.yaml'
+            ) from error
+        document = read_yaml(text, where=str(path), error=ConfigError)
         return read_record(cls, document, where=str(path), error=ConfigError)

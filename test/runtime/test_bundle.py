@@ -59,10 +59,10 @@ def test_contract_survives_writing_and_reading(tmp_path: Path) -> None:
     ('old', 'new', 'message'),
     [
         ('control_rate: 20.0', 'control_rate: fast', 'control_rate must be a float'),
-        ('control_rate: 20.0', 'control_rate: 0.0', 'control_rate must be > 0'),
+        ('control_rate: 20.0', 'control_rate: 0.0', 'control_rate must be within 0.5..1000'),
         ('control_rate: 20.0', 'control_rate: 20.0\nextra: 1', 'unknown field extra'),
-        ('min: -0.5', 'min: .nan', 'both finite'),
-        ('width: 96', 'width: 0', 'sizes must be positive'),
+        ('min: -0.5', 'min: .nan', 'min and max must be within'),
+        ('width: 96', 'width: 0', 'width must be within 1..16384'),
     ],
 )
 def test_impossible_contract_is_refused_by_field(

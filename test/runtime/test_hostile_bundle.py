@@ -96,21 +96,72 @@ BILLION_LAUGHS = '\n'.join(
 )
 
 
-@pytest.mark.parametrize(
-    ('text', 'message'),
-    [
-        (BILLION_LAUGHS, 'aliases are not accepted, line 2'),
-        ('[' * 10_000, 'nested too deeply'),
-        ('format_version: !!python/object/apply:os.system [id]', 'could not determine'),
-        ('format_version: ' + '9' * 5000, 'cannot be read'),
-        ('format_version: 2001-99-99', 'cannot be read'),
-        ('', 'must hold a mapping'),
-    ],
-    ids=['billion laughs', 'deep', 'python object', 'long number', 'no date', 'empty'],
-)
-def test_hostile_contract_is_refused(text: str, message: str) -> None:
+HOSTILE = {
+    'billion laughs': (BILLION_LAUGHS, 'aliases are not accepted, line 2'),
+    'deep': ('[' * 10_000, 'nested too deeply'),
+    'python object': ('format_version: !!python/object/apply:os.system [id]', 'not determine'),
+    'long number': ('format_version: ' + '9' * 5000, 'no number of at most 30'),
+    'hexadecimal': ('format_version: 0x' + 'f' * 5000, 'no number of at most 30'),
+    'hexadecimal key': ('0x' + 'f' * 1000 + ': 1', 'no number of at most 30'),
+    'base 60': ('format_version: 1' + ':59' * 40_000, 'in base 10 or 16'),
+    'base 60, real': ('format_version: 1' + ':59' * 40_000 + '.5', 'in base 10 or 16'),
+    'no date': ('format_version: 2001-99-99', 'cannot be read'),
+    'date': ('format_version: 2001-01-01', 'date is no plain data'),
+    'bytes': ('format_version: !!binary "////"', 'bytes is no plain data'),
+    'set': ('format_version: !!set {a, b}', 'set is no plain data'),
+    'half a character': ('format_version: "\\uD800"', 'half a character'),
+    'half a character as key': ('"\\uD800": 1', 'half a character'),
+    'no mapping': ('<<: 5', 'expected a mapping'),
+    'no text': (b'name: \xff', 'no UTF-8'),
+    'empty': ('', 'must hold a mapping'),
+}
+
+
+@pytest.mark.parametrize(('text', 'message'), HOSTILE.values(), ids=HOSTILE)
+def test_hostile_contract_is_refused(text: str | bytes, message: str) -> None:
     with pytest.raises(BundleError, match=message):
         Contract.parse(text)
+
+
+# Every number of a contract, far out of what a robot can mean: field, as written, instead.
+UNBOUNDED = [
+    ('control_rate', '20.0', '1.0e-300'),
+    ('control_rate', '20.0', '1.0e+300'),
+    ('rate', '200.0', '1.0e-300'),
+    ('max_age', '0.1', '1.0e+300'),
+    ('max_age', '0.3', '.inf'),
+    ('max_age', '0.3', '5.0'),
+    ('width', '96', '1000000'),
+    ('source_height', '120', '0'),
+    ('features', '8', '100000000'),
+    ('state_size', '8', '100000000'),
+    ('neurons', '8', '-1'),
+    ('opset', '17', '0x' + 'f' * 15),
+    ('max', '0.5', '1.0e+308'),
+    ('min', '-0.5', '-4.0'),
+    ('max', '2.0', '.nan'),
+    ('max', '2.0', '300.0'),
+]
+
+
+@pytest.mark.parametrize(('field', 'old', 'new'), UNBOUNDED)
+def test_number_that_no_robot_can_mean_is_refused_by_name(
+    bundle: Bundle, field: str, old: str, new: str
+) -> None:
+    text = (bundle.path / 'policy.yaml').read_text()
+    assert f' {field}: {old}\n' in f' {text}'.replace('\n', '\n ')
+    with pytest.raises(BundleError, match=rf'{field}.* must be within') as refusal:
+        Contract.parse(
+            re.sub(rf'\b{field}: {re.escape(old)}$', f'{field}: {new}', text, flags=re.M)
+        )
+    assert len(str(refusal.value)) < 200
+
+
+def test_every_refusal_can_be_printed_and_sent(bundle: Bundle, tmp_path: Path) -> None:
+    """A path may hold bytes that are no text."""
+    with pytest.raises(BundleError) as refusal:
+        load_bundle(tmp_path / os.fsdecode(b'caf\xe9'))
+    assert r'caf\udce9' in str(refusal.value).encode().decode()
 
 
 SCALARS = st.sampled_from([
