@@ -33,6 +33,7 @@ import rate_tables
 from rate_observer import Observer, drive
 from rich.console import Console
 
+from liquid_control.evaluate.domains import claim_domain
 from liquid_control.nodes.dds import use_default_profile
 from liquid_control.runtime.assets import find_bundle
 from liquid_control.runtime.bundle import CONTRACT_FILE, load_bundle
@@ -55,7 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick or options.swaps:
         options.rates, options.cameras, options.loads = [100.0], ['640x480'], ['idle']
-    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+    os.environ['ROS_DOMAIN_ID'] = str(claim_domain())
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     use_default_profile()
     out = Path('out/bench', 'rate_swaps.json' if options.swaps else 'rate.json')

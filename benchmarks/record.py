@@ -33,6 +33,7 @@ from rich.table import Table
 from liquid_control.bags.messages import serialize
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.writer import BagWriter
+from liquid_control.evaluate.domains import claim_domain
 from liquid_control.nodes.dds import use_default_profile
 
 WIDTH, HEIGHT, CAMERA_RATE, IMU_RATE = 640, 480, 30, 400
@@ -84,7 +85,7 @@ def main() -> None:
     if options.publish:
         publish(options.publish, options.seconds)
         return
-    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+    os.environ['ROS_DOMAIN_ID'] = str(claim_domain())
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     use_default_profile()
     rows = []

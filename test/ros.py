@@ -18,13 +18,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from liquid_control.evaluate.domains import claim_domain
 from liquid_control.nodes.dds import use_default_profile
 
 T = TypeVar('T')
 
-# One domain per test process; 0 is what people use by hand, above 101 Linux hands out the ports.
-DOMAIN = 1 + os.getpid() % 100
-os.environ['ROS_DOMAIN_ID'] = str(DOMAIN)
+os.environ['ROS_DOMAIN_ID'] = str(claim_domain())  # one per test process
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 use_default_profile()
 

@@ -24,9 +24,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from liquid_control.evaluate.domains import isolated_environment
 from liquid_control.evaluate.drive_record import AUTONOMOUS, read_drive, summary
 from liquid_control.evaluate.errors import DriveError
-from liquid_control.evaluate.processes import Children, ProcessError, isolated_environment
+from liquid_control.evaluate.processes import Children, ProcessError
 from liquid_control.runtime.assets import find_bundle
 from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.errors import ConfigError, LiquidControlError

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,9 +23,6 @@ _LOGGED_ERROR = re.compile(r'\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^]]*\]: (.*)')
 # Loaded before any fork: what runs between fork and exec must not load libraries.
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
-
-# Domains above 101 use ports that the operating system hands out to others.
-_DOMAINS = range(1, 102)
 
 
 class ProcessError(LiquidControlError):
@@ -108,37 +103,6 @@ class Children:
 
     def _log(self, name: str) -> Path:
         return self._log_directory / f'{name}.log'
-
-
-def isolated_environment() -> dict[str, str]:
-    """This process's environment with a ROS domain of its own, on this machine alone.
-
-    What the user has set stays.
-    """
-    environment = dict(os.environ)
-    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    if 'ROS_DOMAIN_ID' not in environment:
-        environment['ROS_DOMAIN_ID'] = str(free_domain())
-    return environment
-
-
-def free_domain() -> int:
-    """A ROS domain that nobody on this machine uses.
-
-    Raises:
-        ProcessError: all are in use.
-    """
-    first = os.getpid() % len(_DOMAINS)
-    for offset in range(len(_DOMAINS)):
-        domain = _DOMAINS[(first + offset) % len(_DOMAINS)]
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                # Where the domain's first participant listens (DDSI-RTPS, 9.6.1.1).
-                probe.bind(('', 7400 + 250 * domain + 10))
-            except OSError:
-                continue
-            return domain
-    raise ProcessError('no free ROS domain: set ROS_DOMAIN_ID to the one to share')
 
 
 def _end_with_parent() -> None:
