@@ -51,7 +51,7 @@ def layer(solver: str, unfolds: int, seed: int) -> LTC:
 def policy(solver: str, unfolds: int, seed: int) -> LTC:
     torch.manual_seed(seed)
     config = NetworkConfig(
-        (CommandSpec('steering_angle', 'rad', -0.5, 0.5),),
+        commands=(CommandSpec('steering_angle', 'rad', -0.5, 0.5),),
         cell='ltc',
         neurons=UNITS,
         image_size=(24, 48),

@@ -191,7 +191,14 @@ def policy_candidates(cell: str, folder: Path) -> dict[str, dict[str, Call]]:
         CommandSpec('speed', 'm/s', 0.0, 3.0),
     )
     network = PolicyNetwork(
-        NetworkConfig(commands, cell=cell, neurons=32, image_size=(48, 96), features=32, imu=True)
+        NetworkConfig(
+            commands=commands,
+            cell=cell,
+            neurons=32,
+            image_size=(48, 96),
+            features=32,
+            imu=True,
+        )
     ).eval()
     rng = np.random.default_rng(0)
     count = 64

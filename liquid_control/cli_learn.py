@@ -141,20 +141,20 @@ def improve(
     Resumes after an interruption.
     """
     from liquid_control.evaluate.improve_report import rounds_table, write_improve_report
-    from liquid_control.learn.guess import recipe_of
     from liquid_control.learn.improve import RUNS
     from liquid_control.learn.improve import improve as improve_policy
     from liquid_control.learn.practice import Practice, RecordedPractice, SimulatedPractice
+    from liquid_control.learn.rebuild import load_network, recipe_of
     from liquid_control.learn.recipe import Recipe
     from liquid_control.runtime.assets import find_bundle, recipe_file
     from liquid_control.runtime.bundle import load_bundle
 
     start, given = find_bundle(warm_start), bags or []
-    chosen = (
-        recipe_of(load_bundle(start).contract)
-        if recipe is None
-        else Recipe.load(recipe_file(recipe))
-    )
+    if recipe is None:
+        load_network(start)  # that it is what its contract says
+        chosen = recipe_of(load_bundle(start).contract)
+    else:
+        chosen = Recipe.load(recipe_file(recipe))
     chosen = chosen.changed(epochs=epochs)
     console = Console(stderr=True)
     practice: Practice

@@ -90,7 +90,7 @@ def make(name: str) -> LTC | CfC:
 def network(cell: str, **changes: object) -> PolicyNetwork:
     torch.manual_seed(2)
     options: dict = {'neurons': 19, 'imu': True, 'speed': True, **changes}
-    return PolicyNetwork(NetworkConfig(COMMANDS, cell=cell, **options)).eval()
+    return PolicyNetwork(NetworkConfig(commands=COMMANDS, cell=cell, **options)).eval()
 
 
 def pictures(count: int) -> np.ndarray:

@@ -41,6 +41,7 @@ def model_card(contract: Contract) -> str:
                 'neurons': contract.network.neurons,
                 'synapses': contract.network.synapses,
                 'parameters': contract.network.parameters,
+                'built from': contract.network.config or '',
                 'control rate, Hz': contract.control_rate,
                 'ONNX opset': contract.opset,
             }

@@ -1,10 +1,9 @@
-"""A recipe where there is none: from what bags hold, or from what a policy is."""
+"""What to take from bags where no recipe says it: as the first bag suggests."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,9 @@ from liquid_control.bags import samples
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.topics import guess_topics
-from liquid_control.learn.recipe import Network, Recipe
 from liquid_control.learn.signals import Signals
 from liquid_control.runtime.bounds import MAX_AGE
-from liquid_control.runtime.contract import CommandSpec, Contract, ImageSpec, SensorSpec
+from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
 from liquid_control.runtime.errors import LiquidControlError
 
 # The encoder's input; enough to see a lane, small enough for one slow core.
@@ -74,32 +72,6 @@ def _guess(bag: Path) -> Signals:
             imu=sensor(roles.imu) if roles.imu is not None else None,
             speed=sensor(roles.odom) if use_odometry and roles.odom is not None else None,
         )
-
-
-def recipe_of(contract: Contract) -> Recipe:
-    """To train a policy further: it sees, commands and is what its contract says.
-
-    Raises:
-        ConfigError: its network is none that is trained here.
-    """
-    spec = contract.network
-    cell = {'cfc-wired': 'cfc'}.get(spec.cell, spec.cell)
-    network = Network(cell=cell, neurons=spec.neurons)
-    if cell == 'ltc':
-        solver, _, unfolds = spec.solver.partition(', ')
-        network = replace(network, solver=solver, unfolds=int(unfolds.split()[0]))
-    return Recipe(
-        signals=Signals(
-            commands=contract.commands,
-            image=contract.image,
-            imu=contract.imu,
-            speed=contract.speed,
-        ),
-        description=str(contract.provenance.get('description', '')),
-        control_rate=contract.control_rate,
-        elapsed_range=contract.elapsed_range,
-        network=network,
-    )
 
 
 def _image(picture: NDArray[np.uint8], rate: float) -> ImageSpec:

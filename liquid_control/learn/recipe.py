@@ -14,9 +14,8 @@ import yaml
 
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.stretches import DEFAULT_WEIGHTS, Weights
-from liquid_control.nn.encoder import ENCODERS
-from liquid_control.nn.policy import CELLS, NetworkConfig
-from liquid_control.nn.solvers import COMPILED, POLICY_SOLVER, POLICY_UNFOLDS
+from liquid_control.nn.policy import DEFAULT_NETWORK, Network, NetworkConfig
+from liquid_control.nn.solvers import COMPILED
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.runtime.records import read_record
 
@@ -25,34 +24,6 @@ T = TypeVar('T')
 
 # Stands for the end of a bag.
 LAST_FRAME = 2**31
-
-
-@dataclass(frozen=True)
-class Network:
-    """Shape of the network; see `liquid_control.nn.policy.NetworkConfig`."""
-
-    cell: str = 'cfc'
-    encoder: str = 'dense'
-    neurons: int = 32
-    sparsity: float = 0.5
-    wiring_seed: int = 22222
-    solver: str = POLICY_SOLVER
-    unfolds: int = POLICY_UNFOLDS
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.cell not in CELLS:
-            raise ConfigError(f'cell must be one of {", ".join(CELLS)}, found {self.cell!r}')
-        if self.encoder not in ENCODERS:
-            raise ConfigError(
-                f'encoder must be one of {", ".join(ENCODERS)}, found {self.encoder!r}'
-            )
-        if self.solver not in COMPILED:
-            raise ConfigError(
-                f'solver must be one of {", ".join(COMPILED)}, found {self.solver!r}'
-            )
-        if self.unfolds < 1:
-            raise ConfigError(f'unfolds must be at least 1, found {self.unfolds}')
 
 
 @dataclass(frozen=True)
@@ -150,11 +121,17 @@ class Recipe:
     frames: tuple[int, int] | None = None
     test_frames: tuple[int, int] | None = None
     holdout: float = 0.1
-    network: Network = Network()
+    network: Network = DEFAULT_NETWORK
     weights: Weights = DEFAULT_WEIGHTS
     timing: Timing = Timing()
     augment: Augment = Augment()
     fit: Fit = Fit()
+
+    def __post_init__(self) -> None:
+        if self.network.solver not in COMPILED:
+            raise ConfigError(
+                f'solver must be one of {", ".join(COMPILED)}, found {self.network.solver!r}'
+            )
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -198,19 +175,12 @@ class Recipe:
         """The network that this recipe trains."""
         image = self.signals.image
         return NetworkConfig(
+            **vars(self.network),
             commands=self.signals.commands,
-            cell=self.network.cell,
-            neurons=self.network.neurons,
             image_size=None if image is None else (image.height, image.width),
             features=0 if image is None else image.features,
-            encoder=self.network.encoder,
             imu=self.signals.imu is not None,
             speed=self.signals.speed is not None,
-            sparsity=self.network.sparsity,
-            wiring_seed=self.network.wiring_seed,
-            solver=self.network.solver,
-            unfolds=self.network.unfolds,
-            dropout=self.network.dropout,
         )
 
 

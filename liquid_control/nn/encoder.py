@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 # 'dense' weighs every place of the last map. 'keypoints' adds where in the picture each of some
 # channels answers: geometry, which generalises from little data.
 ENCODERS = ('dense', 'keypoints')
-# Channels after each convolution; every one halves the picture.
+# Channels after each convolution.
 CHANNELS = (16, 24, 32, 48)
 # Keypoints leave after this many of them, where places are still fine.
 BEFORE_KEYPOINTS = 2
@@ -42,7 +44,7 @@ class Keypoints(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """Four strided convolutions and a linear layer, about 3 million multiplications a picture.
+    """Strided convolutions and a linear layer, about 3 million multiplications a picture.
 
     Each picture is standardised by its own mean and deviation, so that exposure and light cancel
     out before the first layer. There is no batch normalisation: the network computes the same in
@@ -54,30 +56,40 @@ class ImageEncoder(nn.Module):
         features: number of features F; half of them from keypoints, where there are any.
         dropout: share of the last convolution's outputs dropped in training.
         kind: one of `ENCODERS`.
+        channels: after each convolution; every one halves the picture.
+        keypoints: channels whose places are looked for, of the kind with keypoints.
     """
 
     def __init__(
-        self, height: int, width: int, features: int, dropout: float = 0.0, kind: str = 'dense'
+        self,
+        height: int,
+        width: int,
+        features: int,
+        dropout: float = 0.0,
+        kind: str = 'dense',
+        *,
+        channels: Sequence[int] = CHANNELS,
+        keypoints: int = KEYPOINTS,
     ):
         super().__init__()
         layers: list[nn.Module] = []
-        channels, rows, columns = 3, height, width
+        depth, rows, columns = 3, height, width
         self.places: nn.Sequential | None = None
         places = features // 2 if kind == 'keypoints' else 0
-        for index, wider in enumerate(CHANNELS):
+        for index, wider in enumerate(channels):
             if places and index == BEFORE_KEYPOINTS:
                 self.places = nn.Sequential(
-                    _convolution(channels, KEYPOINTS, kernel=3, stride=1),
+                    _convolution(depth, keypoints, kernel=3, stride=1),
                     Keypoints(rows, columns),
-                    nn.Linear(2 * KEYPOINTS, places),
+                    nn.Linear(2 * keypoints, places),
                     nn.LayerNorm(places),
                 )
-            layers += [_convolution(channels, wider, kernel=3 if index else 5), nn.ReLU()]
-            channels, rows, columns = wider, (rows + 1) // 2, (columns + 1) // 2
+            layers += [_convolution(depth, wider, kernel=3 if index else 5), nn.ReLU()]
+            depth, rows, columns = wider, (rows + 1) // 2, (columns + 1) // 2
         head = [
             nn.Flatten(),
             nn.Dropout(dropout),
-            nn.Linear(channels * rows * columns, features - places),
+            nn.Linear(depth * rows * columns, features - places),
             # Without it a few steps of training drive every feature into tanh's flat ends.
             nn.LayerNorm(features - places),
         ]

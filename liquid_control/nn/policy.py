@@ -6,20 +6,32 @@ control step. All scaling lies inside, so whoever runs the network handles SI un
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from liquid_control.nn.cfc import CfC
-from liquid_control.nn.encoder import ENCODERS, ImageEncoder
+from liquid_control.nn.encoder import (
+    BEFORE_KEYPOINTS,
+    CHANNELS,
+    ENCODERS,
+    KEYPOINTS,
+    ImageEncoder,
+)
 from liquid_control.nn.ltc import LTC
 from liquid_control.nn.ncp import AutoNCP
-from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS
+from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS, SOLVERS
 from liquid_control.nn.wiring import Wiring
 from liquid_control.runtime.contract import IMU_SIZE, CommandSpec, NetworkSpec
+from liquid_control.runtime.errors import ConfigError
 
 CELLS = ('cfc', 'ltc', 'cfc-dense')
+WIRINGS = ('auto-ncp',)
+
+# Convolutions of an encoder: keypoints leave before the last of them, and each halves the picture.
+MIN_CHANNELS, MAX_CHANNELS = BEFORE_KEYPOINTS + 1, 8
 
 # One unit of an input as the core sees it, before tanh: what a small robot meets in normal driving
 # lies in the straight part of the curve, a hard bump is squeezed instead of drowning the camera.
@@ -32,17 +44,16 @@ CAPACITANCE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
-    """What a policy network is made of.
+class Network:
+    """Shape of a network; with its inputs and commands, everything that rebuilds it.
 
     Attributes:
-        commands: names and ranges of the commands, in order.
         cell: 'cfc' (wired), 'ltc' (wired) or 'cfc-dense' (a backbone instead of a wiring).
-        neurons: of the liquid core.
-        image_size: height and width of the encoder's input in pixels; None without a camera.
-        features: outputs of the encoder; only with a camera.
         encoder: one of `liquid_control.nn.encoder.ENCODERS`.
-        imu, speed: whether the core sees them.
+        channels: of the encoder's maps, one convolution each.
+        keypoints: channels whose places the encoder 'keypoints' looks for.
+        neurons: of the liquid core.
+        wiring: one of `WIRINGS`.
         sparsity: share of the possible synapses that the wiring leaves out.
         wiring_seed: draws the wiring.
         solver: of an LTC; a name in `liquid_control.nn.solvers.SOLVERS`.
@@ -50,14 +61,12 @@ class NetworkConfig:
         dropout: in the encoder, while training.
     """
 
-    commands: tuple[CommandSpec, ...]
     cell: str = 'cfc'
-    neurons: int = 32
-    image_size: tuple[int, int] | None = None
-    features: int = 32
     encoder: str = 'dense'
-    imu: bool = False
-    speed: bool = False
+    channels: tuple[int, ...] = CHANNELS
+    keypoints: int = KEYPOINTS
+    neurons: int = 32
+    wiring: str = 'auto-ncp'
     sparsity: float = 0.5
     wiring_seed: int = 22222
     solver: str = POLICY_SOLVER
@@ -65,12 +74,63 @@ class NetworkConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.cell not in CELLS:
-            raise ValueError(f'cell must be one of {CELLS}, got {self.cell!r}')
-        if self.encoder not in ENCODERS:
-            raise ValueError(f'encoder must be one of {ENCODERS}, got {self.encoder!r}')
+        for name, known in (
+            ('cell', CELLS),
+            ('encoder', ENCODERS),
+            ('wiring', WIRINGS),
+            ('solver', tuple(SOLVERS)),
+        ):
+            if (found := getattr(self, name)) not in known:
+                raise ConfigError(f'{name} must be one of {", ".join(known)}, found {found!r}')
+        if not MIN_CHANNELS <= len(self.channels) <= MAX_CHANNELS or min(self.channels) < 1:
+            raise ConfigError(
+                f'channels must be {MIN_CHANNELS} to {MAX_CHANNELS} numbers of at least 1, '
+                f'found {list(self.channels)}'
+            )
+        for name, least in (('keypoints', 1), ('neurons', 4), ('wiring_seed', 0), ('unfolds', 1)):
+            if (found := getattr(self, name)) < least:
+                raise ConfigError(f'{name} must be at least {least}, found {found}')
+        for name in ('sparsity', 'dropout'):
+            if not 0 <= (found := getattr(self, name)) < 1:
+                raise ConfigError(f'{name} must be at least 0 and below 1, found {found}')
+
+
+DEFAULT_NETWORK = Network()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig(Network):
+    """What a policy network is made of: its shape, its inputs and its commands.
+
+    Attributes:
+        commands: names and ranges of the commands, in order.
+        image_size: height and width of the encoder's input in pixels; None without a camera.
+        features: outputs of the encoder; only with a camera.
+        imu, speed: whether the core sees them.
+    """
+
+    commands: tuple[CommandSpec, ...]
+    image_size: tuple[int, int] | None = None
+    features: int = 32
+    imu: bool = False
+    speed: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.input_size == 0:
             raise ValueError('a policy needs at least one of image, imu and speed')
+
+    def shape(self) -> dict[str, Any]:
+        """The fields of `Network` that have a say in this one, as plain data."""
+        idle: set[str] = set() if self.cell == 'ltc' else {'solver', 'unfolds'}
+        if self.cell == 'cfc-dense':
+            idle |= {'wiring', 'sparsity', 'wiring_seed'}
+        if self.image_size is None:
+            idle |= {'encoder', 'channels', 'dropout'}
+        if self.image_size is None or self.encoder != 'keypoints':
+            idle.add('keypoints')
+        values = {e.name: getattr(self, e.name) for e in fields(Network) if e.name not in idle}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @property
     def input_size(self) -> int:
@@ -98,7 +158,12 @@ class PolicyNetwork(nn.Module):
         self.encoder: ImageEncoder | None = None
         if config.image_size is not None:
             self.encoder = ImageEncoder(
-                *config.image_size, config.features, config.dropout, config.encoder
+                *config.image_size,
+                config.features,
+                config.dropout,
+                config.encoder,
+                channels=config.channels,
+                keypoints=config.keypoints,
             )
         self.cell = _layer(config)
         self.state_size = self.cell.state_size
@@ -179,6 +244,7 @@ class PolicyNetwork(nn.Module):
             parameters=sum(parameter.numel() for parameter in self.parameters()),
             state_size=self.state_size,
             solver=solver if config.cell == 'ltc' else 'closed form',
+            config=config.shape(),
         )
 
 

@@ -24,6 +24,8 @@ _SHA256 = re.compile('[0-9a-f]{64}')
 IMU_SIZE = 6  # linear acceleration x y z (m/s^2), angular velocity x y z (rad/s)
 
 MAX_NAME_LENGTH = 100
+MAX_CONFIG_ENTRIES = 32
+MAX_CONFIG_NUMBER = 2**53
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class NetworkSpec:
     """Encoder and core together."""
     state_size: int
     solver: str = ''
+    config: dict[str, Any] = field(default_factory=dict)
+    """What the network can be built from again, for training; plain data, not looked at here."""
 
     def __post_init__(self) -> None:
         _check(
@@ -132,6 +136,7 @@ class NetworkSpec:
             parameters=self.parameters,
             state_size=self.state_size,
         )
+        _check_plain('network: config', self.config)
 
 
 @dataclass(frozen=True)
@@ -245,3 +250,25 @@ def _check_text(what: str, text: str) -> None:
             f'{what} must be 1 to {MAX_NAME_LENGTH} printable characters, '
             f'found {text[:MAX_NAME_LENGTH]!r}'
         )
+
+
+def _check_plain(where: str, values: dict[str, Any]) -> None:
+    """A few short names, each with a word, a number or a short list of them."""
+    if len(values) > MAX_CONFIG_ENTRIES:
+        raise BundleError(
+            f'{where} must have at most {MAX_CONFIG_ENTRIES} entries, found {len(values)}'
+        )
+    for name, value in values.items():
+        items = value if isinstance(value, list) else [value]
+        if len(name) > MAX_NAME_LENGTH or len(items) > MAX_CONFIG_ENTRIES:
+            raise BundleError(f'{where}: {name[:MAX_NAME_LENGTH]} is too long')
+        for item in items:
+            if isinstance(item, str):
+                plain = len(item) <= MAX_NAME_LENGTH and item.isprintable()
+            else:
+                plain = isinstance(item, bool | int | float) and abs(item) <= MAX_CONFIG_NUMBER
+            if not plain:
+                raise BundleError(
+                    f'{where}: {name} must be a short text or a number, or a list of them, '
+                    f'found {str(item)[:MAX_NAME_LENGTH]!r}'
+                )

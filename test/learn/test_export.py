@@ -8,74 +8,20 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from exports import PROVENANCE, make_network, make_steps, write
 from stripe_drives import RECIPE
 
 from liquid_control.learn import export, parity
-from liquid_control.learn.export import CARD_FILE, ExportError, export_bundle
+from liquid_control.learn.export import CARD_FILE, ExportError
 from liquid_control.learn.parity import ParityError, run_bundle, run_network
 from liquid_control.learn.sequences import Steps
 from liquid_control.learn.train import train
 from liquid_control.learn.weights import load_weights
 from liquid_control.nn.compile.core import core_model
-from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
 from liquid_control.runtime.bundle import load_bundle
-from liquid_control.runtime.contract import CommandSpec, Contract, ImageSpec, SensorSpec
+from liquid_control.runtime.contract import ImageSpec
 
 torch.set_num_threads(1)
-
-COMMANDS = (
-    CommandSpec('steering_angle', 'rad', -0.5, 0.5),
-    CommandSpec('speed', 'm/s', 0.0, 3.0),
-)
-HEIGHT, WIDTH, FEATURES = 24, 48, 8
-IMAGE = ImageSpec(WIDTH, HEIGHT, 96, 72, (0, 24, 96, 48), 30.0, 0.3, FEATURES)
-IMU = SensorSpec(200.0, 0.1)
-PROVENANCE = {
-    'description': 'Follows a stripe.',
-    'command': 'liquid-control train bags/stripe --out models/stripe',
-    'datasets': [{'bag': 'stripe', 'sha256': 'c0ffee'}],
-    'metrics': {'test, steering_angle': {'mae': 0.125, 'r2': 0.875}},
-    'seed': 7,
-}
-
-
-def make_network(cell: str = 'cfc', seed: int = 0, **changes: object) -> PolicyNetwork:
-    torch.manual_seed(seed)
-    options: dict = {'neurons': 12, 'image_size': (HEIGHT, WIDTH), 'features': FEATURES}
-    return PolicyNetwork(NetworkConfig(COMMANDS, cell=cell, imu=True, **{**options, **changes}))
-
-
-def make_steps(count: int = 60, height: int = HEIGHT, width: int = WIDTH) -> Steps:
-    """A bright stripe that wanders, with an IMU that feels it."""
-    rng = np.random.default_rng(1)
-    place = 0.5 + 0.4 * np.sin(np.arange(count) / 7)
-    images = rng.integers(40, 80, (count, height, width, 3), dtype=np.uint8)
-    for image, share in zip(images, place, strict=True):
-        column = int(share * (width - 6))
-        image[:, column : column + 6] += 150
-    imu = np.concatenate([rng.normal(size=(count, 5)), place[:, None]], axis=1)
-    return Steps(
-        images=torch.from_numpy(images),
-        imu=torch.from_numpy(imu.astype(np.float32)),
-        speed=torch.zeros(count, 0),
-        elapsed=torch.from_numpy(rng.uniform(0.02, 0.1, count).astype(np.float32)),
-        commands=torch.zeros(count, 2),
-        weights=torch.ones(count),
-    )
-
-
-def write(path: Path, network: PolicyNetwork | None = None, **changes: object) -> Contract:
-    options: dict = {
-        'name': 'stripe',
-        'control_rate': 20.0,
-        'elapsed_range': (0.005, 0.25),
-        'steps': make_steps(),
-        'image': IMAGE,
-        'imu': IMU,
-        'provenance': PROVENANCE,
-        **changes,
-    }
-    return export_bundle(network or make_network(), path=path, **options)
 
 
 @pytest.mark.parametrize('cell', ['cfc', 'ltc', 'cfc-dense'])

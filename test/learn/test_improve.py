@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 
 from liquid_control.cli import app
 from liquid_control.learn import improve as improve_module
-from liquid_control.learn.guess import recipe_of
 from liquid_control.learn.imitation import Imitation
 from liquid_control.learn.improve import improve
 from liquid_control.learn.improvement import FILE, Improvement, Judgement
 from liquid_control.learn.ingest import bag_digest
 from liquid_control.learn.practice import RecordedPractice
+from liquid_control.learn.rebuild import recipe_of
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.train import train
 from liquid_control.runtime.bundle import load_bundle

@@ -16,7 +16,7 @@ SIZE = (24, 48)
 def network(cell: str, **changes: object) -> PolicyNetwork:
     torch.manual_seed(1)
     options: dict = {'image_size': SIZE, 'features': 12, 'imu': True, 'neurons': 16, **changes}
-    return PolicyNetwork(NetworkConfig(CAR, cell=cell, **options)).eval()
+    return PolicyNetwork(NetworkConfig(commands=CAR, cell=cell, **options)).eval()
 
 
 def drive(batch: int, steps: int, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -115,7 +115,7 @@ def test_the_solver_of_new_policies_is_nearer_the_solution_for_less_work(rate):
     def cell(seed: int, solver: str, unfolds: int) -> LTC:
         torch.manual_seed(seed)
         config = NetworkConfig(
-            (CommandSpec('speed', 'm/s', 0.0, 1.0),),
+            commands=(CommandSpec('speed', 'm/s', 0.0, 1.0),),
             cell='ltc',
             neurons=19,
             imu=True,

@@ -1,0 +1,119 @@
+"""A bundle says what its network is: built again it is the same, nothing else is trained on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from exports import make_network, make_steps, write
+
+from liquid_control.learn.parity import run_bundle, run_network
+from liquid_control.learn.rebuild import load_network, recipe_of
+from liquid_control.learn.recipe import Recipe
+from liquid_control.learn.sequences import Steps
+from liquid_control.runtime.bundle import CONTRACT_FILE, load_bundle
+from liquid_control.runtime.contract import Contract
+from liquid_control.runtime.errors import BundleError
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted(path.name for path in (ROOT / 'models').iterdir())
+
+
+def shipped_steps(contract: Contract, count: int = 40) -> Steps:
+    """Coarse random pictures and an IMU that shakes."""
+    rng = np.random.default_rng(0)
+    image = contract.image
+    assert image is not None
+    size = count, image.height // 8, image.width // 8, 3
+    images = rng.integers(0, 256, size, dtype=np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    return Steps(
+        images=torch.from_numpy(images),
+        imu=torch.from_numpy(rng.normal(size=(count, 6 if contract.imu else 0))).float(),
+        speed=torch.zeros(count, 0),
+        elapsed=torch.full((count,), 0.05),
+        commands=torch.zeros(count, len(contract.commands)),
+        weights=torch.ones(count),
+    )
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_a_shipped_bundle_can_be_built_again_from_what_it_says(name: str) -> None:
+    path = ROOT / 'models' / name
+    contract = load_bundle(path).contract
+    recipe = Recipe.load(ROOT / 'config' / 'training' / f'{name}.yaml')
+    assert recipe_of(contract).network_config() == recipe.network_config()
+    steps = shipped_steps(contract)
+    expected = run_bundle(path, steps)
+    assert np.ptp(expected, axis=0).min() > 0.05
+    np.testing.assert_allclose(run_network(load_network(path), steps), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'encoder': 'keypoints', 'channels': (8, 8, 12), 'keypoints': 6, 'dropout': 0.5},
+        {'sparsity': 0.3, 'wiring_seed': 7},
+        {'cell': 'ltc', 'solver': 'fused', 'unfolds': 3},
+        {'cell': 'cfc-dense'},
+    ],
+)
+def test_whatever_shape_a_network_has_its_bundle_says_it(tmp_path: Path, changes: dict) -> None:
+    network = make_network(**changes)
+    write(tmp_path / 'stripe', network)
+    again, steps = load_network(tmp_path / 'stripe'), make_steps()
+    assert again.config == network.config
+    np.testing.assert_array_equal(run_network(again, steps), run_network(network, steps))
+    shape = load_bundle(tmp_path / 'stripe').contract.network.config
+    assert set(changes) <= set(shape)
+    assert 'wiring_seed' in (tmp_path / 'stripe' / 'README.md').read_text() or (
+        changes.get('cell') == 'cfc-dense'
+    )
+
+
+def undescribed(path: Path, **changes: object) -> Path:
+    """A bundle as before they described their networks."""
+    write(path, make_network(**changes))
+    document = yaml.safe_load((path / CONTRACT_FILE).read_text())
+    del document['network']['config']
+    (path / CONTRACT_FILE).write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_a_bundle_of_before_drives_and_is_trained_further_only_as_what_it_is(
+    tmp_path: Path,
+) -> None:
+    plain = undescribed(tmp_path / 'plain', cell='ltc', solver='fused', unfolds=3)
+    assert load_network(plain).config.unfolds == 3
+    special = undescribed(tmp_path / 'special', encoder='keypoints')
+    assert len(run_bundle(special, make_steps())) == 60
+    with pytest.raises(BundleError, match=r'its encoder is another .* name the --recipe'):
+        load_network(special)
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ({'cell': 'lstm'}, 'cell must be one of cfc, ltc, cfc-dense'),
+        ({'cels': 'cfc'}, 'unknown field cels'),
+        ({'neurons': 10**20}, 'neurons must be a short text or a number'),
+        ({'cell': {'deep': 1}}, 'cell must be a short text or a number'),
+        ({'cell': 'x' * 101}, 'cell must be a short text or a number'),
+        ({'dropout': float('nan')}, 'dropout must be a short text or a number'),
+        ({'channels': [1] * 33}, 'channels is too long'),
+        ({str(i): 1 for i in range(33)}, 'at most 32 entries, found 33'),
+    ],
+)
+def test_a_description_that_describes_nothing_is_refused(
+    tmp_path: Path, config: dict, message: str
+) -> None:
+    write(tmp_path / 'stripe')
+    file = tmp_path / 'stripe' / CONTRACT_FILE
+    document = yaml.safe_load(file.read_text())
+    document['network']['config'] = config
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(BundleError, match=message):
+        load_network(shutil.move(tmp_path / 'stripe', tmp_path / 'moved'))
