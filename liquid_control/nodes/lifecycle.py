@@ -17,6 +17,7 @@ from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
 from liquid_control.nodes.dds import use_default_profile
+from liquid_control.nodes.parameters import DumpedParameters
 from liquid_control.runtime.errors import LiquidControlError
 
 # How long the end of a node whose work is done may wait for the executor to return, which wakes at
@@ -28,7 +29,7 @@ _FINISHING_SECONDS = 4.0
 _FINISHING_POLL_SECONDS = 0.05
 
 
-class ManagedNode(LifecycleNode):
+class ManagedNode(DumpedParameters, LifecycleNode):
     """A lifecycle node whose subclasses fill in plain hooks that raise what goes wrong.
 
     A `LiquidControlError` in a hook is the user's to mend: it is logged in one line and the

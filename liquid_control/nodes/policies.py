@@ -7,7 +7,7 @@ handed over between two ticks, or refused with the reason.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from liquid_control.nodes.policy_parameters import PolicyParameters
 from liquid_control.runtime.assets import find_bundle
@@ -91,38 +91,42 @@ class Policies:
         self._lock = lock
         self._now_ns = now_ns
         self._warn = warn
-        for parameter in ('shadow_policy', 'fallback_policy'):
-            self.assign(parameter, getattr(parameters, parameter), may_build=True)
+        names = {slot: getattr(parameters, slot) for slot in SLOTS}
+        self.assign(names, may_build=True)
 
-    def assign(self, parameter: str, name: str, *, may_build: bool = False) -> bool:
-        """Give a role to a policy; '' leaves the role empty.
+    def assign(self, names: Mapping[str, str], *, may_build: bool = False) -> list[str]:
+        """Give roles to policies; '' leaves a role empty.
+
+        All are loaded and judged first; then all are put in place, between two ticks.
 
         Args:
+            names: parameter -> policy.
             may_build: see `load_pilot`; not while somebody may want to disengage.
 
         Returns:
-            Whether anything changed.
+            The parameters by which anything has changed.
 
         Raises:
-            LiquidControlError: it must not drive this robot; nothing has changed.
+            LiquidControlError: one of them must not drive this robot; nothing has changed.
         """
-        attribute = SLOTS[parameter]
-        current = getattr(self._controller, attribute)
-        if name == (current.name if current is not None else ''):
-            return False
-        if not name and parameter != 'policy':
-            setattr(self._controller, attribute, None)
-            return True
-        pilot = load_pilot(name, self._parameters, self._warn, may_build=may_build)
-        self._controller.check(pilot)
-        self._rehearse(pilot)
+        before = self.names()
+        changed = [slot for slot, name in names.items() if name != before[slot]]
+        pilots = {
+            SLOTS[slot]: self._judged(names[slot], may_build)
+            if names[slot] or slot == 'policy'
+            else None
+            for slot in changed
+        }
         with self._lock:
-            pilot.sensors.share(self._controller.pilot.sensors)
-            if attribute == 'pilot':
-                self._controller.use(pilot)
-            else:
-                setattr(self._controller, attribute, pilot)
-        return True
+            in_charge = self._controller.pilot
+            for role, pilot in pilots.items():
+                if pilot is not None:
+                    pilot.sensors.share(in_charge.sensors)
+                if role == 'pilot' and pilot is not None:
+                    self._controller.use(pilot)
+                else:
+                    setattr(self._controller, role, pilot)
+        return changed
 
     def promote(self) -> str:
         """Shadow and pilot in charge change places; returns why not."""
@@ -134,9 +138,12 @@ class Policies:
         pilots = {slot: getattr(self._controller, name) for slot, name in SLOTS.items()}
         return {slot: pilot.name if pilot else '' for slot, pilot in pilots.items()}
 
-    def _rehearse(self, pilot: Pilot) -> None:
-        """Try it on what the sensors see now, while nothing depends on it."""
+    def _judged(self, name: str, may_build: bool) -> Pilot:
+        """Loaded, and tried on what the sensors see now, while nothing depends on it."""
+        pilot = load_pilot(name, self._parameters, self._warn, may_build=may_build)
+        self._controller.check(pilot)
         pilot.sensors.share(self._controller.pilot.sensors)
         if self._controller.frame is not None:
             pilot.see(self._controller.frame)
         pilot.rehearse(self._now_ns())
+        return pilot

@@ -18,7 +18,6 @@ import time
 import traceback
 from typing import Any
 
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import SetBool, Trigger
@@ -70,8 +69,7 @@ class PolicyNode(ManagedNode):
         self._configured = contextlib.ExitStack()
         self._active = contextlib.ExitStack()
         read_parameters(self, PolicyParameters)
-        guard_parameters(self, PolicyParameters, lambda: self.configured)
-        self.add_on_set_parameters_callback(self._on_parameters)
+        guard_parameters(self, PolicyParameters, lambda: self.configured, self._on_parameters)
 
     # Lifecycle
 
@@ -287,23 +285,22 @@ class PolicyNode(ManagedNode):
         except ValueError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=2.0)
 
-    def _on_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        """Policies change while driving."""
-        for parameter in changed:
-            if parameter.name not in SLOTS:
-                continue
-            try:
-                self._assign(parameter.name, parameter.value)
-            except LiquidControlError as error:
-                return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
-
-    def _assign(self, parameter: str, name: str) -> None:
+    def _on_parameters(self, changed: list[Parameter]) -> None:
+        """Policies change while driving, all that are named or none."""
+        names = {new.name: new.value for new in changed if new.name in SLOTS}
         if not self.configured:
-            if name:
-                find_bundle(name)
-        elif self._policies.assign(parameter, name):
-            self._publish_mode(self._controller.mode, f'{parameter}: {name or "none"}')
+            for slot, name in names.items():
+                if name or slot == 'policy':
+                    find_bundle(name)
+            return
+        for slot in self._policies.assign(names):
+            # A robot that does not drive keeps the reason why.
+            driving = self._controller.mode is Mode.AUTONOMOUS
+            change = f'{slot}: {names[slot] or "none"}'
+            self.get_logger().info(change)
+            self._publish_mode(
+                self._controller.mode, change if driving else self._controller.reason
+            )
 
     def _check_command_topic(self) -> None:
         """One master on the command topic, and somebody who listens."""

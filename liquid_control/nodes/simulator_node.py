@@ -26,7 +26,12 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu
 
 from liquid_control.nodes.dds import use_default_profile
-from liquid_control.nodes.parameters import guard_parameters, parameter, read_parameters
+from liquid_control.nodes.parameters import (
+    DumpedParameters,
+    guard_parameters,
+    parameter,
+    read_parameters,
+)
 from liquid_control.nodes.simulator_messages import (
     ObservationMessages,
     set_stamp,
@@ -100,7 +105,7 @@ class Pace:
             self._measured_from = (time_ns, now_ns)
 
 
-class SimulatorNode(Node):
+class SimulatorNode(DumpedParameters, Node):
     """Publishes one simulated car; `advance` moves it by a slice of time.
 
     Raises:

@@ -43,9 +43,9 @@ class ProviderOptions:
     @property
     def cache(self) -> Path:
         if self.engine_cache:
-            return Path(self.engine_cache).expanduser()
+            return Path(os.path.expanduser(self.engine_cache))
         home = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-        return Path(home).expanduser() / 'liquid_control' / 'engines'
+        return Path(os.path.expanduser(home)) / 'liquid_control' / 'engines'
 
 
 @dataclass(frozen=True)

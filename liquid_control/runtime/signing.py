@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liquid_control.runtime.errors import BundleError, ConfigError
+from liquid_control.runtime.files import FileError, read_bounded
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 SIGNATURE_BYTES = 64
+MAX_KEY_BYTES = 64 << 10
 PUBLIC_SUFFIX = '.pub'
 
 
@@ -110,7 +112,7 @@ def _private_key(file: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     data = _read_key(file, 'create one with `liquid-control sign BUNDLE --key FILE --new-key`')
-    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+    if stat.S_IMODE(Path(os.path.expanduser(file)).stat().st_mode) & 0o077:
         raise ConfigError(f'{file}: others can read this private key; chmod 600 it')
     try:
         key = load_pem_private_key(data, password=None)
@@ -139,9 +141,9 @@ def _public_key(file: Path) -> Ed25519PublicKey:
 
 def _read_key(file: Path, advice: str) -> bytes:
     try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ConfigError(f'key {file} cannot be read ({error.strerror}); {advice}') from error
+        return read_bounded(Path(os.path.expanduser(file)), MAX_KEY_BYTES)
+    except (OSError, ValueError, FileError) as error:
+        raise ConfigError(f'key {file} cannot be read ({error}); {advice}') from error
 
 
 def _require_cryptography() -> None:

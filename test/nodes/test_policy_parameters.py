@@ -1,0 +1,137 @@
+"""What may be set on the policy node while it drives, over DDS: all of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from bundles import make_bundle
+from liquid_control.msg import ControlMode
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.parameter import Parameter, parameter_value_to_python
+from rclpy.parameter_client import AsyncParameterClient
+from robots import Robot
+from ros import Peer, running
+
+
+@pytest.fixture(scope='module')
+def driving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
+    folder = tmp_path_factory.mktemp('driving')
+    bundle = make_bundle(folder / 'bundle')
+    peer = Peer()
+    with running(
+        'policy_node', folder / 'log', autostart=True, policy=bundle, polcy='x', trusted_keys='[]'
+    ) as process:
+        robot = Robot(peer, process)
+        try:
+            robot.wait(lambda: robot.states and len(robot.states[-1].command_raw), 'sensors')
+            yield robot
+        finally:
+            robot.sensors.stop()
+            process.end()
+            peer.close()
+
+
+@pytest.fixture
+def robot(driving: Robot) -> Robot:
+    driving.wait(lambda: driving.modes, 'the mode')
+    if driving.modes[-1].mode != ControlMode.AUTONOMOUS:
+        driving.engaged()
+    return driving
+
+
+def set_together(robot: Robot, **values: Any) -> SetParametersResult:
+    parameters = [
+        Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
+    ]
+    return robot.peer.call(
+        SetParametersAtomically,
+        'policy_node/set_parameters_atomically',
+        SetParametersAtomically.Request(parameters=parameters),
+    ).result
+
+
+def dump(robot: Robot) -> dict[str, Any]:
+    """As `ros2 param dump` reads them."""
+    client = AsyncParameterClient(robot.peer.node, 'policy_node')
+    robot.wait(client.services_are_ready, 'the parameter services')
+    names = client.list_parameters()
+    robot.wait(names.done, 'names')
+    chosen = sorted(names.result().result.names)
+    values = client.get_parameters(chosen)
+    robot.wait(values.done, 'values')
+    return dict(zip(chosen, map(parameter_value_to_python, values.result().values), strict=True))
+
+
+@pytest.mark.parametrize(
+    ('also', 'reason'),
+    [
+        ({'control_rate': 50.0}, 'control_rate is read when the node is configured'),
+        ({'shadow_policy': 'nonsense'}, "no policy bundle 'nonsense'"),
+        ({'use_sim_time': True}, 'use_sim_time is read when the node is configured'),
+        ({'polcy': 'x'}, 'there is no parameter polcy, policy may be meant'),
+        ({'autostart': False}, 'read-only'),
+    ],
+)
+def test_a_refused_set_changes_nothing(
+    robot: Robot, tmp_path: Path, also: dict[str, Any], reason: str
+) -> None:
+    other = str(make_bundle(tmp_path / 'other', seed=5))
+    before = dump(robot)
+    for values in ({'policy': other, **also}, {**also, 'policy': other}):
+        result = set_together(robot, **values)
+        assert not result.successful
+        assert reason in result.reason
+    assert dump(robot) == before
+    assert robot.modes[-1].policy == 'bundle'
+    robot.states.clear()
+    robot.wait(lambda: len(robot.states) > 3, 'ticks')
+    assert {state.policy for state in robot.states} == {'bundle'}
+
+
+def test_policies_change_together(robot: Robot, tmp_path: Path) -> None:
+    names = {
+        slot: str(make_bundle(tmp_path / slot, seed=seed))
+        for seed, slot in enumerate(['policy', 'shadow_policy', 'fallback_policy'])
+    }
+    before = dump(robot)
+    assert set_together(robot, **names).successful
+    robot.wait(lambda: robot.states[-1].policy == 'policy', 'the swap')
+    after = dump(robot)
+    assert {slot: after[slot] for slot in names} == names
+    back = {slot: before[slot] for slot in names}
+    assert set_together(robot, **back).successful
+
+
+def test_a_swap_keeps_the_reason_of_a_stop(robot: Robot, tmp_path: Path) -> None:
+    before = dump(robot)['policy']
+    robot.sensors.camera_works = False
+    reason = robot.reaches(ControlMode.SAFE_STOP).reason
+    assert ' old' in reason
+    robot.sensors.camera_works = True
+    assert robot.set_policy(make_bundle(tmp_path / 'next', seed=7)).successful
+    swapped = robot.wait(lambda: robot.modes[-1].policy == 'next' and robot.modes[-1], 'the swap')
+    assert (swapped.mode, swapped.reason) == (ControlMode.SAFE_STOP, reason)
+    assert robot.set_policy(before).successful
+
+
+def test_a_dump_is_loaded_again_without_a_failure(driving: Robot, tmp_path: Path) -> None:
+    """The very calls of `ros2 param load`, which guesses types from the text."""
+    before = dump(driving)
+    assert before['trusted_keys'] == before['realtime.cpu_affinity'] == []
+    file = tmp_path / 'dump.yaml'
+    file.write_text(yaml.safe_dump({'/policy_node': {'ros__parameters': before}}))
+    client = AsyncParameterClient(driving.peer.node, 'policy_node')
+    driving.wait(client.services_are_ready, 'the parameter services')
+    loaded = client.load_parameter_file(str(file))
+    driving.wait(loaded.done, 'answers')
+    assert [each.reason for each in loaded.result().results if not each.successful] == []
+    assert dump(driving) == before
+
+
+def test_a_name_that_no_parameter_has_is_reported_with_the_one_meant(driving: Robot) -> None:
+    assert 'there is no parameter polcy, policy may be meant' in driving.process.output
