@@ -99,7 +99,7 @@ def test_a_bundle_of_before_drives_and_is_trained_further_only_as_what_it_is(
     [
         ({'cell': 'lstm'}, 'cell must be one of cfc, ltc, cfc-dense'),
         ({'cels': 'cfc'}, 'unknown field cels'),
-        ({'neurons': 10**20}, 'neurons must be a short text or a number'),
+        ({'neurons': 10**18}, 'neurons must be a short text or a number'),
         ({'cell': {'deep': 1}}, 'cell must be a short text or a number'),
         ({'cell': 'x' * 101}, 'cell must be a short text or a number'),
         ({'dropout': float('nan')}, 'dropout must be a short text or a number'),
