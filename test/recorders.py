@@ -23,13 +23,17 @@ DEEP = QoSProfile(depth=1000)
 class Recorder:
     """A running recorder with a publisher of strings beside it."""
 
-    def __init__(self, peer: Peer, process: Process, directory: Path) -> None:
+    def __init__(self, peer: Peer, process: Process, directory: Path, namespace: str = '') -> None:
         self.peer, self.process, self.directory = peer, process, directory
-        self.status = peer.listen(RecorderStatus, '/recorder_node/status', LATCHED)
-        self.chatter = peer.node.create_publisher(String, '/chatter', DEEP)
+        self.status = peer.listen(RecorderStatus, f'{namespace}/recorder_node/status', LATCHED)
+        self.chatter = peer.node.create_publisher(String, f'{namespace}/chatter', DEEP)
 
     def wait(self, condition: Any, what: str) -> Any:
         return self.peer.wait(condition, what, process=self.process)
+
+    def wait_for_the_end(self) -> None:
+        self.peer.wait(lambda: self.process.popen.poll() is not None, 'the process ends')
+        assert self.process.popen.returncode == 0
 
     def matched(self, publisher: Any = None) -> None:
         publisher = publisher or self.chatter

@@ -85,10 +85,10 @@ def running(
 class Peer:
     """A node in the test's own process that publishes, listens and waits for what must happen."""
 
-    def __init__(self, name: str = 'peer') -> None:
+    def __init__(self, name: str = 'peer', namespace: str = '') -> None:
         self.context = Context()
         rclpy.init(context=self.context, signal_handler_options=SignalHandlerOptions.NO)
-        self.node = Node(name, context=self.context)
+        self.node = Node(name, namespace=namespace, context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
 

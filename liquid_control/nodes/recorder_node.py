@@ -78,7 +78,7 @@ class RecorderNode(ManagedNode):
             config.output_directory,
             {
                 'robot': config.robot,
-                'host': socket.gethostname(),
+                **({'host': socket.gethostname()} if config.note_host else {}),
                 'recorder_parameters': {name: _plain(config)},
             },
         )
@@ -170,8 +170,9 @@ class RecorderNode(ManagedNode):
 
 
 def _plain(config: RecorderConfig) -> dict[str, object]:
-    """Return the parameters as YAML can hold them."""
+    """Return the parameters as YAML can hold them, without the directory that they are kept in."""
     values = dataclasses.asdict(config)
+    del values['output_directory']
     return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
 

@@ -18,9 +18,11 @@ class RecorderConfig:
 
     output_directory: str = parameter(
         'bags/{stamp}',
-        'Directory of the session, made if needed; {stamp} becomes the time of activation.',
+        'Directory of the session, made if needed; {stamp} becomes the time of activation, and '
+        'what no other session has.',
     )
     robot: str = parameter('', 'Name of the robot, noted in session.yaml.')
+    note_host: bool = parameter(False, "Note the machine's name in session.yaml.")
     start_on: str = parameter(
         'activate',
         'What begins an episode: activation (and deactivation ends it), engaging the policy '
@@ -28,9 +30,13 @@ class RecorderConfig:
         choices=('activate', 'engage', 'request'),
     )
     mode_topic: str = parameter(
-        '/policy_node/mode', 'Topic of the policy node that says who drives; always recorded.'
+        'policy_node/mode', 'Topic of the policy node that says who drives; always recorded.'
     )
-    all_topics: bool = parameter(True, 'Record every topic, save hidden and excluded ones.')
+    all_topics: bool = parameter(
+        True,
+        'Record every topic, save hidden and excluded ones. In a namespace: its topics, those of '
+        'no namespace (such as /tf), and those that its nodes publish or subscribe.',
+    )
     topics: tuple[str, ...] = parameter((), 'Names of topics to record.')
     regex: str = parameter('', 'Topics to record: those whose whole name matches.')
     exclude: str = parameter('', 'Topics not to record: those whose whole name matches.')

@@ -15,7 +15,6 @@ from liquid_control.bags.background import BackgroundWriter, ReceivedMessage
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.mcap_file import Compression
 from liquid_control.bags.ring import RingBuffer
-from liquid_control.bags.writer import BagWriter
 from liquid_control.nodes.recording_config import RecorderConfig
 from liquid_control.nodes.recording_policy import PolicyFollower
 from liquid_control.nodes.recording_session import Episode, Session
@@ -248,12 +247,11 @@ class Recording:
         full = self._session.disk_problem(self._config.min_free_bytes)
         if full:
             raise BagError(full)
-        bag = BagWriter(
-            self._session.next_path(kind),
+        bag = self._session.new_bag(
+            kind,
             compression=cast(Compression, self._config.compression),
             split_bytes=self._config.split_bytes,
             split_ns=self._config.split_ns,
-            custom_data=self._session.origin,
         )
         writer = BackgroundWriter(bag, max_bytes=self._config.cache_bytes)
         for topic in self.topics.values():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import re
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +19,12 @@ import liquid_control
 from liquid_control.bags.background import BackgroundWriter
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.metadata import dump_yaml
+from liquid_control.bags.writer import BagWriter
+from liquid_control.runtime.files import create_new, write_atomically
 
 _STAMP = '{stamp}'
 _MEGABYTE = 1_000_000
+_TRIES = 100  # to be the first to use a name, where several recorders share a directory
 
 
 @dataclass
@@ -59,7 +65,8 @@ class Session:
     numbered on, and a further session file is begun.
 
     Args:
-        directory: Where to record; `{stamp}` becomes the time of now.
+        directory: Where to record; `{stamp}` becomes the time of now, with a number after it where
+            somebody else records there already.
 
     Attributes:
         description: Content of session.yaml; `save` writes it.
@@ -71,7 +78,6 @@ class Session:
     def __init__(self, directory: str, description: dict[str, Any]) -> None:
         now = datetime.now().astimezone()
         stamp = now.strftime('%Y-%m-%d_%H-%M-%S')
-        self.directory = Path(directory.replace(_STAMP, stamp)).expanduser().absolute()
         self.description: dict[str, Any] = {
             'started': now.isoformat(timespec='milliseconds'),
             'version': {'liquid_control': liquid_control.__version__, 'git': _git_version()},
@@ -79,11 +85,10 @@ class Session:
             'episodes': [],
         }
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            self.directory = _make_directory(directory, stamp)
+            self._file = self._new_file()
         except OSError as error:
-            raise BagError(f'cannot record to {self.directory}: {error.strerror}') from error
-        number = self._next_number('session', '.yaml')
-        self._file = self.directory / (f'session_{number}.yaml' if number else 'session.yaml')
+            raise BagError(f'cannot record to {error.filename}: {error.strerror}') from error
         self.save()
 
     @property
@@ -96,9 +101,23 @@ class Session:
             'liquid_control': f'{version["liquid_control"]} {version["git"] or ""}'.rstrip(),
         }
 
-    def next_path(self, kind: str) -> Path:
-        """Return the directory of the next recording of a kind: episode or snapshot."""
-        return self.directory / f'{kind}_{self._next_number(kind, ""):04d}'
+    def new_bag(self, kind: str, **options: Any) -> BagWriter:
+        """Begin the next recording of a kind: episode or snapshot.
+
+        Args:
+            options: See `BagWriter`.
+
+        Raises:
+            BagError: The disk does not let us.
+        """
+        for _ in range(_TRIES):
+            path = self.directory / f'{kind}_{self._next_number(kind, ""):04d}'
+            try:
+                return BagWriter(path, custom_data=self.origin, **options)
+            except BagError as error:
+                if not isinstance(error.__cause__, FileExistsError):
+                    raise
+        raise BagError(f'cannot record to {self.directory}: others take every name')
 
     def add_episode(self, entry: dict[str, Any]) -> None:
         """Note an episode that has ended."""
@@ -107,10 +126,8 @@ class Session:
 
     def save(self) -> None:
         """Write session.yaml, all of it or nothing."""
-        unfinished = self._file.with_name(f'.{self._file.name}.part')
         try:
-            unfinished.write_text(dump_yaml(self.description), encoding='utf-8')
-            unfinished.replace(self._file)
+            write_atomically(self._file, dump_yaml(self._without_places(self.description)))
         except OSError as error:
             raise BagError(f'cannot write {self._file}: {error.strerror}') from error
 
@@ -128,10 +145,49 @@ class Session:
             f'min_free_disk is {min_free_bytes // _MEGABYTE} MB: delete or move recordings'
         )
 
+    def _new_file(self) -> Path:
+        """Make the session's file; another recorder may be doing the same."""
+        for _ in range(_TRIES):
+            number = self._next_number('session', '.yaml')
+            file = self.directory / (f'session_{number}.yaml' if number else 'session.yaml')
+            with suppress(FileExistsError):
+                os.close(create_new(file))
+                return file
+        raise FileExistsError(errno.EEXIST, 'others take every name', str(self.directory))
+
+    def _without_places(self, value: Any) -> Any:
+        """A recording is given away: its parameters do not tell where things lie on this disk."""
+        if isinstance(value, dict):
+            return {key: self._without_places(entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._without_places(entry) for entry in value]
+        if not (isinstance(value, str) and value.startswith('/') and os.path.exists(value)):
+            return value
+        home = Path.home()
+        if Path(value).is_relative_to(home):
+            return f'~/{Path(value).relative_to(home)}'
+        return os.path.relpath(value, self.directory)
+
     def _next_number(self, kind: str, suffix: str) -> int:
         pattern = re.compile(rf'{kind}(?:_(\d+))?{re.escape(suffix)}')
         found = [pattern.fullmatch(name) for name in os.listdir(self.directory)]
         return max((int(match[1] or 0) + 1 for match in found if match), default=0)
+
+
+def _make_directory(pattern: str, stamp: str) -> Path:
+    """The directory to record to: new where the pattern has a stamp, else there or made."""
+    for number in itertools.count():
+        name = f'{stamp}_{number}' if number else stamp
+        path = Path(pattern.replace(_STAMP, name)).expanduser().absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(exist_ok=_STAMP not in pattern)
+        except FileExistsError:
+            if _STAMP not in pattern:  # it is no directory
+                raise
+            continue
+        return path
+    raise AssertionError
 
 
 def _git_version() -> str | None:

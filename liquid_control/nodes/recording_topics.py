@@ -11,6 +11,7 @@ import importlib
 import re
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -106,6 +107,8 @@ class TopicWatcher:
         self._on_topic = on_topic
         self._names = {node.resolve_topic_name(name) for name in config.topics}
         self._names.add(node.resolve_topic_name(config.mode_topic))
+        self._namespace = node.get_namespace().rstrip('/')
+        self._used_here: set[str] = set()
         self._refused: set[tuple[str, str]] = set()
         self._group = _Fetched()
 
@@ -116,6 +119,8 @@ class TopicWatcher:
             thorough: Look also at topics with as many publishers as before; one may have been
                 replaced by another that offers less. Costs ten times as much.
         """
+        if thorough and self._namespace:
+            self._used_here = self._used_in_namespace()
         for name, msgtypes in self._node.get_topic_names_and_types():
             if not self._wants(name):
                 continue
@@ -172,7 +177,30 @@ class TopicWatcher:
             return False
         if config.regex and re.fullmatch(config.regex, name):
             return True
-        return config.all_topics and '/_' not in name
+        return config.all_topics and '/_' not in name and self._concerns_us(name)
+
+    def _concerns_us(self, name: str) -> bool:
+        """Several robots may share the graph, each in its namespace: who is in none sees all."""
+        return (
+            name.startswith(f'{self._namespace}/')
+            or name.count('/') == 1  # shared by all, such as /tf and /clock
+            or name in self._used_here
+        )
+
+    def _used_in_namespace(self) -> set[str]:
+        """Topics of whatever name that the namespace's nodes publish or subscribe."""
+        node, used = self._node, set[str]()
+        for name, namespace in node.get_node_names_and_namespaces():
+            ours = f'{namespace}/'.startswith(f'{self._namespace}/')
+            if not ours or (name, namespace) == (node.get_name(), node.get_namespace()):
+                continue
+            with suppress(RuntimeError):  # it has gone meanwhile
+                for topic, _ in (
+                    *node.get_publisher_names_and_types_by_node(name, namespace),
+                    *node.get_subscriber_names_and_types_by_node(name, namespace),
+                ):
+                    used.add(topic)
+        return used
 
     def _add(self, name: str, msgtype: str, endpoints: list[TopicEndpointInfo]) -> None:
         try:
