@@ -96,6 +96,11 @@ class RecorderNode(ManagedNode):
             self.create_timer(_STATUS_PERIOD, self._tick, clock=wall),
         ]
 
+    @property
+    def finishing(self) -> bool:
+        """The robot's last way, to rest, belongs to the episode."""
+        return self._recording is not None and self._recording.finishing
+
     def stop(self) -> None:
         """End the episode and the session."""
         for timer in self._timers_running:

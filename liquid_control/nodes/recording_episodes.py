@@ -16,12 +16,10 @@ from liquid_control.bags.errors import BagError
 from liquid_control.bags.mcap_file import Compression
 from liquid_control.bags.ring import RingBuffer
 from liquid_control.nodes.recording_config import RecorderConfig
-from liquid_control.nodes.recording_policy import PolicyFollower
+from liquid_control.nodes.recording_policy import MODE_TYPE, PolicyFollower
 from liquid_control.nodes.recording_session import Episode, Session
 from liquid_control.nodes.recording_thread import FetchThread, locked
 from liquid_control.nodes.recording_topics import RecordedTopic, TopicWatcher
-
-_MODE_TYPE = 'liquid_control/msg/ControlMode'
 
 # Seconds. The middleware keeps what comes in between, and notes when it came, in wall time; under
 # simulated time the moment of fetching has to do, so that it had better be soon.
@@ -37,7 +35,6 @@ class Recording:
 
     Attributes:
         episode: The one being recorded, None between episodes.
-        problem: Why recording stopped or cannot start; empty when all is well.
 
     Raises:
         BagError: The session's directory cannot be written.
@@ -51,8 +48,10 @@ class Recording:
         on_change: Callable[[], None],
     ) -> None:
         self.episode: Episode | None = None
+        self._disengaged = False  # the episode ends once the last command has come
         self._received: Counter[str] = Counter()
-        self.problem = ''
+        self._problem = ''
+        self._waiting = ''
         self._node = node
         self._config = config
         self._session = session
@@ -73,6 +72,17 @@ class Recording:
     def topics(self) -> Mapping[str, RecordedTopic]:
         """Topics subscribed, by name."""
         return self._watcher.topics
+
+    @property
+    def problem(self) -> str:
+        """Why recording stopped or cannot start; empty when all is well."""
+        return self._problem or self._waiting
+
+    @property
+    def finishing(self) -> bool:
+        """Whether an episode is open that a policy node is about to end."""
+        driving = self.episode is not None and self._follower.driving
+        return driving and self._follower.present
 
     def received(self) -> Counter[str]:
         """Return how many messages have come, by topic, recorded or not."""
@@ -103,7 +113,7 @@ class Recording:
         except BagError as error:
             self._report(str(error))
             raise
-        self.problem = ''
+        self._problem = ''
         policies = [self._follower.policy] if self._follower.policy else []
         self.episode = Episode(
             writer, started_by, time.monotonic(), self._follower.takeovers, policies
@@ -178,6 +188,7 @@ class Recording:
             self._snapshots.remove(snapshot)
             if snapshot.error is not None:
                 self._report(str(snapshot.error))
+        self._watch_policy()
         if self.episode is None:
             return
         self._note_policy(self.episode)
@@ -200,7 +211,7 @@ class Recording:
         self._watcher.close()
         self._follower.close()
         if self.episode is not None:
-            self._end_quietly('deactivation')
+            self._end_quietly('disengaged' if self._disengaged else 'deactivation')
         for snapshot in self._snapshots:
             snapshot.close()
 
@@ -220,11 +231,13 @@ class Recording:
                 batch.append(ReceivedMessage(topic.name, arrival.data, log_ns, publish_ns))
             if topic.transient_local:
                 topic.latched.append(arrival.data)
-            if topic.name == self._mode_topic and topic.definition.msgtype == _MODE_TYPE:
+            if topic.name == self._mode_topic and topic.definition.msgtype == MODE_TYPE:
                 self._keep(batch)
                 batch = []
                 self._follower.receive(arrival.data)
         self._keep(batch)
+        if self._disengaged and not self._follower.driving:
+            self._end_quietly('disengaged')
 
     def _fetch_period(self) -> float:
         simulated = self._node.get_clock().ros_time_is_active
@@ -272,11 +285,29 @@ class Recording:
     def _engaged(self, engaged: bool) -> None:
         if self._config.start_on != 'engage':
             return
+        if engaged and self._disengaged:
+            self._end_quietly('disengaged')
         if engaged and self.episode is None:
             with suppress(BagError):  # reported by begin; engaging again is another try
                 self.begin('engaged')
         elif not engaged and self.episode is not None:
-            self._end_quietly('disengaged')
+            self._disengaged = True  # the last command is to come
+
+    def _watch_policy(self) -> None:
+        """Where episodes follow the policy node they end with it, and none begins without it."""
+        if self._config.start_on != 'engage':
+            return
+        if not self._fetching.defect:
+            self._fetch()  # what has come since, after a pause of this process, was no silence
+        absence = self._follower.absence()
+        if absence:
+            self._follower.forget()
+        if absence and self.episode is not None:
+            self._end_quietly(f'policy node gone: {absence}')
+            self._report(f'{absence}: the episode was ended')
+        elif absence and absence != self._waiting:
+            self._node.get_logger().warning(absence)
+        self._waiting = absence
 
     def _end_quietly(self, ended_by: str) -> None:
         try:
@@ -288,6 +319,7 @@ class Recording:
         if self.episode is None:
             raise BagError('no episode is being recorded: start one first')
         episode, self.episode = self.episode, None
+        self._disengaged = False
         return episode
 
     def _note_policy(self, episode: Episode) -> None:
@@ -296,8 +328,8 @@ class Recording:
             episode.policies.append(policy)
 
     def _report(self, problem: str) -> None:
-        if problem != self.problem:
-            self.problem = problem
+        if problem != self._problem:
+            self._problem = problem
             self._node.get_logger().error(problem)
 
     def _now_ns(self) -> int:

@@ -1,7 +1,8 @@
-"""Follows the policy node: whether it is engaged, which policy drives, how it is configured."""
+"""Follows the policy node: whether it is there and engaged, which policy drives, how it is set."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,16 @@ from rclpy.serialization import deserialize_message
 from rclpy.task import Future
 
 from liquid_control.msg import ControlMode
+
+MODE_TYPE = 'liquid_control/msg/ControlMode'
+
+# Seconds without the mode, which comes once a second, after which its node counts as gone.
+_SILENCE = 3.0
+# Seconds after which somebody should know that a recorder waits for a mode that does not come.
+_PATIENCE = 5.0
+# Seconds after disengaging in which the last command is on its way: the robot is told to stop
+# after the mode has told that it will be.
+_LAST_COMMAND = 0.3
 
 
 class PolicyFollower:
@@ -36,14 +47,61 @@ class PolicyFollower:
         self._mode_topic = mode_topic
         self._on_engaged = on_engaged
         self._mode = ControlMode.DISENGAGED
+        self._began_at = time.monotonic()
+        self._heard_at: float | None = None
+        self._repeats = False
+        self._disengaged_at = -_LAST_COMMAND
         self._asked = False
         self._clients: tuple[Client, Client] | None = None
+
+    @property
+    def driving(self) -> bool:
+        """Whether the policy node commands the robot, or may just have sent its last command."""
+        engaged = self._mode != ControlMode.DISENGAGED
+        return engaged or time.monotonic() - self._disengaged_at < _LAST_COMMAND
+
+    @property
+    def present(self) -> bool:
+        """Whether somebody publishes the mode."""
+        return bool(self._node.count_publishers(self._mode_topic))
+
+    def absence(self) -> str:
+        """Say why nothing is to be expected of the policy node; empty while it is heard."""
+        if self._heard_at is None:
+            return self._wait()
+        if not self.present:
+            return f'nobody publishes {self._mode_topic} any more'
+        if self._repeats and time.monotonic() - self._heard_at > _SILENCE:
+            return f'nothing came on {self._mode_topic} for {_SILENCE:g} s'
+        return ''
+
+    def forget(self) -> None:
+        """The policy node is gone: one that comes begins anew, disengaged."""
+        self._mode = ControlMode.DISENGAGED
+        self.close()
+        self._asked = False
 
     def close(self) -> None:
         """Stop asking."""
         for client in self._clients or ():
             self._node.destroy_client(client)
         self._clients = None
+
+    def _wait(self) -> str:
+        if time.monotonic() - self._began_at < _PATIENCE:
+            return ''
+        if self.present:
+            return f'waiting for the first message on {self._mode_topic}'
+        others = sorted(
+            name
+            for name, types in self._node.get_topic_names_and_types()
+            if MODE_TYPE in types and self._node.count_publishers(name)
+        )
+        found = f'; there is {", ".join(others)}' if others else ''
+        return (
+            f'waiting for {self._mode_topic}, which nobody publishes{found}: start the policy '
+            'node, set mode_topic, or set start_on to activate or request'
+        )
 
     def receive(self, data: bytes) -> None:
         """Take a serialised ControlMode, after it was recorded in the episode that it may end."""
@@ -55,10 +113,14 @@ class PolicyFollower:
         if not self._asked:
             self._ask_parameters()
         before, self._mode = self._mode, message.mode
+        self._repeats |= message.mode == before and self._heard_at is not None
+        self._heard_at = time.monotonic()
         if before == ControlMode.AUTONOMOUS and message.mode == ControlMode.MANUAL:
             self.takeovers += 1
         was_engaged = before != ControlMode.DISENGAGED
         is_engaged = message.mode != ControlMode.DISENGAGED
+        if was_engaged and not is_engaged:
+            self._disengaged_at = self._heard_at
         if is_engaged != was_engaged:
             self._on_engaged(is_engaged)
 
