@@ -9,9 +9,28 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FullyConnected, Random
+
 needs_compiler = pytest.mark.skipif(
     shutil.which(os.environ.get('CXX', 'c++')) is None, reason='no C++ compiler'
 )
+# Every kind that a kernel serves, of inputs and neurons.
+LAYERS = {
+    'ltc': lambda f, n: LTC(f, AutoNCP(n + 3, n)),
+    'ltc fully connected': lambda f, n: LTC(f, n, unfolds=2),
+    'ltc midpoint': lambda f, n: LTC(f, FullyConnected(n), solver='exponential_midpoint'),
+    'ltc midpoint, one unfold': lambda f, n: LTC(
+        f, Random(n + 1, 1, sparsity=0.5), solver='exponential_midpoint', unfolds=1
+    ),
+    'ltc unmapped': lambda f, n: LTC(f, n, input_mapping=None, output_mapping=None),
+    'cfc': lambda f, n: CfC(f, n),
+    'cfc no gate': lambda f, n: CfC(f, n, mode='no_gate', backbone_units=11),
+    'cfc tanh': lambda f, n: CfC(f, n, activation='tanh'),
+    'cfc without backbone': lambda f, n: CfC(f, n, backbone_layers=0),
+    'cfc wired': lambda f, n: CfC(f, AutoNCP(n + 3, n)),
+    'cfc wired strictly': lambda f, n: CfC(f, AutoNCP(n + 3, n), strict_wiring=True),
+    'cfc wired, no gate': lambda f, n: CfC(f, NCP(n + 1, 3, n, 2, 2, 2, 2), mode='no_gate'),
+}
 Sequence = tuple[Tensor, Tensor, Tensor]
 
 

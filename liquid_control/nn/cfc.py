@@ -7,6 +7,7 @@ Intelligence 2022, equation 10 (default), table 1 (pure, no gate).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from liquid_control.nn import kernels
-from liquid_control.nn.layer import LiquidCell, LiquidLayer, Step, each_step, number_of_units
+from liquid_control.nn.layer import (
+    LiquidCell,
+    LiquidLayer,
+    Step,
+    each_step,
+    number_of_units,
+    states_of,
+)
 from liquid_control.nn.wiring import Adjacency, Wiring
 
 MODES = ('default', 'pure', 'no_gate')
@@ -71,6 +79,11 @@ class CfCEquations(NamedTuple):
             heads_bias=torch.cat([*bias[:2], seconds * bias[2] + bias[3]]),
         )
 
+    def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
+        """As `LiquidCell.stepper`."""
+        drives, seconds = self.drive(x).unbind(), each_step(elapsed, x)
+        return lambda t, state: self.advance(drives[t], state, seconds[t])
+
     def drive(self, x: Tensor) -> Tensor:
         """What inputs [..., inputs] contribute to the first layer; depends on no state."""
         weight, bias = (*self.backbone, (self.heads, self.heads_bias))[0]
@@ -95,6 +108,28 @@ class CfCEquations(NamedTuple):
         near, far = torch.tanh(near), torch.tanh(far)
         gate = torch.sigmoid(time[0] * seconds + time[1] if len(time) == 2 else time[0])
         return near + gate * far if self.mode == 'no_gate' else near * (1.0 - gate) + gate * far
+
+
+def cfc_states(
+    mode: str,
+    activation: Callable[[Tensor], Tensor],
+    x: Tensor,
+    state: Tensor,
+    elapsed: Tensor,
+    heads: Tensor,
+    heads_bias: Tensor,
+    *backbone: Tensor,
+) -> Tensor:
+    """States after each step [time, batch, units] of a gated CfC; see `CfCEquations`.
+
+    Args:
+        x, state: inputs [time, batch, inputs], and the state before the first step [batch, units].
+        elapsed: seconds [time, batch].
+        backbone: weight and bias of its one layer, or nothing.
+    """
+    layers = (backbone,) if backbone else ()
+    p = CfCEquations(mode, activation, layers, heads, heads_bias, None, None)
+    return states_of(p.stepper(x, elapsed), state, len(x))
 
 
 class CfCCell(LiquidCell):
@@ -181,9 +216,7 @@ class CfCCell(LiquidCell):
         )
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
-        equations, seconds = self.equations_at(elapsed, len(x)), each_step(elapsed, x)
-        drives = equations.drive(x).unbind()
-        return lambda t, state: equations.advance(drives[t], state, seconds[t])
+        return self.equations_at(elapsed, len(x)).stepper(x, elapsed)
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
         shape = KERNEL_ACTIVATIONS.get(type(self.activation))
@@ -192,9 +225,9 @@ class CfCCell(LiquidCell):
             return super().scan(x, state, elapsed)
         p, elapsed = self.equations_at(elapsed, len(x)), elapsed.expand(x.shape[:2])
         backbone = p.backbone[0] if p.backbone else None
-        no_gate = self.mode == 'no_gate'
-        heads = (p.heads, p.heads_bias)
-        return kernels.cfc_sequence(x, state, elapsed, heads, backbone, shape, no_gate)
+        heads, no_gate = (p.heads, p.heads_bias), self.mode == 'no_gate'
+        plain = partial(cfc_states, self.mode, self.activation)
+        return kernels.cfc_sequence(x, state, elapsed, heads, backbone, shape, no_gate, plain)
 
     def equations_at(self, elapsed: Tensor, steps: int) -> CfCEquations:
         """The equations for so many steps, simpler where one elapsed time [] serves for all."""

@@ -48,11 +48,7 @@ class LiquidCell(nn.Module):
 
         The same as `stepper` for each step; subclasses hand whole sequences to a kernel.
         """
-        step, states = self.stepper(x, elapsed), []
-        for t in range(len(x)):
-            state = step(t, state)
-            states.append(state)
-        return torch.stack(states)
+        return states_of(self.stepper(x, elapsed), state, len(x))
 
     def readout(self, states: Tensor) -> Tensor:
         """Outputs [..., outputs] of states [..., units]."""
@@ -260,6 +256,15 @@ class LiquidLayer(nn.Module):
             f'elapsed must be one number of seconds or have a shape of {shapes}, '
             f'got {list(seconds.shape)}'
         )
+
+
+def states_of(step: Step, state: Tensor, steps: int) -> Tensor:
+    """States after each step [time, batch, units], from that before the first [batch, units]."""
+    states = []
+    for t in range(steps):
+        state = step(t, state)
+        states.append(state)
+    return torch.stack(states)
 
 
 def each_step(elapsed: Tensor, x: Tensor) -> tuple[Tensor, ...]:

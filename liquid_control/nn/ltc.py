@@ -5,6 +5,7 @@ Source: Hasani, Lechner et al., "Liquid Time-constant Networks", AAAI 2021.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from liquid_control.nn import kernels
-from liquid_control.nn.layer import LiquidCell, LiquidLayer, Step, each_step, number_of_units
+from liquid_control.nn.layer import (
+    LiquidCell,
+    LiquidLayer,
+    Step,
+    each_step,
+    number_of_units,
+    states_of,
+)
 from liquid_control.nn.solvers import SOLVERS
 from liquid_control.nn.wiring import FullyConnected, Wiring
 
@@ -55,48 +63,59 @@ class LTCParameters(NamedTuple):
     sensory_mu: Tensor
     sensory_erev: Tensor
 
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """Those of `ltc_stepper`, in its order."""
+        membrane = self.cm, self.gleak + LEAST_CONDUCTANCE, self.gleak * self.vleak
+        sensory = self.sensory_mu, self.sensory_sigma, self.sensory_w, self.sensory_erev
+        return *membrane, self.mu, self.sigma, self.w, self.erev, *sensory
 
-def ltc_stepper(
-    x: Tensor, elapsed: Tensor, parameters: LTCParameters, solver: str, unfolds: int
-) -> Step:
+
+def ltc_stepper(solver: str, unfolds: int, x: Tensor, elapsed: Tensor, *weights: Tensor) -> Step:
     """The membrane equations over a sequence, one step at a time.
 
     Args:
-        x: mapped inputs [time, batch, inputs].
-        elapsed: seconds [time, batch], or [] for all.
-        parameters: of the membranes and synapses.
         solver: a name in `SOLVERS`.
         unfolds: parts into which the solver splits each elapsed time.
+        x: mapped inputs [time, batch, inputs].
+        elapsed: seconds [time, batch], or [] for all.
+        weights: cm, total leak conductance, leak conductance times leak potential, all [units];
+            mu, sigma, w, erev [units, units]; the same of the inputs [inputs, units].
     """
-    p = parameters
+    cm, leak, leak_rev = weights[:3]
+    recurrent, senses = weights[3:7], weights[7:]
     # Nothing of this depends on the state: computed ahead, as many steps at once as caches hold.
     at_once = len(x)
     if not torch.compiler.is_compiling():  # a graph is for any size of batch
-        at_once = max(1, CACHED // max(1, x.shape[1] * p.sensory_w.numel()))
-    sensory = [
-        _synapses(part, p.sensory_w, p.sensory_sigma, p.sensory_mu, p.sensory_erev)
-        for part in x.split(at_once)
-    ]
-    numerators = (torch.cat([numerator for numerator, _ in sensory]) + p.gleak * p.vleak).unbind()
-    denominators = (torch.cat([d for _, d in sensory]) + (p.gleak + LEAST_CONDUCTANCE)).unbind()
+        at_once = max(1, CACHED // max(1, x.shape[1] * senses[0].numel()))
+    sensory = [_synapses(part, *senses) for part in x.split(at_once)]
+    numerators = (torch.cat([numerator for numerator, _ in sensory]) + leak_rev).unbind()
+    denominators = (torch.cat([denominator for _, denominator in sensory]) + leak).unbind()
     seconds = each_step(elapsed, x)
 
     def step(t: int, state: Tensor) -> Tensor:
         def drive(v: Tensor) -> tuple[Tensor, Tensor]:
-            numerator, denominator = _synapses(v, p.w, p.sigma, p.mu, p.erev)
+            numerator, denominator = _synapses(v, *recurrent)
             return numerator + numerators[t], denominator + denominators[t]
 
-        return SOLVERS[solver](state, seconds[t], drive, p.cm, unfolds)
+        return SOLVERS[solver](state, seconds[t], drive, cm, unfolds)
 
     return step
 
 
 def _synapses(
-    source: Tensor, w: Tensor, sigma: Tensor, mu: Tensor, erev: Tensor
+    source: Tensor, mu: Tensor, sigma: Tensor, w: Tensor, erev: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Driving current and conductance that sources [..., sources] open in each target neuron."""
     conductance = w * torch.sigmoid(sigma * (source.unsqueeze(-1) - mu))
     return (conductance * erev).sum(-2), conductance.sum(-2)
+
+
+def ltc_states(
+    solver: str, unfolds: int, x: Tensor, state: Tensor, elapsed: Tensor, *weights: Tensor
+) -> Tensor:
+    """States after each step [time, batch, units]; arguments as for `ltc_stepper`."""
+    return states_of(ltc_stepper(solver, unfolds, x, elapsed, *weights), state, len(x))
 
 
 class LTCCell(LiquidCell):
@@ -182,7 +201,7 @@ class LTCCell(LiquidCell):
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
         x, p = self.map_inputs(x), self.effective_parameters()
         if not self._has_kernel(x, elapsed):
-            return ltc_stepper(x, elapsed, p, self.solver, self.unfolds)
+            return ltc_stepper(self.solver, self.unfolds, x, elapsed, *p.weights)
         xs, seconds = x.split(1), elapsed.expand(x.shape[:2]).split(1)
         return lambda t, state: self._kernel(xs[t], state, seconds[t], p)[0]
 
@@ -198,16 +217,10 @@ class LTCCell(LiquidCell):
         return self.solver in kernels.SOLVERS and kernels.serves(*tensors, cuda=cuda)
 
     def _kernel(self, x: Tensor, state: Tensor, elapsed: Tensor, p: LTCParameters) -> Tensor:
+        masks = self.sparsity_mask, self.sensory_sparsity_mask
+        plain = partial(ltc_states, self.solver, self.unfolds)
         return kernels.ltc_sequence(
-            x,
-            state,
-            elapsed,
-            (p.cm, p.gleak + LEAST_CONDUCTANCE, p.gleak * p.vleak),
-            (p.mu, p.sigma, p.w, p.erev),
-            (p.sensory_mu, p.sensory_sigma, p.sensory_w, p.sensory_erev),
-            (self.sparsity_mask, self.sensory_sparsity_mask),
-            self.solver,
-            self.unfolds,
+            x, state, elapsed, p.weights, masks, self.solver, self.unfolds, plain
         )
 
     def readout(self, states: Tensor) -> Tensor:

@@ -12,29 +12,11 @@ import ncps.torch
 import ncps.wirings
 import pytest
 import torch
-from layer_runs import assert_equal, draw, needs_compiler, run
+from layer_runs import LAYERS, assert_equal, draw, needs_compiler, run
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FullyConnected, Random, cfc
+from liquid_control.nn import LTC, AutoNCP, CfC, FullyConnected, cfc
 from liquid_control.nn.kernels import plain_torch, serves
-
-LAYERS = {
-    'ltc': lambda f, n: LTC(f, AutoNCP(n + 3, n)),
-    'ltc fully connected': lambda f, n: LTC(f, n, unfolds=2),
-    'ltc midpoint': lambda f, n: LTC(f, FullyConnected(n), solver='exponential_midpoint'),
-    'ltc midpoint, one unfold': lambda f, n: LTC(
-        f, Random(n + 1, 1, sparsity=0.5), solver='exponential_midpoint', unfolds=1
-    ),
-    'ltc unmapped': lambda f, n: LTC(f, n, input_mapping=None, output_mapping=None),
-    'cfc': lambda f, n: CfC(f, n),
-    'cfc no gate': lambda f, n: CfC(f, n, mode='no_gate', backbone_units=11),
-    'cfc tanh': lambda f, n: CfC(f, n, activation='tanh'),
-    'cfc without backbone': lambda f, n: CfC(f, n, backbone_layers=0),
-    'cfc wired': lambda f, n: CfC(f, AutoNCP(n + 3, n)),
-    'cfc wired strictly': lambda f, n: CfC(f, AutoNCP(n + 3, n), strict_wiring=True),
-    'cfc wired, no gate': lambda f, n: CfC(f, NCP(n + 1, 3, n, 2, 2, 2, 2), mode='no_gate'),
-}
 
 
 @needs_compiler
@@ -229,26 +211,6 @@ def test_no_grad_and_inference_mode_give_the_same_numbers(kind):
     assert torch.equal(quick, layer(x)[0])
     with torch.inference_mode():
         assert torch.equal(quick, copy.deepcopy(layer)(x)[0])
-
-
-@needs_compiler
-@pytest.mark.parametrize('kind', LAYERS)
-def test_checkpointing_and_offloading_keep_the_gradients(kind):
-    layer = LAYERS[kind](3, 4).double()
-    sequence = draw(layer, 0, 3, 5)
-    expected = run(layer, sequence)
-
-    class Recomputed(nn.Module):
-        def forward(self, *tensors: Tensor) -> Tensor:
-            return checkpoint(layer, *tensors, use_reentrant=False)
-
-        def parameters(self):
-            return layer.parameters()
-
-    assert_equal(run(Recomputed(), sequence), expected, 0.0)
-    # Hands copies to the backward pass, as moving what is saved to another memory does.
-    with torch.autograd.graph.saved_tensors_hooks(Tensor.clone, Tensor.clone):
-        assert_equal(run(layer, sequence), expected, 0.0)
 
 
 @needs_compiler

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ import torch
 from liquid_control.nn import LTC, AutoNCP
 from liquid_control.nn.kernels import SOLVERS, plain_torch
 from liquid_control.nn.kernels.cuda import LtcSequenceOnCuda, launch_options
-from liquid_control.nn.ltc import LEAST_CONDUCTANCE
+from liquid_control.nn.ltc import ltc_states
 
 ARCHITECTURES = (87, 90)  # Jetson Orin, H100
 
@@ -84,12 +85,9 @@ def compare(solver: str, units: int, device: str) -> None:
         states = cell.scan(x, state, elapsed)
     expected = [states, *torch.autograd.grad((states * weights).sum(), leaves, allow_unused=True)]
 
-    p = cell.effective_parameters()
-    states = LtcSequenceOnCuda.apply(
-        *(SOLVERS[solver], cell.unfolds, True, cell.map_inputs(x), state, elapsed),
-        *(p.cm, p.gleak + LEAST_CONDUCTANCE, p.gleak * p.vleak, p.mu, p.sigma, p.w, p.erev),
-        *(p.sensory_mu, p.sensory_sigma, p.sensory_w, p.sensory_erev),
-    )
+    plain = partial(ltc_states, solver, cell.unfolds)
+    given = cell.map_inputs(x), state, elapsed, *cell.effective_parameters().weights
+    states = LtcSequenceOnCuda.apply(SOLVERS[solver], cell.unfolds, True, plain, *given)
     found = [states, *torch.autograd.grad((states * weights).sum(), leaves, allow_unused=True)]
 
     for ours, theirs in zip(found, expected, strict=True):

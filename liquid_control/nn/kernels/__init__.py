@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from liquid_control.nn.kernels.build import library
 from liquid_control.nn.kernels.cfc import cfc_sequence
@@ -20,12 +21,15 @@ from liquid_control.nn.kernels.ltc import SOLVERS, ltc_sequence
 
 __all__ = ['MOST_UNITS', 'SOLVERS', 'cfc_sequence', 'ltc_sequence', 'plain_torch', 'serves']
 
+# Others are of libraries (quantised, distributed, fake): what they hold is for torch to say.
+WITH_MEMORY = {Tensor, nn.Parameter}
+
 _wanted = ContextVar('wanted', default=True)
 
 
 @contextmanager
 def plain_torch() -> Iterator[None]:
-    """Run the cells without the kernels: to compare, or for a gradient of a gradient."""
+    """Run the cells without the kernels: to compare, or to look for a fault."""
     token = _wanted.set(False)
     try:
         yield
@@ -45,9 +49,15 @@ def serves(x: Tensor, *others: Tensor, cuda: bool = False) -> bool:
         and _wanted.get()
         and x.numel() > 0
         and x.dtype in (torch.float32, torch.float64)
-        and all((other.device, other.dtype) == (x.device, x.dtype) for other in others)
+        and type(x) in WITH_MEMORY
+        and all(
+            (other.device, other.dtype) == (x.device, x.dtype) and type(other) in WITH_MEMORY
+            for other in others
+        )
         and not torch.jit.is_tracing()
         and not torch._C._are_functorch_transforms_active()
+        and not torch._C._len_torch_dispatch_stack()
+        and forward_ad._current_level < 0
         and (
             (x.device.type == 'cpu' and library() is not None)
             or (x.device.type == 'cuda' and cuda and triton_is_here())

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from liquid_control.nn.kernels.higher import Plain, beyond_kernels, plain_gradients
 from liquid_control.nn.kernels.native import INT, POINTER, call, fields, fill, threads
 from liquid_control.nn.kernels.rows import Rows
+from liquid_control.nn.kernels.saved import save, saved
 
 VECTOR = 8  # rows of weights are padded to a multiple of this
 # Below this many multiplications a second thread costs more than it saves.
@@ -53,6 +54,7 @@ def cfc_sequence(
     backbone: tuple[Tensor, Tensor] | None,
     activation: tuple[float, float],
     no_gate: bool,
+    plain: Plain,
 ) -> Tensor:
     """States after each step, [time, batch, units].
 
@@ -66,10 +68,11 @@ def cfc_sequence(
         backbone: weight [hidden, inputs + units] and bias [hidden], or None.
         activation: (scale, slope) of the backbone's scale * tanh(slope * z).
         no_gate: add the far target instead of blending.
+        plain: the same in plain torch, of x, state, elapsed, heads and backbone one by one.
     """
     tensors = (x, state, elapsed, *heads, *(backbone or ()))
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    return _CfcSequence.apply(activation, no_gate, keep, *tensors)
+    return _CfcSequence.apply(activation, no_gate, keep, plain, *tensors)
 
 
 class _CfcSequence(torch.autograd.Function):
@@ -79,13 +82,10 @@ class _CfcSequence(torch.autograd.Function):
         activation: tuple[float, float],
         no_gate: bool,
         keep: bool,
-        x: Tensor,
-        state: Tensor,
-        elapsed: Tensor,
-        heads: Tensor,
-        heads_bias: Tensor,
-        *backbone: Tensor,
+        plain: Plain,
+        *given: Tensor,
     ) -> Tensor:
+        x, state, elapsed, heads, heads_bias, *backbone = given
         rows, inputs, units = Rows.of(x), x.shape[2], state.shape[1]
         heads_in_all = len(heads) // units
         x, state = rows.ordered(x), state.contiguous()
@@ -109,20 +109,26 @@ class _CfcSequence(torch.autograd.Function):
         fill(net, state_panels=state_panels, heads_panels=heads_panels)
         call('cfc_forward', net, x.dtype)
         if keep:
-            ctx.plan = plan
+            ctx.plan, ctx.plain, ctx.given = plan, plain, len(given)
             ctx.backbone = backbone[0].shape[0] if backbone else 0
-            ctx.save_for_backward(*tensors, states, driven, gates)
+            save(ctx, *given, first, heads, states, driven, gates)
         return states
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor | None, ...]:
-        *tensors, states, driven, gates = ctx.saved_tensors
-        x, state, _, first, heads = tensors
-        rows, inputs, units = ctx.plan.rows, x.shape[2], state.shape[1]
-        # Described anew: hooks on saved tensors may have moved them since.
-        net = _network(ctx.plan, *tensors)
-        grad_states = rows.ordered(grad_states)
+        tensors = saved(ctx, like=grad_states)
+        given, (first, heads, *made) = tensors[: ctx.given], tensors[ctx.given :]
+        if beyond_kernels(grad_states):
+            wanted = ctx.needs_input_grad[-ctx.given :]
+            return *(None,) * 4, *plain_gradients(ctx.plain, given, wanted, grad_states)
+        rows = ctx.plan.rows
+        # Laid out and described anew: hooks on saved tensors may have moved them since.
+        x, states, driven, gates, grad_states = (
+            rows.ordered(tensor) for tensor in (given[0], *made, grad_states)
+        )
+        state, first, heads = (part.contiguous() for part in (given[1], first, heads))
+        inputs, units = x.shape[2], state.shape[1]
+        net = _network(ctx.plan, x, state, given[2], first, heads)
         grad_gates, grad_elapsed = torch.empty_like(gates), rows.empty(x, 1)
         grad_driven = torch.empty_like(driven) if ctx.backbone else grad_gates
         grad_state, grad_x = torch.empty_like(state), rows.empty(x, inputs)
@@ -143,7 +149,7 @@ class _CfcSequence(torch.autograd.Function):
             of_heads = _weight_gradients(rows, grad_gates, driven[..., : ctx.backbone])
             grads = [*of_heads, *(grad[: ctx.backbone] for grad in grads)]
         grads[:2] = (grad[: ctx.plan.heads * units] for grad in grads[:2])
-        return None, None, None, grad_x, grad_state, grad_elapsed.squeeze(-1), *grads
+        return *(None,) * 4, grad_x, grad_state, grad_elapsed.squeeze(-1), *grads
 
 
 def _network(

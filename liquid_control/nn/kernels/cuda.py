@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from liquid_control.nn.kernels.higher import Plain, beyond_kernels, plain_gradients
+from liquid_control.nn.kernels.saved import save, saved
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +40,12 @@ class LtcSequenceOnCuda(torch.autograd.Function):
         solver: int,
         unfolds: int,
         keep: bool,
-        x: Tensor,
-        state: Tensor,
-        elapsed: Tensor,
-        *weights: Tensor,
+        plain: Plain,
+        *given: Tensor,
     ) -> Tensor:
         from liquid_control.nn.kernels import triton_ltc
 
+        x, state, elapsed, *weights = given
         steps, batch, _ = x.shape
         units = state.shape[1]
         cm, leak, leak_rev, *matrices = (weight.contiguous() for weight in weights)
@@ -61,17 +62,24 @@ class LtcSequenceOnCuda(torch.autograd.Function):
         triton_ltc.forward[(batch,)](*tensors, steps, batch, units, unfolds, **options)
         if keep:
             ctx.numbers, ctx.options = (steps, batch, units, unfolds), options
-            ctx.save_for_backward(*tensors, rows, *sensory)
+            ctx.plain = plain
+            save(ctx, trace, numerators, denominators, *given)
         return trace[evaluations::evaluations].clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor | None, ...]:
         from liquid_control.nn.kernels import triton_ltc
 
-        *tensors, rows = ctx.saved_tensors[:-4]
-        sensory = ctx.saved_tensors[-4:]
-        trace, _, _, elapsed, _, *recurrent = tensors
+        tensors = saved(ctx, like=grad_states)
+        made, given = tensors[:3], tensors[3:]
+        if beyond_kernels(grad_states):
+            wanted = ctx.needs_input_grad[-len(given) :]
+            return *(None,) * 4, *plain_gradients(ctx.plain, given, wanted, grad_states)
+        # Laid out anew: hooks on saved tensors may have moved them since.
+        x, _, elapsed, cm, _, _, *matrices = (tensor.contiguous() for tensor in given)
+        recurrent, sensory, rows = matrices[:4], matrices[4:], x.flatten(0, 1)
+        trace, numerators, denominators = (part.contiguous() for part in made)
+        tensors = (trace, numerators, denominators, elapsed, cm, *recurrent)
         steps, batch, _, _ = ctx.numbers
         by_num, by_den = torch.empty_like(trace[1:]), torch.empty_like(trace[1:])
         by_cm, by_state, scratch = (torch.empty_like(trace[0]) for _ in range(3))
@@ -92,7 +100,7 @@ class LtcSequenceOnCuda(torch.autograd.Function):
         by_x = by_x.unflatten(0, (steps, batch))
         membrane = (by_cm.sum(0), by_den.sum(0), by_num.sum(0))
         return (
-            *(None, None, None),
+            *(None,) * 4,
             *(by_x, by_state, by_elapsed, *membrane, *of_recurrent, *of_sensory),
         )
 

@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.utils.weak import WeakIdKeyDictionary
 
 from liquid_control.nn.kernels.cuda import LtcSequenceOnCuda
+from liquid_control.nn.kernels.higher import Plain, beyond_kernels, plain_gradients
 from liquid_control.nn.kernels.native import INT, POINTER, call, fields, fill, threads
 from liquid_control.nn.kernels.rows import Rows
+from liquid_control.nn.kernels.saved import save, saved
 
 SOLVERS = {'fused': 0, 'exponential_midpoint': 1}
 MEMBRANE = ('cm', 'leak', 'leak_rev')
 WEIGHTS = ('mu', 'sigma', 'w', 'erev')
+GIVEN = 3 + len(MEMBRANE) + 2 * len(WEIGHTS)  # tensors of `ltc_sequence`
 # Below this many synapse evaluations a second thread costs more than it saves.
 WORTH_A_THREAD = 50_000
 
@@ -90,12 +92,11 @@ def ltc_sequence(
     x: Tensor,
     state: Tensor,
     elapsed: Tensor,
-    membrane: tuple[Tensor, Tensor, Tensor],
-    recurrent: tuple[Tensor, Tensor, Tensor, Tensor],
-    sensory: tuple[Tensor, Tensor, Tensor, Tensor],
+    weights: tuple[Tensor, ...],
     masks: tuple[Tensor, Tensor],
     solver: str,
     unfolds: int,
+    plain: Plain,
 ) -> Tensor:
     """States after each step, [time, batch, units].
 
@@ -103,19 +104,19 @@ def ltc_sequence(
         x: mapped inputs [time, batch, inputs].
         state: before the first step [batch, units].
         elapsed: seconds [time, batch].
-        membrane: cm, total leak conductance, leak conductance times leak potential, all [units].
-        recurrent: mu, sigma, w, erev [units, units].
-        sensory: the same [inputs, units].
+        weights: cm, total leak conductance, leak conductance times leak potential, all [units];
+            mu, sigma, w, erev [units, units]; the same of the inputs [inputs, units].
         masks: where recurrent and sensory synapses are, of the same shapes.
         solver: a name in `SOLVERS`.
         unfolds: parts into which the solver splits each elapsed time.
+        plain: the same in plain torch, of x, state, elapsed and the weights one by one.
     """
-    tensors = (x, state, elapsed, *membrane, *recurrent, *sensory)
+    tensors = (x, state, elapsed, *weights)
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     if x.is_cuda:
-        return LtcSequenceOnCuda.apply(SOLVERS[solver], unfolds, keep, *tensors)
+        return LtcSequenceOnCuda.apply(SOLVERS[solver], unfolds, keep, plain, *tensors)
     places = tuple(Topology.of(mask) for mask in masks)
-    return _LtcSequence.apply(places, SOLVERS[solver], unfolds, keep, *tensors)
+    return _LtcSequence.apply(places, SOLVERS[solver], unfolds, keep, plain, *tensors)
 
 
 class _LtcSequence(torch.autograd.Function):
@@ -126,11 +127,10 @@ class _LtcSequence(torch.autograd.Function):
         solver: int,
         unfolds: int,
         keep: bool,
-        x: Tensor,
-        state: Tensor,
-        elapsed: Tensor,
-        *weights: Tensor,
+        plain: Plain,
+        *given: Tensor,
     ) -> Tensor:
+        x, state, elapsed, *weights = given
         rows = Rows.of(x)
         tensors = [rows.ordered(x), state.contiguous(), elapsed]
         tensors += [weight.contiguous() for weight in weights[:3]]
@@ -146,19 +146,25 @@ class _LtcSequence(torch.autograd.Function):
         call('ltc_forward', net, x.dtype)
         if keep:
             ctx.of_network = rows, places, solver, unfolds
-            ctx.scratch_size = sizes[2]
-            ctx.save_for_backward(trace, *tensors)
+            ctx.scratch_size, ctx.plain = sizes[2], plain
+            save(ctx, trace, *given, *tensors[6:])
         return states
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor | None, ...]:
-        trace, *tensors = ctx.saved_tensors
-        x, state, _, *weights = tensors
+        trace, *tensors = saved(ctx, like=grad_states)
+        given, gathered = tensors[:GIVEN], tensors[GIVEN:]
+        if beyond_kernels(grad_states):
+            wanted = ctx.needs_input_grad[-GIVEN:]
+            return *(None,) * 5, *plain_gradients(ctx.plain, given, wanted, grad_states)
         rows, places, *_ = ctx.of_network
-        # Described anew: hooks on saved tensors may have moved them since.
-        net = _network(*ctx.of_network, *tensors)
-        grad_states, scratch = rows.ordered(grad_states), x.new_empty(ctx.scratch_size)
+        # Laid out and described anew: hooks on saved tensors may have moved them since.
+        x, grad_states = rows.ordered(given[0]), rows.ordered(grad_states)
+        trace, state, *weights = (
+            part.contiguous() for part in (trace, given[1], *given[3:6], *gathered)
+        )
+        net = _network(*ctx.of_network, x, state, given[2], *weights)
+        scratch = x.new_empty(ctx.scratch_size)
         grad_x, grad_elapsed = rows.empty(x, x.shape[2]), rows.empty(x, 1)
         grad_state = torch.empty_like(state)
         grads = [torch.empty_like(weight) for weight in weights]
@@ -169,7 +175,7 @@ class _LtcSequence(torch.autograd.Function):
         matrices = [places[0].spread(grad) for grad in grads[3:7]]
         matrices += [places[1].spread(grad) for grad in grads[7:]]
         inputs = (grad_x, grad_state, grad_elapsed.squeeze(-1))
-        return (None, None, None, None, *inputs, *grads[:3], *matrices)
+        return (*(None,) * 5, *inputs, *grads[:3], *matrices)
 
 
 def _network(
