@@ -66,7 +66,7 @@ $(VENV)/.gl: $(VENV)/.runtime
 # source folder, so colcon is given a folder of links.
 SOURCES := CMakeLists.txt package.xml liquid_control msg launch config models scripts
 
-install/.built: $(VENV)/.runtime CMakeLists.txt package.xml $(wildcard msg/*.msg scripts/*_node)
+install/.built: $(VENV)/.runtime CMakeLists.txt package.xml $(wildcard msg/*.msg) scripts/executable.in
 	@echo 'Building the messages ...'
 	@command -v c++ >/dev/null || { echo 'A C++ compiler is needed: apt-get install g++'; exit 1; }
 	@mkdir -p build/src/liquid_control && touch build/COLCON_IGNORE $(VENV)/COLCON_IGNORE

@@ -20,8 +20,8 @@ from rich.console import Console
 
 from liquid_control.evaluate.improve_report import rounds_table, write_improve_report
 from liquid_control.learn.improve import improve
-from liquid_control.learn.practice import FAILURES, OFFSET, SimulatedPractice
 from liquid_control.learn.recipe import Recipe
+from liquid_control.learn.simulated_practice import FAILURES, OFFSET, SimulatedPractice
 from liquid_control.learn.train import train
 from liquid_control.sim.collect import collect
 

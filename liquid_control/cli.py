@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-from rich.console import Console
-from typer.core import TyperGroup
-
-from liquid_control import cli_learn
 from liquid_control.runtime.errors import LiquidControlError
+from liquid_control.runtime.packages import explained, needed_by
+
+with needed_by('liquid-control'):
+    import typer
+    from rich.console import Console
+    from typer.core import TyperGroup
+
+    from liquid_control import cli_learn
 
 # What a verb needs is imported inside it: `liquid-control --help` answers at once, and `drive`
 # works on a machine without torch.
@@ -23,7 +26,10 @@ class _Verbs(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except ImportError as error:
+                raise explained(error) from error
         except LiquidControlError as error:
             print(f'liquid-control: {" ".join(str(error).split())}', file=sys.stderr)
             raise typer.Exit(1) from error

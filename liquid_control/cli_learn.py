@@ -143,7 +143,7 @@ def improve(
     from liquid_control.evaluate.improve_report import rounds_table, write_improve_report
     from liquid_control.learn.improve import RUNS
     from liquid_control.learn.improve import improve as improve_policy
-    from liquid_control.learn.practice import Practice, RecordedPractice, SimulatedPractice
+    from liquid_control.learn.practice import Practice, RecordedPractice
     from liquid_control.learn.rebuild import load_network, recipe_of
     from liquid_control.learn.recipe import Recipe
     from liquid_control.runtime.assets import find_bundle, recipe_file
@@ -159,6 +159,8 @@ def improve(
     console = Console(stderr=True)
     practice: Practice
     if rounds:
+        from liquid_control.learn.simulated_practice import SimulatedPractice
+
         practice = SimulatedPractice(
             drives=drives,
             seconds=seconds,

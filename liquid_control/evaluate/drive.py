@@ -26,11 +26,11 @@ from rich.text import Text
 
 from liquid_control.evaluate.domains import isolated_environment
 from liquid_control.evaluate.drive_record import AUTONOMOUS, read_drive, summary
-from liquid_control.evaluate.errors import DriveError
 from liquid_control.evaluate.processes import Children, ProcessError
 from liquid_control.runtime.assets import find_bundle
 from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.errors import ConfigError, LiquidControlError
+from liquid_control.runtime.packages import explained
 from liquid_control.sim.track import generate_track
 
 SIMULATOR, POLICY, RECORDER = 'simulator_node', 'policy_node', 'recorder_node'
@@ -79,12 +79,9 @@ def drive(options: DriveOptions, console: Console) -> str:
     Raises:
         LiquidControlError: the drive could not begin or its recording could not be read.
     """
-    for package in ('rclpy', 'liquid_control.msg'):
+    for package in ('rclpy', 'liquid_control.msg', 'mujoco'):
         if importlib.util.find_spec(package) is None:
-            raise DriveError(
-                f'{package} is not there: use `make drive`, or source ROS 2 and this workspace '
-                '(install/setup.sh)'
-            )
+            raise explained(ModuleNotFoundError(name=package))
     bundle = find_bundle(options.policy).resolve()
     load_bundle(bundle)
     out = (

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from liquid_control.runtime.errors import ConfigError
+from liquid_control.runtime.packages import explained
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -31,13 +32,14 @@ def run_on_ray(
         title: of the progress bar.
 
     Raises:
-        ConfigError: there is no Ray, or no cluster at the address.
+        MissingPackageError: Ray is not installed.
+        ConfigError: there is no cluster at the address.
         Exception: the first error of a task; the others are broken off.
     """
     try:
         import ray
     except ImportError as error:
-        raise ConfigError("--ray needs Ray: pip install 'liquid_control[ray]'") from error
+        raise explained(error) from error
     try:
         _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level='ERROR')
