@@ -25,7 +25,7 @@ from liquid_control.runtime.errors import LiquidControlError
 _POLL_SECONDS = 0.5
 
 # A node that is told to end may finish what it waits for. `ros2 launch` loses patience after 5 s.
-_FINISHING_SECONDS = 4.0
+FINISHING_SECONDS = 4.0
 _FINISHING_POLL_SECONDS = 0.05
 
 
@@ -158,7 +158,7 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
         with _woken_by_signals(executor):
             while not signals and node.exit_status is None:
                 executor.spin_once(timeout_sec=_POLL_SECONDS)
-            deadline = time.monotonic() + _FINISHING_SECONDS
+            deadline = time.monotonic() + FINISHING_SECONDS
             while node.finishing and signal.SIGTERM not in signals[1:]:
                 if time.monotonic() > deadline:
                     break

@@ -43,11 +43,13 @@ class ObservationMessages:
         self._odometry.header.frame_id = ODOMETRY_FRAME_ID
         self._image = Image(encoding='rgb8')
         self._image.header.frame_id = CAMERA_FRAME_ID
+        self.offset_ns = 0
+        """From the car's time to that of the stamps."""
 
     def imu(self, sample: ImuSample) -> Imu:
         """Linear acceleration with gravity and angular velocity, no orientation (REP-145)."""
         message = self._imu
-        set_stamp(message.header.stamp, sample.stamp_ns)
+        self._set_stamp(message.header.stamp, sample.stamp_ns)
         acceleration, rotation = message.linear_acceleration, message.angular_velocity
         acceleration.x, acceleration.y, acceleration.z = sample.values[:3].tolist()
         rotation.x, rotation.y, rotation.z = sample.values[3:].tolist()
@@ -56,7 +58,7 @@ class ObservationMessages:
     def odometry(self, sample: OdometrySample) -> Odometry:
         """Pose in the track's frame, which is the frame `odom`, and velocity of `base_link`."""
         message, motion = self._odometry, sample.motion
-        set_stamp(message.header.stamp, sample.stamp_ns)
+        self._set_stamp(message.header.stamp, sample.stamp_ns)
         pose, twist = message.pose.pose, message.twist.twist
         pose.position.x, pose.position.y = motion.x, motion.y
         pose.orientation.z, pose.orientation.w = (
@@ -69,47 +71,44 @@ class ObservationMessages:
     def image(self, frame: CameraFrame) -> Image:
         """The picture as rgb8."""
         message = self._image
-        set_stamp(message.header.stamp, frame.stamp_ns)
+        self._set_stamp(message.header.stamp, frame.stamp_ns)
         message.height, message.width, channels = frame.rgb.shape
         message.step = message.width * channels
         # An array passes through rclpy as it is; bytes or lists are checked value by value.
         message.data = array('B', frame.rgb.tobytes())
         return message
 
-
-def status_message(
-    status: Status, track_length: float, real_time_factor: float
-) -> DiagnosticArray:
-    """How the drive goes, as key-value pairs in SI units; level WARN while off the road."""
-    place, on_road = status.place, status.place.on_road
-    values = {
-        'lap': str(len(status.lap_times) + 1),
-        'laps_finished': str(len(status.lap_times)),
-        'last_lap_time': f'{status.lap_times[-1]:.3f}' if status.lap_times else '',
-        'progress': f'{status.progress:.3f}',
-        'track_length': f'{track_length:.3f}',
-        'offset': f'{place.offset:.4f}',
-        'max_offset': f'{status.max_offset:.4f}',
-        'heading_error': f'{place.heading_error:.4f}',
-        'on_road': str(on_road).lower(),
-        'departures': str(status.departures),
-        'speed': f'{status.motion.speed:.3f}',
-        'real_time_factor': f'{real_time_factor:.3f}',
-    }
-    message = DiagnosticArray()
-    set_stamp(message.header.stamp, status.stamp_ns)
-    message.status.append(
-        DiagnosticStatus(
-            level=DiagnosticStatus.OK if on_road else DiagnosticStatus.WARN,
-            name='simulator: track',
-            message='on the road' if on_road else 'off the road',
-            hardware_id='simulated_car',
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    def status(
+        self, status: Status, track_length: float, real_time_factor: float
+    ) -> DiagnosticArray:
+        """How the drive goes, as key-value pairs in SI units; level WARN while off the road."""
+        place, on_road = status.place, status.place.on_road
+        values = {
+            'lap': str(len(status.lap_times) + 1),
+            'laps_finished': str(len(status.lap_times)),
+            'last_lap_time': f'{status.lap_times[-1]:.3f}' if status.lap_times else '',
+            'progress': f'{status.progress:.3f}',
+            'track_length': f'{track_length:.3f}',
+            'offset': f'{place.offset:.4f}',
+            'max_offset': f'{status.max_offset:.4f}',
+            'heading_error': f'{place.heading_error:.4f}',
+            'on_road': str(on_road).lower(),
+            'departures': str(status.departures),
+            'speed': f'{status.motion.speed:.3f}',
+            'real_time_factor': f'{real_time_factor:.3f}',
+        }
+        message = DiagnosticArray()
+        self._set_stamp(message.header.stamp, status.stamp_ns)
+        message.status.append(
+            DiagnosticStatus(
+                level=DiagnosticStatus.OK if on_road else DiagnosticStatus.WARN,
+                name='simulator: track',
+                message='on the road' if on_road else 'off the road',
+                hardware_id='simulated_car',
+                values=[KeyValue(key=key, value=value) for key, value in values.items()],
+            )
         )
-    )
-    return message
+        return message
 
-
-def set_stamp(stamp: Time, time_ns: int) -> None:
-    """Write a time in nanoseconds into a message's stamp."""
-    stamp.sec, stamp.nanosec = divmod(time_ns, 1_000_000_000)
+    def _set_stamp(self, stamp: Time, time_ns: int) -> None:
+        stamp.sec, stamp.nanosec = divmod(time_ns + self.offset_ns, 1_000_000_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from ros import Peer, Process, running
+from ros import TIMEOUT, Peer, Process, running
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu
 
@@ -22,14 +23,16 @@ SECOND = 1_000_000_000
 class Watcher:
     """Listens to all that the node says, and gives commands."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, namespace: str = '') -> None:
         self.peer = peer
         self.clock = peer.listen(Clock, '/clock', QoSProfile(depth=400))
-        self.images = peer.listen(Image, '/camera/image_raw', qos_profile_sensor_data)
-        self.imu = peer.listen(Imu, '/imu/data', qos_profile_sensor_data)
-        self.odometry = peer.listen(Odometry, '/odom', qos_profile_sensor_data)
-        self.status = peer.listen(DiagnosticArray, '/simulator_node/status')
-        self._commands = peer.node.create_publisher(TwistStamped, 'cmd_vel', QoSProfile(depth=1))
+        self.images = peer.listen(Image, f'{namespace}/camera/image_raw', qos_profile_sensor_data)
+        self.imu = peer.listen(Imu, f'{namespace}/imu/data', qos_profile_sensor_data)
+        self.odometry = peer.listen(Odometry, f'{namespace}/odom', qos_profile_sensor_data)
+        self.status = peer.listen(DiagnosticArray, f'{namespace}/simulator_node/status')
+        self._commands = peer.node.create_publisher(
+            TwistStamped, f'{namespace}/cmd_vel', QoSProfile(depth=1)
+        )
 
     def command(self, speed: float, yaw_rate: float) -> None:
         message = TwistStamped()
@@ -141,6 +144,70 @@ def test_sigterm_ends_the_node_cleanly(peer: Peer, node: Process) -> None:
     peer.wait(lambda: watcher.clock, 'clock', process=node)
     assert node.interrupt(signal.SIGTERM) == 0, node.output
     assert 'Traceback' not in node.output
+
+
+def test_cars_in_two_namespaces_share_nothing_but_the_time(peer: Peer, tmp_path: Path) -> None:
+    small = {'randomise': False, 'image_width': 16, 'image_height': 16}
+    first = running('simulator_node', tmp_path / '1.log', '-r', '__ns:=/car1', **small)
+    second = running('simulator_node', tmp_path / '2.log', '-r', '__ns:=/car2', **small)
+    with second as process2:
+        car2 = Watcher(peer, '/car2')
+        peer.wait(lambda: car2.now_ns > SECOND, 'its own time', process=process2)
+        with first as process1:
+            car1 = Watcher(peer, '/car1')
+            peer.wait(lambda: len(car1.odometry) > 20, 'the first car', process=process1)
+            peer.wait(
+                lambda: car1.drive(1.0, 0.0, 0.05) or car1.speed > 0.5, 'it goes', process=process1
+            )
+            assert car2.speed == pytest.approx(0.0, abs=0.02)
+            assert peer.node.count_publishers('/clock') == 1
+            behind = car2.now_ns - nanoseconds(car1.odometry[-1].header.stamp)
+            assert abs(behind) < 0.5 * SECOND  # in the time that was there before it
+            assert process2.interrupt() == 0
+            last = car1.now_ns
+            peer.wait(lambda: car1.now_ns > last + SECOND, 'time goes on', process=process1)
+    times = [nanoseconds(message.clock) for message in car1.clock]
+    assert times == sorted(times)
+
+
+def test_a_second_simulator_of_the_same_name_is_refused(
+    peer: Peer, node: Process, tmp_path: Path
+) -> None:
+    watcher = Watcher(peer)
+    peer.wait(lambda: watcher.clock, 'clock', process=node)
+    with running('simulator_node', tmp_path / 'second.log') as second:
+        peer.wait(lambda: second.popen.poll() is not None, 'the refusal', process=node)
+        assert second.popen.returncode == 1
+        expected = '/simulator_node is there already and publishes /clock: end it, or start this'
+        assert expected in second.output
+        assert 'Traceback' not in second.output
+
+
+def test_a_car_that_is_told_to_end_while_it_moves_is_braked_first(
+    peer: Peer, node: Process
+) -> None:
+    watcher = Watcher(peer)
+    peer.wait(
+        lambda: watcher.drive(1.0, 0.0, 0.05) or watcher.speed > 0.5, 'the car to go', process=node
+    )
+    node.popen.send_signal(signal.SIGINT)
+    watcher.drive(0.0, 0.0, 0.2)
+    peer.wait(lambda: node.popen.poll() is not None, 'the end')
+    assert node.popen.returncode == 0
+    assert abs(watcher.speed) < 0.1
+
+
+def test_without_mujoco_one_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = "raise ModuleNotFoundError(\"No module named 'mujoco'\", name='mujoco')"
+    (tmp_path / 'mujoco.py').write_text(missing)
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path), prepend=os.pathsep)
+    with running('simulator_node', tmp_path / 'node.log') as process:
+        assert process.popen.wait(TIMEOUT) == 1
+    (line,) = process.output.splitlines()
+    assert line.startswith('simulator_node: mujoco is not installed for')
+    assert 'pip install mujoco' in line
 
 
 def test_a_parameter_out_of_range_is_refused_with_its_name(tmp_path: Path) -> None:
