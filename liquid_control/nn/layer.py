@@ -8,9 +8,11 @@ from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from liquid_control.nn import kernels
 from liquid_control.nn.mixed_memory import MixedMemory
 
 State = Tensor | tuple[Tensor, Tensor]
@@ -110,17 +112,18 @@ class LiquidLayer(nn.Module):
                 or [time, inputs] for a single sequence.
             state: state before the first step, [batch, units] ([units] for a single sequence);
                 with mixed memory a pair of these (state, memory). None starts from zeros.
-            elapsed: seconds, not negative, between each step and the step before it: one number,
-                [batch], [batch, time] or [batch, time, 1] (time before batch where `batch_first`
-                is false; [time] or [time, 1] for a single sequence). None stands for 1 s.
+            elapsed: seconds between each step and the step before it, finite and not negative:
+                one number, [batch], [batch, time] or [batch, time, 1] (time before batch where
+                `batch_first` is false; [time] or [time, 1] for a single sequence). None stands
+                for 1 s.
 
         Returns:
             Outputs [batch, time, outputs], laid out as `x` ([batch, outputs] without
             `return_sequences`), and the state after the last step.
 
         Raises:
-            ValueError: a shape or precision is not one of these; the message says what was
-                expected.
+            ValueError: a shape, precision or elapsed time is not one of these; the message says
+                what was expected.
         """
         batched, time_dim = x.dim() == 3, 1 if self.batch_first and x.dim() == 3 else 0
         if x.dim() not in (2, 3) or x.shape[-1] != self.input_size or x.shape[time_dim] == 0:
@@ -234,12 +237,7 @@ class LiquidLayer(nn.Module):
 
     def _seconds(self, elapsed: Tensor | float | None, x: Tensor) -> Tensor:
         """Elapsed times in the shape of `x` without inputs, or one [] for all steps."""
-        if isinstance(elapsed, Real) and not 0 <= elapsed < math.inf:
-            raise ValueError(f'elapsed must be finite and not negative, got {elapsed} s')
-        lead = x.shape[:-1]
-        seconds = torch.as_tensor(
-            1.0 if elapsed is None else elapsed, dtype=x.dtype, device=x.device
-        )
+        lead, seconds = x.shape[:-1], as_seconds(1.0 if elapsed is None else elapsed, x)
         if seconds.dim() == 0:
             return seconds
         if seconds.shape == (*lead, 1):
@@ -270,6 +268,41 @@ def states_of(step: Step, state: Tensor, steps: int) -> Tensor:
 def each_step(elapsed: Tensor, x: Tensor) -> tuple[Tensor, ...]:
     """Seconds [batch, 1] of each step of inputs [time, batch, inputs]."""
     return elapsed.expand(x.shape[:2]).unsqueeze(-1).unbind()
+
+
+def as_seconds(elapsed: Tensor | float, like: Tensor) -> Tensor:
+    """Elapsed times of any shape in the precision of `like`, on its device.
+
+    What is no time (negative, not finite) is refused; where the values are not at hand, on another
+    device or under a transform of torch, it becomes NaN, which stays visible.
+    """
+    if isinstance(elapsed, Real):
+        if not 0 <= elapsed <= torch.finfo(like.dtype).max:
+            raise _no_time(elapsed, like)
+        return torch.as_tensor(elapsed, dtype=like.dtype, device=like.device)
+    try:
+        # An array says itself what it holds; a list of numbers becomes what is needed.
+        kind = None if isinstance(elapsed, np.ndarray) else like.dtype
+        given = elapsed if isinstance(elapsed, Tensor) else torch.as_tensor(elapsed, dtype=kind)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f'elapsed must be seconds, as numbers, got {elapsed!r}') from error
+    if given.is_complex():
+        raise ValueError(f'elapsed must be seconds, as real numbers, got {given.dtype}')
+    seconds = given.to(like)
+    if not kernels.at_hand(seconds):
+        return torch.where((seconds >= 0) & (seconds < math.inf), seconds, math.nan)
+    if seconds.numel():
+        least, most = (value.item() for value in seconds.detach().aminmax())
+        if not 0 <= least <= most < math.inf:
+            raise _no_time(most if least >= 0 else least, like)
+    return seconds
+
+
+def _no_time(seconds: float, like: Tensor) -> ValueError:
+    return ValueError(
+        f'elapsed must be finite and not negative, got {seconds} s in {like.dtype}: look at the '
+        'stamps it comes from'
+    )
 
 
 def number_of_units(units: object) -> int:

@@ -85,6 +85,40 @@ def test_all_forms_of_elapsed_time_mean_the_same(kind):
 
 
 @kinds
+@pytest.mark.parametrize('wrong', [-3.0, float('nan'), float('inf'), 1e39], ids=str)
+def test_what_is_no_time_is_refused_in_every_form(kind, wrong):
+    layer, x = kind(5, 4), torch.randn(3, 4, 5)
+    stream = torch.full((3, 4), 0.1, dtype=torch.float64)
+    stream[1, 2] = wrong
+    forms = [stream, stream[..., None], stream[:, 2], stream[1, 2], stream.numpy(), wrong]
+    forms += [stream.tolist(), stream.clone().requires_grad_()]
+    for form in forms:
+        with pytest.raises(ValueError, match='elapsed must be finite and not negative, got '):
+            layer(x, elapsed=form)
+    for form in (wrong, stream[:, 2]):
+        with pytest.raises(ValueError, match='elapsed must be finite and not negative, got '):
+            layer.step(x[:, 0], elapsed=form)
+
+
+@kinds
+@pytest.mark.parametrize('wrong', [-3.0, float('nan'), float('inf')], ids=str)
+def test_what_is_no_time_becomes_nan_where_its_value_is_not_at_hand(kind, wrong):
+    layer, x = kind(5, 4), torch.randn(3, 4, 5)
+    stream = torch.full((3, 4), 0.1)
+    stream[1, 2] = wrong
+    torch.compiler.reset()
+    ways = [
+        torch.compile(layer, backend='eager'),
+        torch.func.vmap(lambda x, state, seconds: layer(x, state, seconds)),
+    ]
+    for run in ways:
+        outputs, _ = run(x, torch.zeros(3, 4), stream)
+        assert outputs[1, 2:].isnan().all()
+        assert outputs[1, :2].isfinite().all()
+        assert outputs[::2].isfinite().all()
+
+
+@kinds
 @torch.no_grad()
 def test_one_time_for_each_sequence_applies_to_all_its_steps(kind):
     layer = kind(5, 4)
@@ -164,6 +198,11 @@ def test_without_return_sequences_only_the_last_output_comes_out(kind, batch_fir
         (lambda n, x: n(x, torch.zeros(3, 12, device='meta')), 'on cpu; got .* on meta'),
         (lambda n, x: n(x, elapsed=-0.1), 'finite and not negative, got -0.1 s'),
         (lambda n, x: n(x, elapsed=np.float32('nan')), 'finite and not negative, got nan s'),
+        (lambda n, x: n(x, elapsed=1e39), r'got 1e\+39 s in torch.float32'),
+        (lambda n, x: n(x, elapsed=1j), 'elapsed must be seconds, as numbers, got 1j'),
+        (lambda n, x: n(x, elapsed='soon'), "elapsed must be seconds, as numbers, got 'soon'"),
+        (lambda n, x: n(x, elapsed=torch.ones(3) * 1j), 'as real numbers, got torch.complex64'),
+        (lambda n, x: n(x, elapsed=np.ones(3) * 1j), 'as real numbers, got torch.complex128'),
     ],
 )
 def test_wrong_shapes_are_refused_with_what_was_expected(call, message):

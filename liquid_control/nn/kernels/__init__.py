@@ -19,7 +19,15 @@ from liquid_control.nn.kernels.cfc import cfc_sequence
 from liquid_control.nn.kernels.cuda import MOST_UNITS, triton_is_here
 from liquid_control.nn.kernels.ltc import SOLVERS, ltc_sequence
 
-__all__ = ['MOST_UNITS', 'SOLVERS', 'cfc_sequence', 'ltc_sequence', 'plain_torch', 'serves']
+__all__ = [
+    'MOST_UNITS',
+    'SOLVERS',
+    'at_hand',
+    'cfc_sequence',
+    'ltc_sequence',
+    'plain_torch',
+    'serves',
+]
 
 # Others are of libraries (quantised, distributed, fake): what they hold is for torch to say.
 WITH_MEMORY = {Tensor, nn.Parameter}
@@ -44,22 +52,33 @@ def serves(x: Tensor, *others: Tensor, cuda: bool = False) -> bool:
         cuda: whether there is a kernel on CUDA too.
     """
     return (
-        # What is being traced, exported or transformed must see torch's own operators.
-        not torch.compiler.is_compiling()
+        _by_itself(x)
         and _wanted.get()
         and x.numel() > 0
         and x.dtype in (torch.float32, torch.float64)
-        and type(x) in WITH_MEMORY
         and all(
             (other.device, other.dtype) == (x.device, x.dtype) and type(other) in WITH_MEMORY
             for other in others
         )
-        and not torch.jit.is_tracing()
-        and not torch._C._are_functorch_transforms_active()
-        and not torch._C._len_torch_dispatch_stack()
         and forward_ad._current_level < 0
         and (
             (x.device.type == 'cpu' and library() is not None)
             or (x.device.type == 'cuda' and cuda and triton_is_here())
         )
+    )
+
+
+def at_hand(tensor: Tensor) -> bool:
+    """Whether the numbers of a tensor can be looked at now, without waiting for a device."""
+    return tensor.device.type == 'cpu' and _by_itself(tensor)
+
+
+def _by_itself(tensor: Tensor) -> bool:
+    """Whether nothing of torch looks on: what traces or transforms must see its own operators."""
+    return (
+        not torch.compiler.is_compiling()
+        and type(tensor) in WITH_MEMORY
+        and not torch.jit.is_tracing()
+        and not torch._C._are_functorch_transforms_active()
+        and not torch._C._len_torch_dispatch_stack()
     )
