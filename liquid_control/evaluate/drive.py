@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,19 @@ from rich.text import Text
 
 from liquid_control.evaluate.domains import isolated_environment
 from liquid_control.evaluate.drive_record import AUTONOMOUS, read_drive, summary
+from liquid_control.evaluate.errors import DriveError
 from liquid_control.evaluate.processes import Children, ProcessError
 from liquid_control.runtime.assets import find_bundle
 from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.errors import ConfigError, LiquidControlError
+from liquid_control.runtime.files import make_directory
 from liquid_control.runtime.packages import explained
 from liquid_control.sim.track import generate_track
 
 SIMULATOR, POLICY, RECORDER = 'simulator_node', 'policy_node', 'recorder_node'
 
 _START_TIMEOUT = 60.0  # s of wall time for a node to answer; imports are slow on a busy machine
+_LOOK_AROUND = 2.0  # s of wall time; nodes make themselves known every second (config/fastdds.xml)
 _STOP_TIMEOUT = 10.0  # s of wall time for the car to come to rest
 _SILENCE = 15.0  # s of wall time without news of the car
 _SLOWEST = 0.3  # m/s; a car slower than this on average does not finish
@@ -84,25 +86,39 @@ def drive(options: DriveOptions, console: Console) -> str:
             raise explained(ModuleNotFoundError(name=package))
     bundle = find_bundle(options.policy).resolve()
     load_bundle(bundle)
-    out = (
-        options.out or Path('out/drive') / datetime.now().strftime('%Y-%m-%d_%H-%M-%S')
-    ).resolve()
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f'{out} is not empty: name another directory')
-    out.mkdir(parents=True, exist_ok=True)
-    recordings = out / 'recording'
-    parameters = out / 'parameters.yaml'
-    parameters.write_text(yaml.safe_dump(_parameters(options, bundle, recordings)))
     environment = isolated_environment()
+    if os.environ.get('ROS_DOMAIN_ID'):  # else the domain is nobody else's
+        _require_no_other(environment)
+    try:
+        out = make_directory(str(options.out or 'out/drive/{stamp}')).resolve()
+        if any(out.iterdir()):
+            raise ConfigError(f'{out} is not empty: name another directory')
+        parameters = out / 'parameters.yaml'
+        parameters.write_text(yaml.safe_dump(_parameters(options, bundle, out / 'recording')))
+    except OSError as error:
+        raise DriveError(f'cannot write to {error.filename}: {error.strerror}') from error
     with _terminated_as_interrupted(), Children(out / 'log', environment) as children:
         outcome = _run(options, children, parameters, environment, console)
     try:
         _report(options, outcome, out, console)
-    except LiquidControlError as error:
+    except (LiquidControlError, OSError) as error:
         if not outcome.reason:
-            raise
+            raise DriveError(f'no report: {error}') from error
         return f'{outcome.reason}; no report: {error}'
     return outcome.reason
+
+
+def _require_no_other(environment: dict[str, str]) -> None:
+    """Refuse a ROS domain that has a drive, however it was started."""
+    os.environ.update(environment)
+    from liquid_control.evaluate.drive_monitor import nodes_present
+
+    found = nodes_present({f'/{name}' for name in (SIMULATOR, POLICY, RECORDER)}, _LOOK_AROUND)
+    if found:
+        raise DriveError(
+            f'ROS domain {environment["ROS_DOMAIN_ID"]} has {", ".join(found)} already: end them, '
+            'or unset ROS_DOMAIN_ID and this drive takes a free domain'
+        )
 
 
 def _parameters(options: DriveOptions, bundle: Path, recordings: Path) -> dict[str, Any]:
@@ -216,11 +232,17 @@ def _report(options: DriveOptions, outcome: Outcome, out: Path, console: Console
     if not episodes:
         raise ProcessError(f'nothing was recorded; see {out}/log/{RECORDER}.log')
     record = read_drive(episodes[-1], options.seed)
-    figures = summary(record, seed=options.seed, real_time_factor=outcome.real_time_factor)
+    figures = summary(
+        record, seed=options.seed, real_time_factor=outcome.real_time_factor, folder=out
+    )
     (out / 'summary.json').write_text(json.dumps(figures, indent=2) + '\n')
     page = out / 'report.html'
     write_report(
-        record, figures, reason=outcome.reason, page=page, trajectory=out / 'trajectory.png'
+        record,
+        figures,
+        reason=outcome.reason.replace(f'{out}/', ''),  # a page is given away: no absolute paths
+        page=page,
+        trajectory=out / 'trajectory.png',
     )
     table = Table(title=f'{figures["policy"]} on track {options.seed}', show_header=False)
     for name, value in rows(figures):

@@ -13,6 +13,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import Odometry
 from rclpy.client import Client
+from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -40,6 +41,26 @@ def monitoring(children: Children, track: Track) -> Iterator[DriveMonitor]:
         yield DriveMonitor(children, track)
     finally:
         rclpy.try_shutdown()
+
+
+def nodes_present(names: set[str], seconds: float) -> list[str]:
+    """Which of these nodes the ROS domain has; looks for so long where it has none."""
+    context = Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = Node('drive_lookout', context=context)
+    try:
+        deadline = time.monotonic() + seconds
+        found: set[str] = set()
+        while not found and time.monotonic() < deadline:
+            time.sleep(_POLL)
+            found = names & {
+                f'{namespace.rstrip("/")}/{name}'
+                for name, namespace in node.get_node_names_and_namespaces()
+            }
+        return sorted(found)
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
 
 
 class DriveMonitor(Node):

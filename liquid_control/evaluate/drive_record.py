@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,14 @@ def read_drive(recording: Path, seed: int) -> DriveRecord:
     return DriveRecord(recording, track, ticks, path_ns, path, offset, status, frames)
 
 
-def summary(drive: DriveRecord, *, seed: int, real_time_factor: float) -> dict[str, Any]:
-    """What summary.json holds; times in ms where the name says so."""
+def summary(
+    drive: DriveRecord, *, seed: int, real_time_factor: float, folder: Path
+) -> dict[str, Any]:
+    """What summary.json holds; times in ms where the name says so.
+
+    Args:
+        folder: where it will lie; the recording is named from there.
+    """
     ticks = drive.ticks
     latency = ticks.sense_to_act[np.isfinite(ticks.sense_to_act)]
     return {
@@ -125,7 +132,7 @@ def summary(drive: DriveRecord, *, seed: int, real_time_factor: float) -> dict[s
         'encoder_ms': _milliseconds(ticks.encoder_time, p50=50, p99=99),
         'core_ms': _milliseconds(ticks.core_time, p50=50, p99=99),
         'real_time_factor': round(real_time_factor, 4),
-        'recording': str(drive.recording),
+        'recording': os.path.relpath(drive.recording, folder),
     }
 
 

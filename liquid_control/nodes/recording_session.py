@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import re
 import shutil
@@ -20,9 +19,8 @@ from liquid_control.bags.background import BackgroundWriter
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.metadata import dump_yaml
 from liquid_control.bags.writer import BagWriter
-from liquid_control.runtime.files import create_new, write_atomically
+from liquid_control.runtime.files import create_new, make_directory, write_atomically
 
-_STAMP = '{stamp}'
 _MEGABYTE = 1_000_000
 _TRIES = 100  # to be the first to use a name, where several recorders share a directory
 
@@ -76,16 +74,14 @@ class Session:
     """
 
     def __init__(self, directory: str, description: dict[str, Any]) -> None:
-        now = datetime.now().astimezone()
-        stamp = now.strftime('%Y-%m-%d_%H-%M-%S')
         self.description: dict[str, Any] = {
-            'started': now.isoformat(timespec='milliseconds'),
+            'started': datetime.now().astimezone().isoformat(timespec='milliseconds'),
             'version': {'liquid_control': liquid_control.__version__, 'git': _git_version()},
             **description,
             'episodes': [],
         }
         try:
-            self.directory = _make_directory(directory, stamp)
+            self.directory = make_directory(directory)
             self._file = self._new_file()
         except OSError as error:
             raise BagError(f'cannot record to {error.filename}: {error.strerror}') from error
@@ -172,22 +168,6 @@ class Session:
         pattern = re.compile(rf'{kind}(?:_(\d+))?{re.escape(suffix)}')
         found = [pattern.fullmatch(name) for name in os.listdir(self.directory)]
         return max((int(match[1] or 0) + 1 for match in found if match), default=0)
-
-
-def _make_directory(pattern: str, stamp: str) -> Path:
-    """The directory to record to: new where the pattern has a stamp, else there or made."""
-    for number in itertools.count():
-        name = f'{stamp}_{number}' if number else stamp
-        path = Path(pattern.replace(_STAMP, name)).expanduser().absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.mkdir(exist_ok=_STAMP not in pattern)
-        except FileExistsError:
-            if _STAMP not in pattern:  # it is no directory
-                raise
-            continue
-        return path
-    raise AssertionError
 
 
 def _git_version() -> str | None:

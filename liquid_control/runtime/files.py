@@ -7,15 +7,19 @@ memory.
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from liquid_control.runtime.errors import LiquidControlError
+
+STAMP = '{stamp}'
 
 
 class FileError(LiquidControlError):
@@ -61,6 +65,31 @@ def create_new(path: Path) -> int:
     """Descriptor of a new file, open for writing; raises FileExistsError where anything is."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, 0o666)
+
+
+def make_directory(pattern: str) -> Path:
+    """Make a directory for what begins now, with its parents.
+
+    Args:
+        pattern: `{stamp}` in it becomes the local time, and a number after it where somebody else
+            was there first: such a directory is new. Without it, one that is there will do. `~` is
+            the home directory.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    stamp = datetime.now().strftime('%Y-%m-%d_%H-%M-%S')
+    for suffix in itertools.chain([''], (f'_{number}' for number in itertools.count(1))):
+        name = pattern.replace(STAMP, stamp + suffix)
+        path = Path(os.path.expanduser(name)).absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(exist_ok=STAMP not in pattern)
+            return path
+        except FileExistsError:
+            if STAMP not in pattern:  # it is no directory
+                raise
+    raise AssertionError
 
 
 def sync_directory(path: Path) -> None:

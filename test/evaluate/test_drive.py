@@ -15,11 +15,17 @@ import bundles
 import numpy as np
 import psutil
 import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
+from liquid_control.evaluate import domains
 from liquid_control.evaluate.drive_record import IMAGE, STATE
 from liquid_control.evaluate.replay import replay_ticks
+from liquid_control.nodes.dds import use_default_profile
 from liquid_control.runtime.assets import find_bundle
 from liquid_control.runtime.contract import CommandSpec
 from liquid_control.runtime.policy import Policy
@@ -28,8 +34,12 @@ IMU = '/imu/data'
 NODES = ('policy_node', 'recorder_node', 'simulator_node')
 
 
-def start(policy: Path, out: Path, *, laps: int = 1) -> subprocess.Popen[str]:
+def start(
+    policy: Path, out: Path, *, laps: int = 1, domain: int | None = None
+) -> subprocess.Popen[str]:
     environment = {k: v for k, v in os.environ.items() if k != 'ROS_DOMAIN_ID'}
+    if domain is not None:
+        environment['ROS_DOMAIN_ID'] = str(domain)
     return subprocess.Popen(
         [
             *(sys.executable, '-m', 'liquid_control.cli', 'drive', '--policy', str(policy)),
@@ -74,7 +84,7 @@ def wait_until_driving(process: subprocess.Popen[str], out: Path) -> None:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Policies that bear a busy machine; sensors that fail are the policy node's tests' matter."""
     for sensor in bundles.MAX_AGE:
-        monkeypatch.setitem(bundles.MAX_AGE, sensor, 3.0)
+        monkeypatch.setitem(bundles.MAX_AGE, sensor, 2.0)
 
 
 @pytest.fixture
@@ -92,7 +102,7 @@ def test_shipped_policy_finishes_a_lap_and_its_ticks_can_be_computed_again(tmp_p
     summary = json.loads((out / 'summary.json').read_text())
     assert (summary['policy'], summary['laps'], summary['off_track']) == ('track_cfc', 1, 0)
     assert 'class="verdict"' in (out / 'report.html').read_text()
-    with BagReader(summary['recording']) as reader:
+    with BagReader(out / summary['recording']) as reader:
         assert_replayed_ticks_agree(policy, reader)
 
 
@@ -111,11 +121,12 @@ def test_car_that_leaves_the_road_is_a_failure_with_a_report(tmp_path: Path) -> 
     assert (summary['policy'], summary['seed'], summary['laps']) == ('blunderer', 101, 0)
     assert summary['off_track'] == 1
     assert summary['ticks'] > 10
-    with BagReader(summary['recording']) as reader:
+    with BagReader(out / summary['recording']) as reader:
         assert reader.is_finished
         assert {'/camera/image_raw', '/imu/data', '/odom', '/cmd_vel'} <= set(reader.topics)
         assert '/policy_node/state' in reader.topics
     page = (out / 'report.html').read_text()
+    assert str(out) not in page + (out / 'summary.json').read_text()
     assert 'class="verdict failed"' in page
     assert page.count('data:image/png;base64,') >= 5
     assert 'http://' not in page
@@ -174,6 +185,32 @@ def test_killed_recorder_ends_the_drive_and_what_it_wrote_is_reported(
     assert not [child for child in children if child.is_running()]
     summary = json.loads((out / 'summary.json').read_text())
     assert summary['ticks'] > 3
+
+
+def test_drive_into_a_domain_that_has_one_is_refused(tmp_path: Path) -> None:
+    domain = domains.claim_domain()
+    policy, out = bundles.make_bundle(tmp_path / 'policy'), tmp_path / 'out'
+
+    def refusal() -> str:
+        with start(policy, out, domain=domain) as process:
+            _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert not out.exists()
+        return stderr.strip().splitlines()[-1]
+
+    assert f'another drive runs in ROS domain {domain}: wait for its end' in refusal()
+
+    # Nodes that were started some other way hold no lock.
+    os.close(domains._held.pop(domain))
+    use_default_profile()
+    context = Context()
+    rclpy.init(context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+    node = Node('policy_node', context=context)
+    try:
+        assert f'ROS domain {domain} has /policy_node already: end them' in refusal()
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
 
 
 def test_policy_that_does_not_fit_the_car_is_refused_with_the_nodes_own_words(

@@ -14,6 +14,8 @@ from liquid_control.evaluate.drive_record import DriveRecord, read_drive, summar
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.report import rows, write_report
 
+HERE = Path.cwd()
+
 
 @pytest.fixture(scope='module')
 def drive(tmp_path_factory: pytest.TempPathFactory) -> DriveRecord:
@@ -24,7 +26,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> DriveRecord:
 
 
 def test_figures_are_those_of_the_drive(drive: DriveRecord) -> None:
-    figures = summary(drive, seed=101, real_time_factor=0.5)
+    figures = summary(drive, seed=101, real_time_factor=0.5, folder=HERE)
     assert figures['policy'] == 'expert'
     assert (figures['laps'], figures['off_track'], figures['seed']) == (1, 0, 101)
     assert figures['ticks'] == 18 * 20 - 3
@@ -38,6 +40,13 @@ def test_figures_are_those_of_the_drive(drive: DriveRecord) -> None:
     assert drive.track.length / 2.0 < lap < drive.track.length / 1.5
     assert figures['distance'] == pytest.approx(18 * figures['mean_speed'], rel=0.01)
     assert figures['mean_offset'] <= figures['max_offset'] < 0.1
+
+
+def test_figures_name_the_recording_from_where_they_lie(drive: DriveRecord) -> None:
+    folder = drive.recording.parent
+    assert (
+        summary(drive, seed=101, real_time_factor=1.0, folder=folder)['recording'] == 'recording'
+    )
 
 
 def test_only_what_the_policy_drove_counts(drive: DriveRecord) -> None:
@@ -55,7 +64,7 @@ def test_only_what_the_policy_drove_counts(drive: DriveRecord) -> None:
 
 def test_leaving_the_road_is_counted(tmp_path: Path) -> None:
     path = drives.record_drive(tmp_path / 'recording', seed=102, seconds=4.0, steer_off_at=2.0)
-    figures = summary(read_drive(path, 102), seed=102, real_time_factor=1.0)
+    figures = summary(read_drive(path, 102), seed=102, real_time_factor=1.0, folder=HERE)
     assert figures['off_track'] == 1
     assert figures['laps'] == 0
     assert figures['max_offset'] > 0.375
@@ -90,7 +99,7 @@ class Page(HTMLParser):
 
 
 def test_report_is_one_page_that_needs_nothing_else(tmp_path: Path, drive: DriveRecord) -> None:
-    figures = summary(drive, seed=101, real_time_factor=1.0)
+    figures = summary(drive, seed=101, real_time_factor=1.0, folder=HERE)
     write_report(
         drive,
         figures,

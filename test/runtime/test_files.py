@@ -10,6 +10,7 @@ from liquid_control.runtime.files import (
     FileError,
     atomic_file,
     create_new,
+    make_directory,
     open_regular,
     read_bounded,
     write_atomically,
@@ -86,3 +87,13 @@ def test_file_larger_than_it_may_be_is_refused(tmp_path: Path) -> None:
     os.truncate(path, 1 << 40)
     with pytest.raises(FileError, match='at most 99 bytes'):
         read_bounded(path, 99)
+
+
+def test_directories_that_begin_in_one_second_do_not_meet(tmp_path: Path) -> None:
+    made = [make_directory(f'{tmp_path}/{{stamp}}/bags') for _ in range(3)]
+    assert len({folder.parent.name for folder in made}) == 3
+    assert all(folder.is_dir() for folder in made)
+    (tmp_path / 'link').symlink_to(tmp_path / 'nowhere')
+    with pytest.raises(FileExistsError):
+        make_directory(f'{tmp_path}/link')
+    assert make_directory(f'{tmp_path}/named') == make_directory(f'{tmp_path}/named')
