@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
-from pathlib import Path
 
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
@@ -28,13 +27,16 @@ from liquid_control.bags.errors import BagError, TopicError
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.nodes.lifecycle import ManagedNode, run
 from liquid_control.nodes.parameters import guard_parameters, parameter, read_parameters
+from liquid_control.runtime.assets import user_path
 from liquid_control.runtime.errors import ConfigError
 
 _NS = 1_000_000_000
 _DEPTH = 100  # messages kept for reliable subscribers that are behind
 # A publisher learns of its subscriber before the subscriber learns of it, and what is published in
-# between is lost to best-effort subscribers.
+# between is lost to best-effort subscribers. In this time /clock shows where the bag begins: who
+# judges the age of the first messages must know the time first.
 _SETTLE_SECONDS = 0.5
+_WAIT_SECONDS = 0.02  # between two looks at who subscribes
 _ACKNOWLEDGE_SECONDS = 5.0
 
 
@@ -91,7 +93,7 @@ class PlayerNode(ManagedNode):
     def setup(self) -> None:
         """Open the bag, advertise its topics."""
         self._config = config = read_parameters(self, PlayerConfig)
-        self._bag = BagReader(Path(config.bag).expanduser())
+        self._bag = BagReader(user_path(config.bag))
         self._publishers_by_topic = {
             topic: publisher
             for topic in self._chosen(self._bag)
@@ -163,7 +165,7 @@ class PlayerNode(ManagedNode):
         """Play, in a thread of its own, and end the process when done."""
         assert self._bag is not None
         try:
-            if self._wait_for_subscribers():
+            if self._wait_for_subscribers(self._bag):
                 self.get_logger().info(f'playing {self._config.bag}')
                 while self._play(self._bag) and self._config.loop:
                     pass
@@ -178,18 +180,34 @@ class PlayerNode(ManagedNode):
         self.get_logger().info(f'{self._played} messages played')
         self.exit_status = 0
 
-    def _wait_for_subscribers(self) -> bool:
+    def _wait_for_subscribers(self, bag: BagReader) -> bool:
         waiting = [self._publishers_by_topic[topic] for topic in self._config.wait_for]
         while waiting and not self._stopping:
+            self._show(self._start_ns(bag))
             waiting = [p for p in waiting if p.get_subscription_count() == 0]
-            settle = _SETTLE_SECONDS if not waiting else 0.02
             with self._change:
-                self._change.wait(settle)
+                self._change.wait(_WAIT_SECONDS)
         return not self._stopping
+
+    def _settle(self, start_ns: int) -> None:
+        """Let everybody know the time before the first message, the first time and in a loop."""
+        end = time.monotonic() + _SETTLE_SECONDS
+        while time.monotonic() < end and not self._stopping:
+            self._show(start_ns)
+            with self._change:
+                self._change.wait(_WAIT_SECONDS)
+
+    def _show(self, stamp_ns: int) -> None:
+        if self._config.clock_rate:
+            self._clock_publisher.publish(Clock(clock=Time(nanoseconds=stamp_ns).to_msg()))
+
+    def _start_ns(self, bag: BagReader) -> int:
+        return bag.start_ns + round(self._config.start * _NS)
 
     def _play(self, bag: BagReader) -> bool:
         """Play the bag once; False where playing was stopped."""
-        start_ns = bag.start_ns + round(self._config.start * _NS)
+        start_ns = self._start_ns(bag)
+        self._settle(start_ns)
         end_ns = bag.start_ns + round(self._config.end * _NS) if self._config.end else bag.end_ns
         messages = (
             (message.log_ns, message)
@@ -204,7 +222,7 @@ class PlayerNode(ManagedNode):
             if self._stopping:
                 return False
             if message is None:
-                self._clock_publisher.publish(Clock(clock=Time(nanoseconds=stamp_ns).to_msg()))
+                self._show(stamp_ns)
             else:
                 self._publishers_by_topic[message.topic].publish(bag.to_cdr(message))
                 self._played += 1

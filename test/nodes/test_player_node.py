@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from builtin_interfaces.msg import Time
 from rclpy.qos import DurabilityPolicy as Durability
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
@@ -20,6 +22,7 @@ from liquid_control.bags.metadata import qos_profile
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.writer import BagWriter
 from liquid_control.nodes.player_node import PlayerConfig
+from liquid_control.runtime.assets import config_file
 from liquid_control.runtime.errors import ConfigError
 
 START_NS = 50 * 10**9
@@ -77,9 +80,8 @@ def test_every_message_arrives_in_order_and_the_process_ends(
     assert times[-1] >= START_NS + (MESSAGES - 1) * PERIOD_NS
 
 
-def test_each_message_comes_after_the_clock_has_reached_its_time(
-    peer: Peer, bag: Path, tmp_path: Path
-) -> None:
+def listen_in_order(peer: Peer) -> list[tuple[str, int]]:
+    """A list that fills with what comes on /clock and /imu/data: which, and its time."""
     seen: list[tuple[str, int]] = []
     peer.node.create_subscription(
         Clock, '/clock', lambda m: seen.append(('clock', nanoseconds(m.clock))), DEEP
@@ -87,6 +89,13 @@ def test_each_message_comes_after_the_clock_has_reached_its_time(
     peer.node.create_subscription(
         Imu, '/imu/data', lambda m: seen.append(('imu', nanoseconds(m.header.stamp))), DEEP
     )
+    return seen
+
+
+def test_each_message_comes_after_the_clock_has_reached_its_time(
+    peer: Peer, bag: Path, tmp_path: Path
+) -> None:
+    seen = listen_in_order(peer)
     with running(
         'player_node',
         tmp_path / 'log',
@@ -95,10 +104,13 @@ def test_each_message_comes_after_the_clock_has_reached_its_time(
         clock_rate=100.0,
     ) as player:
         peer.wait(lambda: player.popen.poll() is not None, 'the player ends')
-    first = [kind for kind, _ in seen].index('clock')
+    # Who takes them by two threads must know the time long before the first message.
+    first = [kind for kind, _ in seen].index('imu')
+    assert first >= 5
+    assert seen[:first].count(('clock', START_NS)) >= first - 2
     now = 0
     late = 0
-    for kind, stamp in seen[first:]:
+    for kind, stamp in seen:
         if kind == 'clock':
             now = stamp
         else:
@@ -161,6 +173,7 @@ def test_a_loop_begins_again_until_it_is_told_to_end(
     peer: Peer, bag: Path, tmp_path: Path
 ) -> None:
     imu = peer.listen(Imu, '/imu/data', DEEP)
+    seen = listen_in_order(peer)
     with running(
         'player_node',
         tmp_path / 'log',
@@ -174,6 +187,10 @@ def test_a_loop_begins_again_until_it_is_told_to_end(
         assert player.interrupt(signal.SIGTERM) == 0
     values = [m.linear_acceleration.x for m in imu]
     assert values[: 2 * MESSAGES] == list(range(MESSAGES)) * 2
+    # Time has gone back before the messages do.
+    starts = [i for i, entry in enumerate(seen) if entry == ('imu', START_NS)]
+    for start in starts[1:]:
+        assert seen[start - 10 : start].count(('clock', START_NS)) >= 5
 
 
 def test_what_was_latched_is_latched_and_what_is_excluded_is_not_played(
@@ -217,6 +234,15 @@ def test_what_was_played_and_recorded_again_is_the_same_bag(bag: Path, tmp_path:
             sent = [message.raw for message in before.messages([topic])]
             recorded = [message.raw[: len(sent[0])] for message in after.messages([topic])]
             assert recorded == sent, topic
+
+
+def test_shipped_parameters_leave_out_what_robots_said_in_any_namespace() -> None:
+    parameters = yaml.safe_load(config_file('player.yaml').read_text())
+    exclude = parameters['/**/player_node']['ros__parameters']['exclude']
+    for namespace in ('', '/car1'):
+        for topic in ('/cmd_vel', '/policy_node/mode', '/recorder_node/status'):
+            assert re.fullmatch(exclude, namespace + topic)
+        assert not re.fullmatch(exclude, f'{namespace}/odom')
 
 
 @pytest.mark.parametrize(
