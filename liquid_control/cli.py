@@ -238,6 +238,8 @@ def bag_repair(
             f'{bag}: {done}; {messages} messages on {len(report.message_counts)} topics '
             f'read back, {report.lost_bytes / 1e6:.1f} MB lost'
         )
+        for topic, count in report.unreadable.items():
+            console.print(f'{bag}: {count} messages on {topic} cannot be decoded')
 
 
 def _policy(name: str) -> Any:

@@ -13,3 +13,11 @@ class DefinitionError(BagError):
 
 class TopicError(BagError):
     """A bag has not the topic needed, or has several and none was named."""
+
+
+class EmptyPartError(BagError):
+    """A file of a bag holds not one whole message: its writer was killed as it began it."""
+
+
+class TooLargeError(BagError):
+    """A piece of a recording would unpack to more than is allowed."""

@@ -1,4 +1,4 @@
-"""Messages of indexed MCAP files in the order of their log times.
+"""Chunks of MCAP files and the messages in them.
 
 The libraries build a stream and a record object for every message, which takes longer than
 decoding a small picture does (benchmarks/replay.py). Here a chunk is one buffer: messages nobody
@@ -8,116 +8,62 @@ asked for are passed over, the others are cut out of it.
 from __future__ import annotations
 
 import io
-from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from operator import itemgetter
-from typing import NamedTuple, TypeVar
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO, TypeVar
 
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
-from mcap.reader import make_reader
-from mcap.records import Chunk, ChunkIndex
-from mcap.stream_reader import get_chunk_data_stream
-from rosbags.interfaces.typing import RPath
+from mcap.records import Chunk
 
-from liquid_control.bags.mcap_file import MESSAGE_RECORD, RECORD
+from liquid_control.bags.mcap_file import RECORD
+from liquid_control.bags.unpacking import check_size, unpack
 
 T = TypeVar('T')
 
-_log_ns = itemgetter(0)
+# As MESSAGE_RECORD; times are read signed, since some writers let times before 1970 wrap around.
+_SIGNED_MESSAGE_RECORD = struct.Struct('<BQHIqq')
 
 
 def read_chunk(record: bytes) -> tuple[Chunk, bytes]:
-    """Return a chunk and the records in it, decompressed; raises what the libraries raise."""
-    chunk = Chunk.read(ReadDataStream(io.BytesIO(record)))
-    stream, size = get_chunk_data_stream(chunk, validate_crc=True)
-    return chunk, bytes(stream.read(size))
+    """Return a chunk and the records in it, decompressed.
 
-
-class _File(NamedTuple):
-    path: RPath
-    topics: dict[int, str]
-    """By channel."""
-
-
-class IndexedFiles:
-    """The files of one bag, all with an index of their chunks.
-
-    Attributes:
-        msgtypes: Of the channels of each topic.
+    Raises:
+        TooLargeError: It asks for more memory than is allowed.
+        ValueError: It is damaged; the libraries raise errors of their own too.
     """
-
-    def __init__(self, paths: Iterable[RPath]) -> None:
-        """Read the index of each file; raises ValueError where one has none."""
-        self.msgtypes: dict[str, set[str]] = {}
-        self._chunks: list[tuple[ChunkIndex, _File]] = []
-        for path in paths:
-            with path.open('rb') as stream:
-                summary = make_reader(stream).get_summary()
-            counts = summary.statistics if summary else None
-            if summary is None or counts is None:
-                raise ValueError('no summary')
-            if counts.message_count and not summary.chunk_indexes:
-                raise ValueError('no index of chunks')
-            if not counts.channel_message_counts.keys() <= summary.channels.keys():
-                raise ValueError('no index of channels')
-            file = _File(path, {key: c.topic for key, c in summary.channels.items()})
-            for channel in summary.channels.values():
-                schema = summary.schemas.get(channel.schema_id)
-                self.msgtypes.setdefault(channel.topic, set()).add(schema.name if schema else '')
-            self._chunks += [(chunk, file) for chunk in summary.chunk_indexes]
-        self._chunks.sort(key=lambda entry: entry[0].message_start_time)
-
-    def messages(
-        self, topics: Mapping[str, T], *, start_ns: int, end_ns: int
-    ) -> Iterator[tuple[int, T, bytes]]:
-        """Yield log time (ns), what `topics` says of the topic, and bytes of the messages.
-
-        Args:
-            topics: Those wanted.
-            start_ns: First log time wanted.
-            end_ns: Log time to stop before.
-        """
-        chunks = [
-            (chunk, file)
-            for chunk, file in self._chunks
-            if chunk.message_end_time >= start_ns
-            and chunk.message_start_time < end_ns
-            and _may_hold(chunk, file, topics)
-        ]
-        starts = [chunk.message_start_time for chunk, _ in chunks[1:]] + [end_ns]
-        # Chunks may overlap in time: what a later one may come before is held back.
-        waiting: list[tuple[int, T, bytes]] = []
-        for (chunk, file), next_start_ns in zip(chunks, starts, strict=True):
-            waiting += _messages(chunk, file, topics, start_ns, end_ns)
-            waiting.sort(key=_log_ns)
-            due = bisect_left(waiting, next_start_ns, key=_log_ns)
-            yield from waiting[:due]
-            del waiting[:due]
+    chunk = Chunk.read(ReadDataStream(io.BytesIO(record)))
+    records = unpack(chunk.data, chunk.compression, chunk.uncompressed_size)
+    if chunk.uncompressed_crc and zlib.crc32(records) != chunk.uncompressed_crc:
+        raise ValueError('the checksum of a chunk is wrong')
+    return chunk, records
 
 
-def _may_hold(chunk: ChunkIndex, file: _File, topics: Collection[str]) -> bool:
-    """Whether one of the topics is in a chunk, as far as its index says."""
-    channels = chunk.message_index_offsets  # some writers leave this out
-    return not channels or any(file.topics.get(channel) in topics for channel in channels)
+def read_record(stream: BinaryIO, offset: int, length: int) -> bytes:
+    """The content of the record that begins at an offset and has this length with its head."""
+    check_size('a record', length)
+    stream.seek(offset + RECORD.size)
+    data = stream.read(length - RECORD.size)
+    if len(data) != length - RECORD.size:
+        raise ValueError('a record goes beyond the end of the file')
+    return data
 
 
-def _messages(
-    index: ChunkIndex, file: _File, topics: Mapping[str, T], start_ns: int, end_ns: int
-) -> Iterator[tuple[int, T, bytes]]:
-    """Yield a chunk's messages as they lie in it."""
-    with file.path.open('rb') as stream:
-        stream.seek(index.chunk_start_offset + RECORD.size)
-        _, records = read_chunk(stream.read(index.chunk_length - RECORD.size))
-    wanted = {channel: topics[topic] for channel, topic in file.topics.items() if topic in topics}
+def messages_in(records: bytes, wanted: Mapping[int, T]) -> Iterator[tuple[int, T, bytes]]:
+    """Yield log time, what `wanted` says of the channel, and bytes of the messages in a chunk."""
     at, size = 0, len(records)
-    while at + MESSAGE_RECORD.size <= size:  # what is shorter is no message
-        opcode, length, channel, _, log_ns, _ = MESSAGE_RECORD.unpack_from(records, at)
+    head, unpack_head = _SIGNED_MESSAGE_RECORD.size, _SIGNED_MESSAGE_RECORD.unpack_from
+    message = int(Opcode.MESSAGE)
+    while at + head <= size:  # what is shorter is no message
+        opcode, length, channel, _, log_ns, _ = unpack_head(records, at)
         end = at + RECORD.size + length
-        if opcode == Opcode.MESSAGE:
-            topic = wanted.get(channel)
-            if topic is not None and start_ns <= log_ns < end_ns:
-                yield log_ns, topic, records[at + MESSAGE_RECORD.size : end]
+        if opcode == message:
+            kind = wanted.get(channel)
+            if kind is not None:
+                yield log_ns, kind, records[at + head : end]
+        elif opcode == 0:
+            raise ValueError('a record of a chunk has no kind')
         at = end
     if at > size:
         raise ValueError('a record goes beyond the end of its chunk')

@@ -15,11 +15,13 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
+from rosbags.rosbag2.metadata import parse_qos
 
 from liquid_control.runtime.files import write_atomically
 
 FILE_NAME = 'metadata.yaml'
 _VERSION = 9
+_MAX_QOS = 1 << 16
 
 # What ROS writes for a deadline, lifespan or lease that was never set.
 FOREVER = QosTime(9223372036, 854775807)
@@ -125,6 +127,14 @@ def qos_profile(
 def dump_qos(profiles: Sequence[Qos]) -> str:
     """Return QoS profiles in the YAML form that MCAP channels carry."""
     return dump_yaml([_qos_dict(qos) for qos in profiles]) if profiles else ''
+
+
+def read_qos(profiles: str) -> list[Qos]:
+    """Return QoS profiles from the YAML form; none where they cannot be read."""
+    try:
+        return parse_qos(profiles[:_MAX_QOS])
+    except Exception:  # a hostile one can make rosbags raise anything; nothing depends on it
+        return []
 
 
 def dump_yaml(content: object) -> str:

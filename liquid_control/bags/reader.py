@@ -1,39 +1,43 @@
 """Reads bags of any kind: rosbag2 (MCAP, sqlite3), ROS 1, finished or cut off.
 
 Message types are decoded by the definitions embedded in the bag, so our own and any other types
-are read on machines that have never heard of them. Memory use does not grow with the bag.
+are read on machines that have never heard of them. Memory use does not grow with the bag, and not
+beyond what a chunk may unpack to.
 """
 
-import re
-import struct
-from collections.abc import Callable, Iterable, Iterator
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
-import yaml
-from mcap.exceptions import McapError
-from rosbags.highlevel import AnyReader
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, Nodetype, Qos
-from rosbags.interfaces.typing import RPath
+from rosbags.interfaces import Qos
 
-from liquid_control.bags.definitions import standard_types
-from liquid_control.bags.errors import BagError, TopicError
-from liquid_control.bags.finished_view import FinishedView
-from liquid_control.bags.mcap_messages import IndexedFiles
-from liquid_control.bags.metadata import FILE_NAME
-from liquid_control.bags.recovery import is_finished, scan
+from liquid_control.bags.bag_files import find_files, open_part
+from liquid_control.bags.decoding import STAMP, Decoder, msgtype_of
+from liquid_control.bags.errors import BagError, EmptyPartError, TopicError
+from liquid_control.bags.metadata import FILE_NAME, read_qos
+from liquid_control.bags.parts import FIRST_NS, LAST_NS, Channel, Part, merged
+from liquid_control.bags.unpacking import ZSTD_MAGIC, unpack_message
 from liquid_control.runtime.errors import LiquidControlError
 
-# A message whose first field is a header or a stamp has its time at bytes 4 to 12, in CDR (after
-# the encapsulation) as well as in ROS 1 (after the header's sequence number).
-_STAMP_OFFSET = 4
-_STAMP = struct.Struct('<iI')
-_STAMPED_FIELDS = {
-    ('header', 'std_msgs/msg/Header'),
-    ('stamp', 'builtin_interfaces/msg/Time'),
-}
+_NS = 1_000_000_000
+
+
+class _Kind:
+    """What the messages of one channel have in common."""
+
+    __slots__ = ('decode', 'is_cdr', 'msgtype', 'stamp_offset', 'topic')
+
+    def __init__(self, channel: Channel) -> None:
+        self.topic = channel.topic
+        self.decode = Decoder(channel)
+        self.msgtype = self.decode.msgtype
+        self.is_cdr = not self.decode.is_ros1
+        self.stamp_offset = self.decode.stamp_offset()
 
 
 class BagMessage:
@@ -44,26 +48,18 @@ class BagMessage:
         msgtype: Full name such as `sensor_msgs/msg/Imu`.
         log_ns: When it was recorded.
         stamp_ns: Stamp of its header, `log_ns` where it has none or left it zero.
-        raw: The bytes as recorded.
+        raw: The bytes as they were sent.
     """
 
     __slots__ = ('_decode', '_value', 'log_ns', 'msgtype', 'raw', 'stamp_ns', 'topic')
 
-    def __init__(
-        self,
-        topic: str,
-        msgtype: str,
-        log_ns: int,
-        stamp_ns: int,
-        raw: bytes,
-        decode: Callable[[bytes, str], Any],
-    ) -> None:
-        self.topic = topic
-        self.msgtype = msgtype
+    def __init__(self, kind: _Kind, log_ns: int, stamp_ns: int, raw: bytes) -> None:
+        self.topic = kind.topic
+        self.msgtype = kind.msgtype
         self.log_ns = log_ns
         self.stamp_ns = stamp_ns
         self.raw = raw
-        self._decode = decode
+        self._decode = kind.decode
         self._value: Any = None
 
     @property
@@ -74,14 +70,32 @@ class BagMessage:
             BagError: The bytes do not fit the type.
         """
         if self._value is None:
-            try:
-                self._value = self._decode(self.raw, self.msgtype)
-            except Exception as error:  # damage can make rosbags raise anything
-                raise BagError(
-                    f'message on {self.topic} at {self.log_ns} ns is not a {self.msgtype}: '
-                    f'{str(error) or type(error).__name__}'
-                ) from error
+            with self._errors():
+                self._value = self._decode(self.raw)
         return self._value
+
+    def to_cdr(self) -> bytes:
+        """Return the bytes as ROS 2 sends them; those of ROS 1 bags are converted.
+
+        Raises:
+            BagError: The bytes do not fit the type.
+        """
+        if not self._decode.is_ros1:
+            return self.raw
+        with self._errors():
+            return self._decode.to_cdr(self.raw)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BagError:
+            raise
+        except Exception as error:  # damage can make rosbags raise anything
+            raise BagError(
+                f'message on {self.topic} at {self.log_ns} ns is not a {self.msgtype}: '
+                f'{str(error) or type(error).__name__}'
+            ) from error
 
 
 class BagReader:
@@ -89,43 +103,36 @@ class BagReader:
 
     Args:
         path: Directory of a rosbag2 bag, one of its files, or a ROS 1 `.bag` file.
+        parts: Its files, where they are open already; from here on they are this object's.
 
     Attributes:
-        topics: Message type of each topic.
+        topics: Message type of each topic with ROS messages.
+        others: What is on the other topics, in words: JSON, Protobuf, …
         message_counts: Number of messages of each topic.
         start_ns: Log time of the first message.
         end_ns: Log time of the last message.
         is_finished: Whether the writer closed the bag. If not, everything up to the last whole
             chunk is read as if it had.
+        problems: What is wrong with the files, and what of them is not read because of it.
 
     Raises:
         BagError: The bag is missing, empty or cannot be read.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, parts: Sequence[Part] = ()) -> None:
         self.path = Path(path)
-        self.is_finished = True
-        with _rosbags_errors(f'{self.path} cannot be read as a bag'):
-            paths = [self._readable(file) for file in _files(self.path)]
-            self._reader = AnyReader(paths, default_typestore=standard_types())
-            self._reader.open()
-        if self._reader.message_count == 0:
-            self._reader.close()
-            raise BagError(f'{self.path} is empty: it was recorded without a single message')
-        self.topics: dict[str, str] = {}
-        self.message_counts: dict[str, int] = {}
-        for topic, info in self._reader.topics.items():
-            self.topics[topic] = info.msgtype or info.connections[0].msgtype
-            self.message_counts[topic] = info.msgcount
-        self.start_ns = self._reader.start_time
-        self.end_ns = self._reader.end_time - 1
-        # Bound to the type store itself, so that messages outlive the open bag.
-        store = self._reader.typestore
-        self._decode = store.deserialize_cdr if self._reader.is2 else store.deserialize_ros1
-        self._stamped = {c.msgtype: self._is_stamped(c.msgtype) for c in self._reader.connections}
-        self._indexed = self._index(paths)
+        self._parts: list[Part] = list(parts)
+        self.problems: list[str] = []
+        try:
+            with _errors(f'{self.path} cannot be read as a bag'):
+                if not parts:
+                    self._open()
+        except BaseException:
+            self.close()
+            raise
+        self._collect()
 
-    def __enter__(self) -> 'BagReader':
+    def __enter__(self) -> BagReader:
         return self
 
     def __exit__(
@@ -138,8 +145,9 @@ class BagReader:
 
     def close(self) -> None:
         """Close the bag's files."""
-        if self._reader.stack is not None:
-            self._reader.close()
+        for part in self._parts:
+            part.close()
+        self._parts = []
 
     def messages(
         self,
@@ -159,95 +167,121 @@ class BagReader:
             TopicError: The bag has not one of the topics.
             BagError: The bag is damaged; the messages before have been yielded.
         """
-        decode = self._decode
-        messages = self._raw_messages(self._connections(topics), start_ns, end_ns)
-        with _rosbags_errors(f'{self.path} is damaged (run `liquid-control bag repair`)'):
-            for log_ns, (topic, msgtype, is_stamped), raw in messages:
+        parts = self._wanted(topics)
+        first_ns = FIRST_NS if start_ns is None else start_ns
+        end_ns = LAST_NS + 1 if end_ns is None else end_ns
+        with _errors(f'{self.path} is damaged{self._remedy()}'):
+            for log_ns, kind, raw in merged(parts, first_ns, end_ns):
+                if kind.is_cdr and raw.startswith(ZSTD_MAGIC):
+                    raw = unpack_message(raw)
                 stamp_ns = log_ns
-                if is_stamped:
-                    sec, nanosec = _STAMP.unpack_from(raw, _STAMP_OFFSET)
-                    stamp_ns = sec * 1_000_000_000 + nanosec or log_ns
-                yield BagMessage(topic, msgtype, log_ns, stamp_ns, raw, decode)
-
-    def _raw_messages(
-        self, connections: list[Connection], start_ns: int | None, end_ns: int | None
-    ) -> Iterator[tuple[int, tuple[str, str, bool], bytes]]:
-        """Yield log time; topic, type and whether that is stamped; bytes."""
-        kinds = {
-            (c.topic, c.msgtype): (c.topic, c.msgtype, self._stamped[c.msgtype])
-            for c in connections
-        }
-        if self._indexed is not None:
-            return self._indexed.messages(
-                {topic: kind for (topic, _), kind in kinds.items()},
-                start_ns=self.start_ns if start_ns is None else start_ns,
-                end_ns=self.end_ns + 1 if end_ns is None else end_ns,
-            )
-        return (
-            (log_ns, kinds[connection.topic, connection.msgtype], raw)
-            for connection, log_ns, raw in self._reader.messages(connections, start_ns, end_ns)
-        )
-
-    def _index(self, paths: list[RPath]) -> IndexedFiles | None:
-        """Return a faster way to the messages than rosbags' where there is one."""
-        if any(path.suffix != '.mcap' for path in paths):
-            return None
-        try:
-            indexed = IndexedFiles(paths)
-        except (McapError, ValueError, OSError, struct.error):
-            return None
-        is_whole = indexed.msgtypes == {topic: {kind} for topic, kind in self.topics.items()}
-        return indexed if is_whole else None
+                offset = kind.stamp_offset
+                if offset is not None and len(raw) >= offset + STAMP.size:
+                    sec, nanosec = STAMP.unpack_from(raw, offset)
+                    stamp_ns = sec * _NS + nanosec or log_ns
+                yield BagMessage(kind, log_ns, stamp_ns, raw)
 
     def offered_qos(self, topic: str) -> list[Qos]:
         """Return what the topic's publishers offered when it was recorded."""
+        self._check([topic])
         return [
             qos
-            for connection in self._connections([topic])
-            if isinstance(connection.ext, ConnectionExtRosbag2)
-            for qos in connection.ext.offered_qos_profiles
+            for part in self._parts
+            for channel in part.channels.values()
+            if channel.topic == topic
+            for qos in read_qos(channel.qos)
         ]
 
     def to_cdr(self, message: BagMessage) -> bytes:
         """Return a message's bytes as ROS 2 sends them; those of ROS 1 bags are converted."""
-        if self._reader.is2:
-            return message.raw
-        return bytes(standard_types().ros1_to_cdr(message.raw, message.msgtype))
+        return message.to_cdr()
 
-    def _readable(self, path: Path) -> RPath:
-        if path.suffix != '.mcap' or is_finished(path):
-            return path
-        self.is_finished = False
-        return cast(RPath, FinishedView(scan(path)))
+    def _open(self) -> None:
+        found = find_files(self.path)
+        if found.missing:
+            raise BagError(
+                f'{self.path} lacks {", ".join(found.missing)}, which its {FILE_NAME} names: copy '
+                'what is missing, or go on without it after `liquid-control bag repair`'
+            )
+        self.problems += found.problems
+        empty: list[EmptyPartError] = []
+        for file in found.files:
+            try:
+                part = open_part(file)
+            except EmptyPartError as error:
+                empty.append(error)
+                self.problems.append(f'{file.name} holds no whole message and is left out')
+                continue
+            self._parts.append(part)
+            self.problems += [f'{file.name} {problem}' for problem in part.problems]
+        if empty and not self._parts:
+            raise empty[0]
 
-    def _connections(self, topics: Iterable[str] | None) -> list[Connection]:
+    def _collect(self) -> None:
+        """Find out what there is, over all parts."""
+        self.is_finished = all(part.is_finished for part in self._parts)
+        self.message_counts: dict[str, int] = {}
+        kinds: dict[str, Counter[str]] = {}
+        self.others: dict[str, str] = {}
+        for part in self._parts:
+            for channel in part.channels.values():
+                msgtype = msgtype_of(channel)
+                if not msgtype:
+                    self.others[channel.topic] = describe_channel(channel)
+                    continue
+                kinds.setdefault(channel.topic, Counter())[msgtype] += channel.message_count
+        self.topics = {topic: kinds[topic].most_common(1)[0][0] for topic in sorted(kinds)}
+        for topic, counts in kinds.items():
+            self.message_counts[topic] = counts[self.topics[topic]]
+            if len(counts) > 1:
+                self.problems.append(
+                    f'{topic} has messages of several types; only {self.topics[topic]} is read'
+                )
+        filled = [part for part in self._parts if any(c.message_count for c in _channels(part))]
+        if not any(self.message_counts.values()):
+            self.close()
+            what = 'it was recorded without a single message'
+            if self.others:
+                listed = ', '.join(f'{topic} ({kind})' for topic, kind in self.others.items())
+                what = f'it has no ROS messages, only {listed}'
+            raise BagError(f'{self.path} is empty: {what}')
+        self.start_ns = min(part.start_ns for part in filled)
+        self.end_ns = max(part.end_ns for part in filled)
+
+    def _wanted(self, topics: Iterable[str] | None) -> list[tuple[Part, dict[int, _Kind]]]:
+        """The parts, and what is wanted of each."""
         if topics is None:
-            return self._reader.connections
-        wanted = set(topics)
-        missing = sorted(wanted - self.topics.keys())
+            topics = self.topics
+        topics = set(topics)
+        self._check(topics)
+        kinds: dict[Channel, _Kind] = {}
+        wanted = []
+        for part in self._parts:
+            chosen = {
+                number: channel
+                for number, channel in part.channels.items()
+                if channel.topic in topics and msgtype_of(channel) == self.topics[channel.topic]
+            }
+            for channel in chosen.values():
+                if channel not in kinds:
+                    kinds[channel] = _Kind(channel)
+            if chosen:
+                wanted.append((part, {n: kinds[channel] for n, channel in chosen.items()}))
+        return wanted
+
+    def _check(self, topics: Iterable[str]) -> None:
+        missing = sorted(set(topics) - self.topics.keys())
         if missing:
             raise TopicError(
                 f'{self.path} has no topic {", ".join(missing)}; it has {describe(self.topics)}'
             )
-        return [c for c in self._reader.connections if c.topic in wanted]
 
-    def _is_stamped(self, msgtype: str) -> bool:
-        _, fields = self._reader.typestore.fielddefs.get(msgtype, ([], []))
-        if not fields:
-            return False
-        name, (kind, detail) = fields[0]
-        return kind == Nodetype.NAME and (name, detail) in _STAMPED_FIELDS
-
-
-@contextmanager
-def _rosbags_errors(what: str) -> Iterator[None]:
-    """Say which bag it is that rosbags stumbled over; damage can make it raise anything."""
-    try:
-        yield
-    except LiquidControlError:
-        raise
-    except Exception as error:
-        raise BagError(f'{what}: {str(error) or type(error).__name__}') from error
+    def _remedy(self) -> str:
+        """Repair helps where damaged chunks are left out: in a directory of MCAP files."""
+        can_be_repaired = self.path.is_dir() and all(
+            part.path.suffix == '.mcap' for part in self._parts
+        )
+        return ' (run `liquid-control bag repair`)' if can_be_repaired else ''
 
 
 def describe(topics: dict[str, str]) -> str:
@@ -255,34 +289,25 @@ def describe(topics: dict[str, str]) -> str:
     return ', '.join(f'{name} ({msgtype})' for name, msgtype in sorted(topics.items()))
 
 
-def _files(path: Path) -> list[Path]:
-    """Return the files that make up a bag, in the order they were written."""
-    if not path.exists():
-        raise BagError(f'{path} does not exist: name a bag directory, or an .mcap or .db3 file')
-    if path.is_file():
-        return [path]
-    metadata = path / FILE_NAME
-    if not metadata.exists():
-        files = [file for pattern in ('*.mcap', '*.db3') for file in path.glob(pattern)]
-        if not files:
-            raise BagError(f'{path} is no bag: it has neither {FILE_NAME} nor .mcap or .db3 files')
-        return sorted(files, key=_split_number)
+def describe_channel(channel: Channel) -> str:
+    """Return what a channel carries that is no ROS message."""
+    encoding = channel.encoding or 'bytes'
+    return f'{encoding}: {channel.msgtype}' if channel.msgtype else encoding
+
+
+def _channels(part: Part) -> Iterable[Channel]:
+    return part.channels.values()
+
+
+@contextmanager
+def _errors(what: str) -> Iterator[None]:
+    """Say which bag it is that a library stumbled over; damage can make it raise anything."""
     try:
-        content = yaml.safe_load(metadata.read_text(encoding='utf-8'))
-        information = content['rosbag2_bagfile_information']
-        if information.get('compression_mode'):
-            return [path]  # rosbag2's own compression of files or messages: rosbags undoes it
-        files = [path / Path(name).name for name in information['relative_file_paths']]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise BagError(
-            f'{metadata} is damaged ({error}): delete it and run `liquid-control bag repair`'
-        ) from error
-    missing = [file.name for file in files if not file.exists()]
-    if missing:
-        raise BagError(f'{path} lacks {", ".join(missing)}, which its {FILE_NAME} names')
-    return files
-
-
-def _split_number(path: Path) -> tuple[int, str]:
-    number = re.search(r'_(\d+)$', path.stem)
-    return (int(number[1]) if number else 0, path.name)
+        yield
+    except LiquidControlError:
+        raise
+    except OSError as error:
+        reason = f'{error.filename}: {error.strerror}' if error.filename else str(error)
+        raise BagError(f'{what}: {reason}') from error
+    except Exception as error:
+        raise BagError(f'{what}: {str(error) or type(error).__name__}') from error

@@ -20,9 +20,8 @@ from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, ChunkIndex, Schema
 from mcap.writer import MCAP0_MAGIC as MAGIC
-from rosbags.rosbag2.metadata import parse_qos
 
-from liquid_control.bags.errors import BagError
+from liquid_control.bags.errors import BagError, EmptyPartError
 from liquid_control.bags.mcap_file import (
     CHECKSUM_SIZE,
     FOOTER,
@@ -33,9 +32,22 @@ from liquid_control.bags.mcap_file import (
     message_indexes,
 )
 from liquid_control.bags.mcap_messages import read_chunk
-from liquid_control.bags.metadata import FileSummary, TopicSummary
+from liquid_control.bags.metadata import FileSummary, TopicSummary, read_qos
+from liquid_control.bags.unpacking import check_size
+from liquid_control.runtime.files import open_regular
 
 _DAMAGE = (McapError, ValueError, RuntimeError, OverflowError, struct.error, zstandard.ZstdError)
+_LOOSE_BYTES = 1 << 20
+
+
+@dataclass
+class LooseMessages:
+    """Messages that lie one after the other outside chunks; times are log times (ns)."""
+
+    offset: int
+    end: int
+    start_ns: int
+    end_ns: int
 
 
 @dataclass
@@ -46,6 +58,7 @@ class Recovered:
         end: Bytes of the file that are whole.
         ending: Bytes that must follow to make it a finished file.
         damaged_chunks: Chunks that cannot be read; the ending's index leaves them out.
+        loose: Messages outside chunks.
         lost_bytes: Size of these, and of what is torn at the end.
     """
 
@@ -55,6 +68,7 @@ class Recovered:
     damaged_chunks: int = 0
     lost_bytes: int = 0
     contents: Contents = field(default_factory=Contents)
+    loose: list[LooseMessages] = field(default_factory=list)
 
     @property
     def file(self) -> FileSummary:
@@ -75,17 +89,17 @@ class Recovered:
                 channel.topic,
                 self.contents.schemas[channel.schema_id].name,
                 channel.metadata.get('topic_type_hash', ''),
-                tuple(parse_qos(channel.metadata.get('offered_qos_profiles', ''))),
+                tuple(read_qos(channel.metadata.get('offered_qos_profiles', ''))),
                 self.contents.message_counts[channel.id],
             )
             for channel in self.contents.channels.values()
-            if channel.schema_id in self.contents.schemas
+            if channel.schema_id in self.contents.schemas and channel.message_encoding == 'cdr'
         ]
 
 
 def is_finished(path: Path) -> bool:
     """Tell whether an MCAP file has a whole ending; raises OSError where it is missing."""
-    with path.open('rb') as stream:
+    with open_regular(path) as stream:
         size = stream.seek(0, os.SEEK_END)
         footer_start = size - FOOTER.size - len(MAGIC)
         if footer_start < len(MAGIC):
@@ -99,8 +113,11 @@ def is_finished(path: Path) -> bool:
             return False
         if checksum == 0:
             return True  # the writer made none
+        if summary_start == 0:
+            summary_start = footer_start  # the writer made no summary
         if not 0 < summary_start <= footer_start:
             return False
+        check_size(f'the index of {path}', footer_start - summary_start)
         stream.seek(summary_start)
         summary = stream.read(footer_start - summary_start)
         return zlib.crc32(footer[:-CHECKSUM_SIZE], zlib.crc32(summary)) == checksum
@@ -110,20 +127,21 @@ def scan(path: Path) -> Recovered:
     """Read an MCAP file up to its last whole chunk, checking every chunk's checksum.
 
     Raises:
-        BagError: Not even one message can be read.
+        EmptyPartError: Not even one message can be read.
+        BagError: It is no MCAP file, or a chunk asks for more memory than is allowed.
     """
     recovered = Recovered(path)
     contents = recovered.contents
     last_indexes: MessageIndexes = {}
     damaged = True  # as long as there is no chunk, there is none that message indexes belong to
-    with path.open('rb') as stream:
-        if stream.read(len(MAGIC)) != MAGIC:
-            raise BagError(f'{path} is not an MCAP file: it has not the first bytes of one')
+    with open_regular(path) as stream:
+        check_magic(path, stream.read(len(MAGIC)))
         stop = stream.tell()
         finished = False
         for opcode, offset, length in _records(stream):
             stop = offset + RECORD.size + length
             if opcode == Opcode.CHUNK:
+                check_size(f'a chunk of {path}', length)
                 indexes = _read_chunk(contents, stream.read(length), offset)
                 damaged = indexes is None
                 if indexes is None:
@@ -134,16 +152,22 @@ def scan(path: Path) -> Recovered:
                     recovered.end = stop
             elif opcode == Opcode.MESSAGE_INDEX and not damaged:
                 _note_message_index(contents.chunks[-1], stream.read(2), offset, length)
-            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
+            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
+                check_size(f'a record of {path}', length)
                 _read_record(contents, opcode, stream.read(length))
+                recovered.end = stop
+            elif opcode == Opcode.MESSAGE:
+                channel, _, log_ns, _ = MESSAGE.unpack(stream.read(MESSAGE.size))
+                contents.count(channel, log_ns)
+                _note_loose(recovered.loose, offset, stop, log_ns)
                 recovered.end = stop
             elif opcode == Opcode.DATA_END:
                 finished = True
                 break
         if not finished:
-            recovered.lost_bytes += path.stat().st_size - stop
+            recovered.lost_bytes += os.fstat(stream.fileno()).st_size - stop
     if not contents.message_counts:
-        raise BagError(
+        raise EmptyPartError(
             f'{path} holds no whole message: it was cut off before the first was flushed to disk'
         )
     if contents.chunks:
@@ -151,6 +175,15 @@ def scan(path: Path) -> Recovered:
         recovered.ending = message_indexes(contents.chunks[-1], last_indexes)
     recovered.ending += contents.ending(recovered.end + len(recovered.ending))
     return recovered
+
+
+def check_magic(path: Path, found: bytes) -> None:
+    """Raise BagError where a file has not the first bytes of an MCAP file."""
+    if found == MAGIC:
+        return
+    what = f'{path} is not an MCAP file: it has not the first bytes of one'
+    # What a crash leaves of a file just begun: nothing, a torn word, or room without data.
+    raise (EmptyPartError if MAGIC.startswith(found) or not any(found) else BagError)(what)
 
 
 def finish_file(path: Path) -> Recovered:
@@ -161,18 +194,18 @@ def finish_file(path: Path) -> Recovered:
         OSError: The ending cannot be written.
     """
     recovered = scan(path)
-    write_ending(recovered)
+    with open_regular(path, flags=os.O_RDWR | os.O_NOFOLLOW) as stream:
+        write_ending(recovered, stream)
     return recovered
 
 
-def write_ending(recovered: Recovered) -> None:
+def write_ending(recovered: Recovered, stream: BinaryIO) -> None:
     """Cut off what is torn and append the ending; OSError where the disk refuses."""
-    with recovered.path.open('r+b') as stream:
-        stream.truncate(recovered.end)
-        stream.seek(recovered.end)
-        stream.write(recovered.ending)
-        stream.flush()
-        os.fsync(stream.fileno())
+    stream.truncate(recovered.end)
+    stream.seek(recovered.end)
+    stream.write(recovered.ending)
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def _records(stream: BinaryIO) -> Iterator[tuple[int, int, int]]:
@@ -204,7 +237,11 @@ def _read_chunk(contents: Contents, data: bytes, offset: int) -> MessageIndexes 
                 indexes.setdefault(channel, []).append((log_ns, at))
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
                 _read_record(contents, opcode, bytes(body))
+            elif opcode == 0:
+                return None
             at += RECORD.size + length
+        if at > size:
+            return None
     except _DAMAGE:
         return None
     for channel, entries in indexes.items():
@@ -231,14 +268,21 @@ def _note_message_index(chunk: ChunkIndex, head: bytes, offset: int, length: int
     chunk.message_index_length += RECORD.size + length
 
 
+def _note_loose(loose: list[LooseMessages], offset: int, end: int, log_ns: int) -> None:
+    """Add a message to those that lie before it, as long as these are few."""
+    last = loose[-1] if loose else None
+    if last is None or last.end != offset or end - last.offset > _LOOSE_BYTES:
+        loose.append(LooseMessages(offset, end, log_ns, log_ns))
+        return
+    last.end = end
+    last.start_ns, last.end_ns = min(last.start_ns, log_ns), max(last.end_ns, log_ns)
+
+
 def _read_record(contents: Contents, opcode: int, content: bytes) -> None:
     stream = ReadDataStream(io.BytesIO(content))
     if opcode == Opcode.SCHEMA:
         schema = Schema.read(stream)
         contents.schemas[schema.id] = schema
-    elif opcode == Opcode.CHANNEL:
+    else:
         channel = Channel.read(stream)
         contents.channels[channel.id] = channel
-    else:
-        channel_id, _, log_ns, _ = MESSAGE.unpack_from(content)
-        contents.count(channel_id, log_ns)

@@ -20,6 +20,7 @@ from rosbags.interfaces import Qos
 from liquid_control.bags import definitions
 from liquid_control.bags.definitions import Definition
 from liquid_control.bags.errors import BagError
+from liquid_control.bags.in_use import lock
 from liquid_control.bags.mcap_file import Compression, McapWriter
 from liquid_control.bags.messages import serialize
 from liquid_control.bags.metadata import (
@@ -29,6 +30,7 @@ from liquid_control.bags.metadata import (
     dump_qos,
 )
 from liquid_control.bags.recovery import finish_file
+from liquid_control.runtime.files import create_new
 
 FLUSH_SECONDS = 1.0  # what a killed process costs at most
 _SYNC_SECONDS = 5.0  # what a power cut costs at most; more often would wear out memory cards
@@ -233,7 +235,9 @@ class BagWriter:
         return file
 
     def _open_stream(self, path: Path) -> BinaryIO:
-        return path.open('xb')
+        stream = os.fdopen(create_new(path), 'wb')
+        lock(stream)  # tells `bag repair` that it is being written
+        return stream
 
     def _register(self, file: _File, topic: str, entry: _Topic) -> None:
         msgtype = entry.definition.msgtype

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liquid_control.bags.bag_files import data_files, open_part_file
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.learn.episode import FACTS_FILE, IMAGES_FILE, SIGNALS_FILE
@@ -25,14 +26,9 @@ PARTIAL = '.partial'
 
 def bag_digest(bag: Path) -> str:
     """sha256 of a bag's data files, the same wherever the bag lies and whatever it is called."""
-    files = [bag]
-    if bag.is_dir():
-        files = sorted(f for f in bag.iterdir() if f.suffix in ('.mcap', '.db3', '.bag'))
-    if not files or not files[0].exists():
-        raise BagError(f'{bag} is no bag: name a bag directory, or an .mcap, .db3 or .bag file')
     total = hashlib.sha256()
-    for path in files:
-        with path.open('rb') as file:
+    for path in data_files(bag):
+        with open_part_file(path) as file:
             while block := file.read(1 << 20):
                 total.update(block)
     return total.hexdigest()
