@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import shutil
 import subprocess
@@ -49,7 +50,8 @@ def test_without_a_working_compiler_plain_torch_runs_and_says_so_once(
         outputs = [layer(x)[0] for _ in range(2)]
     with plain_torch():
         assert torch.equal(outputs[0], layer(x)[0])
-    assert [record.levelname for record in caplog.records] == ['WARNING']
+    said = [record for record in caplog.records if 'compiling' not in record.getMessage()]
+    assert [record.levelname for record in said] == ['WARNING']
     assert compiler in caplog.text
     assert 'C++ compiler' in caplog.text
 
@@ -91,15 +93,49 @@ def test_kernels_of_other_sources_or_another_processor_are_not_loaded(
 
 
 @needs_compiler
-def test_the_library_is_compiled_once_and_found_again(fresh_library, tmp_path, caplog):
+def test_the_library_is_compiled_once_and_found_again_even_without_a_compiler(
+    fresh_library, monkeypatch, tmp_path, caplog
+):
     with caplog.at_level(logging.INFO):
         first = build.library()
         build.library.cache_clear()
+        monkeypatch.setattr(build.shutil, 'which', lambda name: None)
         second = build.library()
     assert first is not None
     assert second is not None
-    assert [record.levelname for record in caplog.records] == ['INFO']
+    assert [record.levelname for record in caplog.records] == ['WARNING', 'INFO']
+    assert 'compiling the kernels' in caplog.records[0].getMessage()
     assert [path.suffix for path in (tmp_path / 'liquid_control').iterdir()] == ['.so']
+
+
+@needs_compiler
+def test_a_damaged_library_is_built_again(tmp_path):
+    """In processes of their own: loading half a library ends the process that does it."""
+    compiler = tmp_path / 'compiler'  # has the result at hand
+    compiler.write_text(
+        f'#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done; cp {build.library()._name} "$2"\n'
+    )
+    compiler.chmod(0o755)
+    environment = os.environ | {'XDG_CACHE_HOME': str(tmp_path), 'CXX': str(compiler)}
+    script = f'import runpy; print(runpy.run_path({build.__file__!r})["library"]()._name)'
+
+    def run() -> tuple[Path, str]:
+        done = subprocess.run(
+            [sys.executable, '-c', script], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return Path(done.stdout.strip()), done.stderr
+
+    library, said = run()
+    assert 'compiling' in said
+    whole = library.read_bytes()
+    flipped = bytes([*whole[:5000], whole[5000] ^ 1, *whole[5001:]])
+    for damaged in (b'', whole[: len(whole) // 2], flipped):
+        library.write_bytes(damaged)
+        again, said = run()
+        assert again == library
+        assert library.read_bytes() == whole
+        assert 'damaged' in said
 
 
 def test_without_a_home_folder_nothing_is_compiled_and_the_log_says_why(

@@ -43,8 +43,8 @@ def library() -> ctypes.CDLL | None:
         except (OSError, RuntimeError, subprocess.SubprocessError) as error:
             reasons.append(str(error))
     log.warning(
-        'training runs on plain torch, several times slower: no compiled kernels (%s). '
-        'Install a C++ compiler such as g++ to have them.',
+        'training runs on plain torch, several times slower: no compiled kernels (%s). They need '
+        'a C++ compiler such as g++, and a cache folder (XDG_CACHE_HOME) that can be written.',
         '; '.join(reasons),
     )
     return None
@@ -52,20 +52,24 @@ def library() -> ctypes.CDLL | None:
 
 def _compiled() -> Path:
     compiler = shlex.split(os.environ.get('CXX', 'c++'))
-    if not compiler or shutil.which(compiler[0]) is None:
-        raise FileNotFoundError(f'{compiler} not found')
     # Another source, compiler or processor makes another file, so nothing stale is ever loaded.
     key = hashlib.sha256(f'{compiler} {FLAGS} {_processor()}'.encode())
     key.update(_sources())
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'liquid_control'
-    target = cache / f'kernels-{key.hexdigest()[:16]}.so'
-    if target.exists():
-        return target
+    name = f'kernels-{key.hexdigest()[:16]}'
+    if (found := _whole(cache, name)) is not None:
+        return found
+    if not compiler or shutil.which(compiler[0]) is None:
+        raise FileNotFoundError(f'{compiler} not found')
     cache.mkdir(parents=True, exist_ok=True)
+    # A warning, because whoever waits sees those without asking for them.
+    log.warning(
+        'compiling the kernels of the liquid cells for this processor, once: 5 to 30 s (%s)', cache
+    )
     started = time.monotonic()
     # Built aside and moved into place: processes that start together never see half a file.
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
-        built = Path(scratch) / target.name
+        built = Path(scratch) / f'{name}.so'
         sources = [str(FOLDER / source) for source in SOURCES]
         done = subprocess.run(
             [*compiler, *FLAGS, *sources, '-o', str(built)], capture_output=True, text=True
@@ -73,9 +77,34 @@ def _compiled() -> Path:
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if 'error' in line]
             raise OSError(f'{compiler[0]} failed: {(errors or ["no message"])[0]}')
-        built.replace(target)
+        _sync(built)
+        target = built.replace(cache / f'{name}-{_checksum(built)}.so')
+        _sync(cache)
     log.info('compiled %s in %.1f s', target, time.monotonic() - started)
     return target
+
+
+def _whole(cache: Path, name: str) -> Path | None:
+    """The library of this name as it was built; loading half a file can end the process."""
+    for found in cache.glob(f'{name}-*.so'):
+        if found.stem == f'{name}-{_checksum(found)}':
+            return found
+        log.warning('%s is damaged: taking it away', found)
+        found.unlink(missing_ok=True)
+    return None
+
+
+def _checksum(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def _sync(path: Path) -> None:
+    """Onto the disk, as far as a power cut is concerned."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _shipped() -> Path:
