@@ -66,6 +66,9 @@ class ManagedNode(DumpedParameters, LifecycleNode):
         """Whether something is about to end that the node should see, though it is told to end."""
         return False
 
+    def interrupt(self) -> None:
+        """Told to end, by a signal: let go what the node waits for; whatever it is doing now."""
+
     def setup(self) -> None:
         """Configure: read parameters, make publishers and services."""
 
@@ -137,9 +140,12 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
     """
     use_default_profile()
     signals: list[int] = []
+    node: ManagedNode | None = None
 
     def stop(signum: int, frame: FrameType | None) -> None:
         signals.append(signum)
+        if node is not None:
+            node.interrupt()
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)

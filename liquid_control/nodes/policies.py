@@ -11,11 +11,17 @@ from collections.abc import Callable, Mapping
 
 from liquid_control.nodes.policy_parameters import PolicyParameters
 from liquid_control.runtime.assets import find_bundle
-from liquid_control.runtime.bundle import load_bundle
+from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.controller import Controller
+from liquid_control.runtime.errors import BundleError
 from liquid_control.runtime.pilot import Pilot
 from liquid_control.runtime.policy import Policy
 from liquid_control.runtime.providers import ProviderOptions
+from liquid_control.runtime.session import LOADING_HOLDS_INTERPRETER
+from liquid_control.runtime.trial import Limits, Report, Trials
+
+# How long a robot that drives may be without a tick while a policy is loaded, s.
+LONGEST_HOLD = 0.25
 
 # Parameter -> attribute of the controller.
 SLOTS = {'policy': 'pilot', 'shadow_policy': 'shadow', 'fallback_policy': 'fallback'}
@@ -25,10 +31,11 @@ def load_pilot(
     name: str,
     parameters: PolicyParameters,
     warn: Callable[[str], None],
+    trials: Trials,
     *,
     may_build: bool = True,
 ) -> Pilot:
-    """Load, check and warm up a policy.
+    """Load, check and warm up a policy that was tried before in a process of its own.
 
     Args:
         name: a directory, or the name of a shipped bundle.
@@ -38,8 +45,27 @@ def load_pilot(
     Raises:
         LiquidControlError: it cannot be run, or must not be.
     """
+    bundle, report = trials.load(
+        find_bundle(name),
+        trusted_keys=parameters.trusted_keys,
+        limits=Limits(parameters.load_timeout, parameters.load_memory),
+        keep_off=parameters.cpu_affinity,
+    )
+    if LOADING_HOLDS_INTERPRETER and not may_build and report.loading > LONGEST_HOLD:
+        raise BundleError(
+            f'policy {bundle.contract.name} refused: its graphs take {report.loading:.1f} s to '
+            'load, and with this version of ONNX Runtime (before 1.31) nothing would drive '
+            'meanwhile: name it at start, or install a newer one'
+        )
+    if parameters.providers[:1] == ('cpu',):
+        _check_times(bundle.contract, report, parameters.time_budget)
+
+    def say(text: str) -> None:
+        trials.check_cancelled()  # a TensorRT engine is built for minutes, and says so all along
+        warn(text)
+
     policy = Policy(
-        load_bundle(find_bundle(name), trusted_keys=parameters.trusted_keys),
+        bundle,
         providers=parameters.providers,
         provider_required=parameters.provider_required,
         provider_options=ProviderOptions(
@@ -47,7 +73,7 @@ def load_pilot(
             fp16=parameters.fp16,
             engine_cache=parameters.engine_cache,
         ),
-        say=warn,
+        say=say,
         may_build=may_build,
     )
     if policy.engine.warning:
@@ -65,6 +91,21 @@ def load_pilot(
     return pilot
 
 
+def _check_times(contract: Contract, report: Report, time_budget: float) -> None:
+    """Refuse a policy that was too slow when it was tried."""
+    budget = time_budget or contract.period_ns / 2e9
+    if report.core > budget:
+        raise BundleError(
+            f'policy {contract.name} refused: {report.core * 1e3:.1f} ms a step when it was '
+            f'tried, budget {budget * 1e3:.1f} ms; see time_budget'
+        )
+    if contract.image is not None and report.encoder > contract.image.max_age:
+        raise BundleError(
+            f'policy {contract.name} refused: {report.encoder:.3f} s a camera frame when it was '
+            f'tried; the frame would be too old, limit {contract.image.max_age:.3f} s'
+        )
+
+
 class Policies:
     """Which policy drives, which watches, which stands by; exchanged between two ticks."""
 
@@ -73,6 +114,7 @@ class Policies:
         controller: Controller,
         parameters: PolicyParameters,
         *,
+        trials: Trials,
         lock: threading.Lock,
         now_ns: Callable[[], int],
         warn: Callable[[str], None],
@@ -80,6 +122,7 @@ class Policies:
         """Load what the parameters name besides the pilot in charge.
 
         Args:
+            trials: by which policies are loaded.
             lock: guards the controller.
             now_ns: time of the sensors' stamps.
 
@@ -88,6 +131,7 @@ class Policies:
         """
         self._controller = controller
         self._parameters = parameters
+        self._trials = trials
         self._lock = lock
         self._now_ns = now_ns
         self._warn = warn
@@ -140,7 +184,7 @@ class Policies:
 
     def _judged(self, name: str, may_build: bool) -> Pilot:
         """Loaded, and tried on what the sensors see now, while nothing depends on it."""
-        pilot = load_pilot(name, self._parameters, self._warn, may_build=may_build)
+        pilot = load_pilot(name, self._parameters, self._warn, self._trials, may_build=may_build)
         self._controller.check(pilot)
         pilot.sensors.share(self._controller.pilot.sensors)
         if self._controller.frame is not None:

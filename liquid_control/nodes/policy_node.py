@@ -41,6 +41,7 @@ from liquid_control.runtime.pilot import Frame, see_all
 from liquid_control.runtime.rate import Cycle, FixedRate, SimClock, SteadyClock
 from liquid_control.runtime.robot import Robot
 from liquid_control.runtime.timing import Timing
+from liquid_control.runtime.trial import Trials
 from liquid_control.runtime.vision import Vision
 
 _LATCHED = QoSProfile(
@@ -60,6 +61,7 @@ class PolicyNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__('policy_node')
         self._lock = threading.Lock()
+        self._trials = Trials()
         self._sensing: Sensing | None = None
         self._vision: Vision | None = None
         self._sim_clock: SimClock | None = None
@@ -76,7 +78,7 @@ class PolicyNode(ManagedNode):
     def setup(self) -> None:
         """Load the policies and make every publisher and service."""
         self.parameters = parameters = read_parameters(self, PolicyParameters)
-        pilot = load_pilot(parameters.policy, parameters, self._warn)
+        pilot = load_pilot(parameters.policy, parameters, self._warn, self._trials)
         robot = Robot.load(robot_file(parameters.robot))
         self._controller = Controller(
             pilot,
@@ -89,7 +91,12 @@ class PolicyNode(ManagedNode):
         self._period_ns = round(1e9 / rate)
         self._sim_clock = SimClock() if self.get_clock().ros_time_is_active else None
         self._policies = Policies(
-            self._controller, parameters, lock=self._lock, now_ns=self._now_ns, warn=self._warn
+            self._controller,
+            parameters,
+            trials=self._trials,
+            lock=self._lock,
+            now_ns=self._now_ns,
+            warn=self._warn,
         )
         made = self._configured
         self._modes = self.create_publisher(ControlMode, '~/mode', _LATCHED)
@@ -175,6 +182,10 @@ class PolicyNode(ManagedNode):
             self._send_last_stop()
         self._active.close()
         self._sensing = self._vision = None
+
+    def interrupt(self) -> None:
+        """A policy that is being loaded must not keep the node from ending."""
+        self._trials.cancel()
 
     def release(self) -> None:
         """Give back what `setup` made, as far as it got."""

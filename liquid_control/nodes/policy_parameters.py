@@ -25,6 +25,16 @@ class PolicyParameters:
     fallback_policy: str = parameter(
         '', 'Bundle that takes over when the active one fails; empty: safe stop.', fixed=False
     )
+    load_timeout: float = parameter(
+        15.0,
+        'A policy that is not loaded and tried within this time is refused, s.',
+        range=(1.0, 600.0),
+    )
+    load_memory: int = parameter(
+        1024,
+        'A policy that takes more memory to load and try is refused, MB.',
+        range=(64, 65536),
+    )
     time_budget: float = parameter(
         0.0,
         'A policy whose step takes longer five ticks in a row has failed, s; 0: half the period.',

@@ -55,7 +55,7 @@ def load_bundle(path: str | Path, *, trusted_keys: Sequence[str | Path] = ()) ->
             f'no policy bundle at {path}: expected a directory with {CONTRACT_FILE} and '
             f'{CORE_FILE}; train one with `liquid-control train`, or name another'
         )
-    text = _read(path, CONTRACT_FILE, MAX_CONTRACT_BYTES)
+    text = read_contract(path)
     if trusted_keys:
         signature = None
         if (path / SIGNATURE_FILE).exists():
@@ -80,6 +80,15 @@ def load_bundle(path: str | Path, *, trusted_keys: Sequence[str | Path] = ()) ->
     )
 
 
+def read_contract(path: Path) -> bytes:
+    """The bytes of a bundle's policy.yaml, not parsed.
+
+    Raises:
+        BundleError: there is none, or it is too large.
+    """
+    return _read(path, CONTRACT_FILE, MAX_CONTRACT_BYTES)
+
+
 def sign_bundle(path: Path, key_file: Path) -> Path:
     """Sign a bundle that passes every check; returns the file of the signature.
 
@@ -89,7 +98,7 @@ def sign_bundle(path: Path, key_file: Path) -> Path:
     """
     load_bundle(path)
     file = path / SIGNATURE_FILE
-    file.write_bytes(signing.sign(_read(path, CONTRACT_FILE, MAX_CONTRACT_BYTES), key_file))
+    file.write_bytes(signing.sign(read_contract(path), key_file))
     return file
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -195,6 +196,15 @@ class Engine:
                 )
         self.core.state = np.zeros_like(self.core.state)
 
+    def rehearse(self, rng: np.random.Generator) -> tuple[float, float]:
+        """One step on made-up inputs; processor time of encoder and core, s."""
+        inputs = self._made_up(rng)
+        begun = time.thread_time_ns()
+        inputs = self._encoded(inputs)
+        seen = time.thread_time_ns()
+        self._act(inputs)
+        return (seen - begun) / 1e9, (time.thread_time_ns() - seen) / 1e9
+
     def _made_up(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Plausible inputs: any picture, gentle motion."""
         contract = self._bundle.contract
@@ -209,10 +219,16 @@ class Engine:
         return inputs
 
     def _step(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        if self.encoder is not None:
-            self.encoder.write('image', inputs['image'])
-            self.encoder.run()
-            inputs = {**inputs, 'features': self.encoder.read('features')}
+        return self._act(self._encoded(inputs))
+
+    def _encoded(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self.encoder is None:
+            return inputs
+        self.encoder.write('image', inputs['image'])
+        self.encoder.run()
+        return {**inputs, 'features': self.encoder.read('features')}
+
+    def _act(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         for name in self.core.names & inputs.keys():
             self.core.write(name, inputs[name])
         self.core.run()

@@ -7,6 +7,7 @@ file that points elsewhere is refused here, so that ONNX Runtime never follows t
   Runtime's own marker for that can be written into a file by anybody).
 - Operators of another domain: custom ones, and ONNX Runtime's own EPContext, which loads a
   ready-made engine from another file.
+- Operators that draw random numbers: the trial of a graph would say nothing about its next run.
 
 The file is read as protobuf messages, following every field that can hold a tensor or a node,
 wherever it is nested and however often it is repeated. Whatever is not well formed is refused.
@@ -21,6 +22,15 @@ from typing import NoReturn
 from liquid_control.runtime.errors import BundleError
 
 STANDARD_DOMAINS = (b'', b'ai.onnx')
+# A policy that was tried must do the same again: what it draws could make it another one.
+RANDOM_OPERATORS = {
+    b'Bernoulli',
+    b'Multinomial',
+    b'RandomNormal',
+    b'RandomNormalLike',
+    b'RandomUniform',
+    b'RandomUniformLike',
+}
 
 # Policies have hundreds of nodes and thousands of fields; more is made to keep a reader busy.
 MAX_FIELDS = 200_000
@@ -94,6 +104,8 @@ class _Reader:
                     foreign = text
             elif kind == 'TensorProto':
                 self._tensor_field(number, wire, value)
+        if operator in RANDOM_OPERATORS:
+            self._refuse(f'operator {_shown(operator)} draws random numbers')
         if foreign is not None:
             self._refuse(
                 f'operator {_shown(operator)} belongs to the domain {_shown(foreign)}; only '

@@ -18,6 +18,7 @@ Array = NDArray[np.float32]
 
 # A policy this many ticks in a row over its time budget has failed.
 SLOW_TICKS = 5
+REHEARSED_STEPS = 3
 # A contract's range is written in decimal, the network computes in float32.
 RANGE_TOLERANCE = 1e-3
 
@@ -110,16 +111,24 @@ class Pilot:
         """Try the policy on the live observation before it may drive; leaves the zero state.
 
         Raises:
-            BundleError: its first commands are not finite or outside its own contract.
+            BundleError: its first commands are not finite, outside its own contract or too slow.
         """
         contract = self.policy.contract
-        for _ in range(3):
+        times = []
+        for _ in range(REHEARSED_STEPS):
             action = self.act(now_ns, 1 / contract.control_rate)
+            times.append(action.core_ns)
             if action.fault:
                 raise BundleError(f'policy {self.name} refused: {action.fault}')
             if action.raw is not None:
                 self._check_range(action.raw)
         self.forget()
+        # The quickest: another process may have had the processor meanwhile.
+        if min(times) > self._budget_ns:
+            raise BundleError(
+                f'policy {self.name} refused: {min(times) / 1e6:.1f} ms a step on the live '
+                f'observation, budget {self._budget_ns / 1e6:.1f} ms'
+            )
 
     def _check_range(self, raw: Iterable[float]) -> None:
         for spec, value in zip(self.policy.contract.commands, raw, strict=True):

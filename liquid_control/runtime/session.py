@@ -21,6 +21,9 @@ Array = NDArray[np.float32]
 Signature = Mapping[str, tuple[tuple[int, ...], type[np.generic]]]
 
 WARM_UP_RUNS = 5
+
+# Until this version no other Python thread ran while a graph was loaded: no control tick either.
+LOADING_HOLDS_INTERPRETER = tuple(map(int, ort.__version__.split('.')[:2])) < (1, 31)
 STATE, NEXT_STATE = 'state', 'next_state'
 
 _DTYPES: dict[str, type[np.generic]] = {'tensor(float)': np.float32, 'tensor(uint8)': np.uint8}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from bundles import make_bundle
+from hostile_bundles import endless, huge, slow, with_load
 from liquid_control.msg import ControlMode
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParametersAtomically
@@ -23,9 +26,8 @@ def driving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
     folder = tmp_path_factory.mktemp('driving')
     bundle = make_bundle(folder / 'bundle')
     peer = Peer()
-    with running(
-        'policy_node', folder / 'log', autostart=True, policy=bundle, polcy='x', trusted_keys='[]'
-    ) as process:
+    parameters = {'policy': bundle, 'polcy': 'x', 'trusted_keys': '[]', 'load_timeout': 8.0}
+    with running('policy_node', folder / 'log', autostart=True, **parameters) as process:
         robot = Robot(peer, process)
         try:
             robot.wait(lambda: robot.states and len(robot.states[-1].command_raw), 'sensors')
@@ -117,6 +119,38 @@ def test_a_swap_keeps_the_reason_of_a_stop(robot: Robot, tmp_path: Path) -> None
     swapped = robot.wait(lambda: robot.modes[-1].policy == 'next' and robot.modes[-1], 'the swap')
     assert (swapped.mode, swapped.reason) == (ControlMode.SAFE_STOP, reason)
     assert robot.set_policy(before).successful
+
+
+@pytest.mark.parametrize(
+    ('load', 'reason'),
+    [(endless, 'within 8 s'), (huge, 'more than 1024 MB'), (slow, 'budget 25.0 ms')],
+)
+def test_the_robot_drives_on_while_a_hostile_policy_is_refused(
+    robot: Robot, tmp_path: Path, load: Any, reason: str
+) -> None:
+    hostile = with_load(tmp_path / 'hostile', load)
+    robot.states.clear()
+    result = robot.set_policy(hostile)
+    assert not result.successful
+    assert reason in result.reason
+    ticks = [state.tick for state in robot.states]
+    assert len(ticks) > 5
+    assert {state.policy for state in robot.states} == {'bundle'}
+
+
+def test_a_node_that_loads_a_policy_ends_when_told_to(tmp_path: Path) -> None:
+    peer = Peer()
+    hostile = with_load(tmp_path / 'hostile', endless)
+    log, timeout = tmp_path / 'log', 100.0
+    with running('policy_node', log, autostart=True, policy=hostile, load_timeout=timeout) as node:
+        trial = peer.wait(lambda: psutil.Process(node.popen.pid).children(), 'a trial')[0]
+        started = time.monotonic()
+        node.popen.terminate()
+        node.popen.wait(20)
+        assert time.monotonic() - started < 10
+        assert not trial.is_running() or trial.status() == psutil.STATUS_ZOMBIE
+        assert 'cancelled' in node.output
+    peer.close()
 
 
 def test_a_dump_is_loaded_again_without_a_failure(driving: Robot, tmp_path: Path) -> None:

@@ -131,6 +131,20 @@ def test_foreign_operator_is_found_wherever_it_hides(model: onnx.ModelProto, pla
         check_self_contained(changed(model, FOREIGN[place]), where='core.onnx')
 
 
+RANDOM: dict[str, Callable[[onnx.ModelProto], Any]] = {
+    'graph': lambda m: m.graph.node.append(helper.make_node('RandomUniform', [], ['c'])),
+    'subgraph': lambda m: m.graph.node.append(
+        node_with(g=onnx.GraphProto(node=[helper.make_node('Bernoulli', ['x'], ['c'])]))
+    ),
+}
+
+
+@pytest.mark.parametrize('place', RANDOM)
+def test_operator_that_draws_random_numbers_is_refused(model: onnx.ModelProto, place: str) -> None:
+    with pytest.raises(BundleError, match='draws random numbers'):
+        check_self_contained(changed(model, RANDOM[place]), where='core.onnx')
+
+
 def test_hostile_graph_with_the_right_hash_is_refused_on_loading(tmp_path: Path) -> None:
     path = make_bundle(tmp_path / 'bundle')
     for name in ('core.onnx', 'encoder.onnx'):

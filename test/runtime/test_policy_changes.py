@@ -8,7 +8,7 @@ from pilots import PICTURE, Drive, make_pilot, moving
 
 from liquid_control.runtime.controller import Mode
 from liquid_control.runtime.errors import BundleError, ConfigError
-from liquid_control.runtime.pilot import Frame
+from liquid_control.runtime.pilot import Frame, Pilot
 
 
 def test_swapped_policy_goes_on_from_the_last_command(drive: Drive, tmp_path: Path) -> None:
@@ -121,3 +121,14 @@ def test_rehearsal_refuses_what_leaves_its_contract(tmp_path: Path) -> None:
         drive.tick()
         with pytest.raises(BundleError, match='refused'):
             drive.pilot.rehearse(drive.now)
+
+
+def test_policy_that_is_slow_on_the_live_observation_is_refused(tmp_path: Path) -> None:
+    """Faster than nothing is none: every step is over a budget of a picosecond."""
+    drive = Drive(tmp_path)
+    drive.sense()
+    hasty = Pilot(drive.policy, time_budget=1e-12)
+    hasty.sensors = drive.pilot.sensors
+    with pytest.raises(BundleError, match='a step on the live observation, budget'):
+        hasty.rehearse(drive.now)
+    drive.pilot.rehearse(drive.now)
