@@ -47,7 +47,12 @@ MessageIndexes = dict[int, list[tuple[int, int]]]
 
 @dataclass
 class Contents:
-    """All that the end of a file says about the rest of it."""
+    """All that the end of a file says about the rest of it.
+
+    Attributes:
+        chunks: Where they lie; those that are done with become bytes, a fifth of the memory:
+            nothing else grows with the length of a recording.
+    """
 
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
@@ -55,6 +60,17 @@ class Contents:
     message_counts: Counter[int] = field(default_factory=Counter)
     start_ns: int = 0
     end_ns: int = 0
+    _packed: bytearray = field(default_factory=bytearray)
+    _packed_chunks: int = 0
+
+    def pack(self) -> None:
+        """Take the chunks so far as done with."""
+        self._packed_chunks += len(self.chunks)
+        builder = RecordBuilder()
+        for chunk in self.chunks:
+            chunk.write(builder)
+        self._packed += builder.end()
+        self.chunks.clear()
 
     def count(self, channel: int, log_ns: int) -> None:
         """Take account of a message."""
@@ -64,6 +80,7 @@ class Contents:
 
     def ending(self, offset: int) -> bytes:
         """Return all that follows the data at `offset`: data end, summary, footer."""
+        self.pack()
         builder = RecordBuilder()
         DataEnd(data_section_crc=0).write(builder)
         data_end_size = builder.count
@@ -75,13 +92,12 @@ class Contents:
             channel_count=len(self.channels),
             attachment_count=0,
             metadata_count=0,
-            chunk_count=len(self.chunks),
+            chunk_count=self._packed_chunks,
             message_start_time=self.start_ns,
             message_end_time=self.end_ns,
             channel_message_counts=dict(self.message_counts),
         ).write(builder)
-        for chunk in self.chunks:
-            chunk.write(builder)
+        builder.write(self._packed)
         ending = bytes(builder.end())
         footer = FOOTER.pack(
             Opcode.FOOTER, FOOTER.size - RECORD.size, offset + data_end_size, 0, 0
@@ -210,6 +226,7 @@ class McapWriter:
         self._write(data)
         self._write(message_indexes(chunk, self._indexes))
         self.contents.chunks.append(chunk)
+        self.contents.pack()
         self._parts, self._size, self._indexes = [], 0, {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import tracemalloc
 from pathlib import Path
 from typing import BinaryIO
 
@@ -209,3 +210,26 @@ def test_a_full_disk_leaves_a_finished_bag_with_all_that_was_written(tmp_path: P
     assert bag.message_counts == {IMU: len(values)}
     with pytest.raises(BagError, match='is closed'):
         bag.write_message(IMU, {}, 1)
+
+
+def test_a_recording_of_days_takes_no_more_memory_than_its_index(tmp_path: Path) -> None:
+    topics = [f'/topic{number}' for number in range(15)]
+    chunks = 1000
+    with BagWriter(tmp_path / 'bag') as bag:
+        for topic in topics:
+            bag.add_topic(topic, 'std_msgs/msg/String')
+
+        def write_chunk(second: int) -> None:
+            for topic in topics:
+                bag.write_message(topic, {'data': 'x'}, second)
+            bag.flush()
+
+        write_chunk(0)
+        tracemalloc.start()
+        for second in range(1, chunks):
+            write_chunk(second)
+        grown, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert grown / chunks < 500  # bytes; 230 are the index that the file's end needs
+    with BagReader(tmp_path / 'bag') as reader:
+        assert sum(1 for _ in reader.messages()) == chunks * len(topics)
