@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from rich.console import Console
 Jobs = Annotated[
     int | None, typer.Option(help='Processes that decode bags; all cores without it.', min=1)
 ]
+Topic = Annotated[str | None, typer.Option(help='Where the types do not tell.')]
 
 
 def collect(
@@ -37,6 +39,12 @@ def dataset(
         str | None,
         typer.Option(help='YAML or shipped name; without it the first bag decides what is taken.'),
     ] = None,
+    image_topic: Topic = None,
+    imu_topic: Topic = None,
+    odom_topic: Topic = None,
+    command_topic: Topic = None,
+    mode_topic: Topic = None,
+    override_topic: Topic = None,
     jobs: Jobs = None,
     ray: Annotated[
         str | None, typer.Option(help='Address of a Ray cluster that does the work.')
@@ -45,13 +53,21 @@ def dataset(
     """Decode recordings once, for any number of trainings; resumes after an interruption."""
     from liquid_control.learn.dataset import add_bags, describe_dataset, is_dataset
 
+    topics = _topics(
+        image=image_topic,
+        imu=imu_topic,
+        odom=odom_topic,
+        command=command_topic,
+        mode=mode_topic,
+        override=override_topic,
+    )
     if recipe is not None:
         from liquid_control.learn.recipe import Recipe
         from liquid_control.runtime.assets import recipe_file
 
-        signals = Recipe.load(recipe_file(recipe)).signals
+        signals = _named(Recipe.load(recipe_file(recipe)).signals, topics)
     else:
-        signals = _signals([out] if is_dataset(out) else bags)
+        signals = _signals([out] if is_dataset(out) else bags, topics)
     console = Console(stderr=True)
     outcomes = add_bags(bags, signals, out, console, jobs=jobs or _cores(), ray=ray)
     Console(soft_wrap=True).print(describe_dataset(out), highlight=False)
@@ -83,6 +99,12 @@ def train(
     precision: Annotated[
         str, typer.Option(help='Of the encoder: float32, float16 or int8.')
     ] = 'float32',
+    image_topic: Topic = None,
+    imu_topic: Topic = None,
+    odom_topic: Topic = None,
+    command_topic: Topic = None,
+    mode_topic: Topic = None,
+    override_topic: Topic = None,
     jobs: Jobs = None,
 ) -> None:
     """Learn a policy from recordings and write its bundle.
@@ -93,7 +115,19 @@ def train(
     from liquid_control.learn.train import train as train_policy
     from liquid_control.runtime.assets import find_bundle, recipe_file
 
-    chosen = Recipe(signals=_signals(bags)) if recipe is None else Recipe.load(recipe_file(recipe))
+    topics = _topics(
+        image=image_topic,
+        imu=imu_topic,
+        odom=odom_topic,
+        command=command_topic,
+        mode=mode_topic,
+        override=override_topic,
+    )
+    if recipe is None:
+        chosen = Recipe(signals=_signals(bags, topics))
+    else:
+        chosen = Recipe.load(recipe_file(recipe))
+        chosen = replace(chosen, signals=_named(chosen.signals, topics))
     start = find_bundle(warm_start) if warm_start is not None else None
     train_policy(
         bags,
@@ -134,6 +168,12 @@ def improve(
         typer.Option(help='YAML or shipped name; without it as the policy, with defaults.'),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help='Of a round, at most.', min=1)] = None,
+    image_topic: Topic = None,
+    imu_topic: Topic = None,
+    odom_topic: Topic = None,
+    command_topic: Topic = None,
+    mode_topic: Topic = None,
+    override_topic: Topic = None,
 ) -> None:
     """Make a policy better: drive, let the expert answer, retrain, judge, keep what is better.
 
@@ -155,7 +195,15 @@ def improve(
         chosen = recipe_of(load_bundle(start).contract)
     else:
         chosen = Recipe.load(recipe_file(recipe))
-    chosen = chosen.changed(epochs=epochs)
+    topics = _topics(
+        image=image_topic,
+        imu=imu_topic,
+        odom=odom_topic,
+        command=command_topic,
+        mode=mode_topic,
+        override=override_topic,
+    )
+    chosen = replace(chosen, signals=_named(chosen.signals, topics)).changed(epochs=epochs)
     console = Console(stderr=True)
     practice: Practice
     if rounds:
@@ -201,14 +249,32 @@ def _as_typed(bags: list[Path]) -> str:
     return ' '.join(words)
 
 
-def _signals(sources: list[Path]) -> Any:
+def _signals(sources: list[Path], topics: Any) -> Any:
     """What to take from bags: as a dataset among them says, or else the first bag."""
     from liquid_control.learn.dataset import dataset_signals, is_dataset
     from liquid_control.learn.guess import guess_signals
 
     for path in filter(is_dataset, sources):
-        return dataset_signals(path)
-    return guess_signals(sources)
+        return _named(dataset_signals(path), topics)
+    return guess_signals(sources, topics)
+
+
+def _topics(**named: str | None) -> Any:
+    from liquid_control.learn.signals import Topics
+
+    return Topics(**named)
+
+
+def _named(signals: Any, topics: Any) -> Any:
+    """The signals with the topics that were named on the command line."""
+    from liquid_control.runtime.errors import ConfigError
+
+    given = {role: name for role, name in asdict(topics).items() if name is not None}
+    used = {'image': signals.image, 'imu': signals.imu}
+    for role in given.keys() & used.keys():
+        if used[role] is None:
+            raise ConfigError(f'--{role}-topic {given[role]}: nothing is learnt from an {role}')
+    return replace(signals, topics=replace(signals.topics, **given))
 
 
 def _cores() -> int:

@@ -1,6 +1,7 @@
 """Which topic of a bag plays which part: camera, IMU, odometry, commands."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from liquid_control.bags.errors import TopicError
@@ -15,9 +16,22 @@ COMMAND_TYPES = (
     'ackermann_msgs/msg/AckermannDriveStamped',
 )
 
+_TYPES = {
+    'command': COMMAND_TYPES,
+    'image': IMAGE_TYPES,
+    'imu': IMU_TYPES,
+    'odom': ODOM_TYPES,
+    'mode': MODE_TYPES,
+    'override': COMMAND_TYPES,
+}
+
 # A person's commands, not what was sent to the robot; and another form of the same pictures.
 _OVERRIDE = 'cmd_vel_override'
 _COMPRESSED = '/compressed'
+# Forms of pictures that are no pictures to us, by the names that image_transport gives them.
+_NO_PICTURES = ('/compressedDepth', '/zstd', '/theora', '/ffmpeg', '/foxglove', '/draco')
+# What a camera that measures distance publishes beside its colours.
+_BESIDES = re.compile(r'depth|disparity|confidence|infra|(?:^|[/_])ir(?:[/_]|$)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -37,24 +51,25 @@ def guess_topics(
     imu: str | None = None,
     odom: str | None = None,
     command: str | None = None,
+    optional: Collection[str] = (),
 ) -> TopicRoles:
-    """Find the topics' parts by their types.
+    """Find the topics' parts by their types, the command first.
 
     Args:
         topics: Type of each topic, as `BagReader.topics`.
         image: Topic to take, where the user named one; the same for the other parts. An odometry
             topic may be named as `command`: its speed and yaw rate are then what was commanded.
+        optional: Parts that are left out where several topics could play them.
 
     Raises:
         TopicError: Several topics could play a part, or the one named cannot.
     """
+    named = {'command': command, 'image': image, 'imu': imu, 'odom': odom}
     return TopicRoles(
-        image=_find(topics, 'image', image, IMAGE_TYPES),
-        imu=_find(topics, 'imu', imu, IMU_TYPES),
-        odom=_find(topics, 'odom', odom, ODOM_TYPES),
-        command=_find(
-            topics, 'command', command, COMMAND_TYPES + ODOM_TYPES if command else COMMAND_TYPES
-        ),
+        **{
+            role: find_topic(topics, role, name, optional=role in optional)
+            for role, name in named.items()
+        }
     )
 
 
@@ -70,38 +85,60 @@ def guess_takeover(
     Raises:
         TopicError: Several topics could play a part, or the one named cannot.
     """
-    return (
-        _find(topics, 'mode', mode, MODE_TYPES),
-        _find(topics, 'override', override, COMMAND_TYPES, is_override=True),
-    )
+    return find_topic(topics, 'mode', mode), find_topic(topics, 'override', override)
 
 
-def _find(
-    topics: Mapping[str, str],
-    role: str,
-    named: str | None,
-    types: tuple[str, ...],
-    *,
-    is_override: bool = False,
+def find_topic(
+    topics: Mapping[str, str], role: str, named: str | None = None, *, optional: bool = False
 ) -> str | None:
-    candidates = sorted(name for name, msgtype in topics.items() if msgtype in types)
+    """Find the topic that plays one part, None where there is none.
+
+    Args:
+        topics: Type of each topic, as `BagReader.topics`.
+        role: command, image, imu, odom, mode or override.
+        named: Topic to take, where the user named one.
+        optional: None also where several could play it.
+
+    Raises:
+        TopicError: Several topics could play the part, or the one named cannot.
+    """
     if named is not None:
-        if named not in candidates:
-            found = topics.get(named)
-            raise TopicError(
-                f'{named} cannot be the {role} topic: expected {" or ".join(types)}, '
-                f'{f"it is {found}" if found else "the bag has no such topic"}; '
-                f'possible: {", ".join(candidates) or "none"}'
-            )
-        return named
-    plain = [
-        name
-        for name in candidates
-        if name.endswith(_OVERRIDE) == is_override
-        and not (name.endswith(_COMPRESSED) and name.removesuffix(_COMPRESSED) in candidates)
-    ]
-    if len(plain) > 1:
+        return _checked(topics, role, named)
+    found = candidates(topics, role)
+    if len(found) > 1 and not optional:
         raise TopicError(
-            f'several topics could be the {role}: {", ".join(plain)}; name one of them'
+            f'several topics could be the {role}: {", ".join(found)}; name one with --{role}-topic'
         )
-    return plain[0] if plain else None
+    return found[0] if len(found) == 1 else None
+
+
+def candidates(topics: Mapping[str, str], role: str) -> list[str]:
+    """Topics that could play a part, without those that only repeat another in another form."""
+    found = _of_type(topics, role)
+    if role in ('command', 'override'):
+        return [name for name in found if name.endswith(_OVERRIDE) == (role == 'override')]
+    if role != 'image':
+        return found
+    pictures = [
+        name
+        for name in found
+        if not name.endswith(_NO_PICTURES)
+        and not (name.endswith(_COMPRESSED) and name.removesuffix(_COMPRESSED) in found)
+    ]
+    return [name for name in pictures if not _BESIDES.search(name)] or pictures
+
+
+def _of_type(topics: Mapping[str, str], role: str) -> list[str]:
+    return sorted(name for name, msgtype in topics.items() if msgtype in _TYPES[role])
+
+
+def _checked(topics: Mapping[str, str], role: str, named: str) -> str:
+    types = _TYPES[role] + ODOM_TYPES if role == 'command' else _TYPES[role]
+    if topics.get(named) not in types:
+        found = topics.get(named)
+        raise TopicError(
+            f'{named} cannot be the {role} topic: expected {" or ".join(types)}, '
+            f'{f"it is {found}" if found else "the bag has no such topic"}; '
+            f'possible: {", ".join(_of_type(topics, role)) or "none"}'
+        )
+    return named

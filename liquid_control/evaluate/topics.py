@@ -12,7 +12,7 @@ from liquid_control.bags.topics import (
     IMU_TYPES,
     ODOM_TYPES,
     TopicRoles,
-    guess_topics,
+    find_topic,
 )
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.runtime.contract import Contract
@@ -40,31 +40,29 @@ def choose_topics(
     Raises:
         TopicError: one is missing, several could play the part, or the one named cannot.
     """
-    named = {'image': image, 'imu': imu, 'odom': odom, 'command': command}
+    named = {'command': command, 'image': image, 'imu': imu, 'odom': odom}
     types = {
+        'command': COMMAND_TYPES,
         'image': IMAGE_TYPES if contract.image else (),
         'imu': IMU_TYPES if contract.imu else (),
         'odom': ODOM_TYPES if contract.speed else (),
-        'command': COMMAND_TYPES,
     }
-    for part, topic in named.items():
-        if topic is not None and not types[part]:
-            raise TopicError(f'policy {contract.name} has no input for --{part}-topic {topic}')
-    # What the policy does not use cannot be ambiguous.
-    used = {msgtype for kinds in types.values() for msgtype in kinds}
-    roles = guess_topics(
-        {name: kind for name, kind in topics.items() if kind in used or name in named.values()},
-        **named,
-    )
+    found: dict[str, str | None] = {}
     for part, kinds in types.items():
-        needed = need_command if part == 'command' else bool(kinds)
-        if needed and getattr(roles, part) is None:
+        topic = named[part]
+        if not kinds:  # what the policy does not use cannot be ambiguous
+            if topic is not None:
+                raise TopicError(f'policy {contract.name} has no input for --{part}-topic {topic}')
+            continue
+        needed = need_command or part != 'command'
+        found[part] = find_topic(topics, part, topic, optional=not needed)
+        if needed and found[part] is None:
             hint = f'; --{part}-topic may also name an Odometry' if part == 'command' else ''
             raise TopicError(
                 f'policy {contract.name} needs a topic for {part} of type {" or ".join(kinds)}'
                 f'{hint}; the bag has {describe(dict(topics))}'
             )
-    return roles
+    return TopicRoles(**found)
 
 
 def check_command(topic: str, msgtype: str, names: tuple[str, ...]) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.bags import samples
-from liquid_control.bags.errors import BagError
-from liquid_control.bags.reader import BagReader
-from liquid_control.bags.topics import guess_topics
-from liquid_control.learn.signals import Signals
+from liquid_control.bags.errors import BagError, TopicError
+from liquid_control.bags.reader import BagReader, describe
+from liquid_control.bags.topics import COMMAND_TYPES, TopicRoles, find_topic
+from liquid_control.learn.signals import NO_TOPICS, Signals, Topics
 from liquid_control.runtime.bounds import MAX_AGE
 from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
 from liquid_control.runtime.errors import LiquidControlError
@@ -29,9 +29,12 @@ ROOM = 1.2
 MISSED_MESSAGES = 10
 
 
-def guess_signals(bags: Sequence[Path]) -> Signals:
+def guess_signals(bags: Sequence[Path], topics: Topics = NO_TOPICS) -> Signals:
     """Camera and IMU where the first bag that can be read has them, odometry where it has no
     camera; a car's commands.
+
+    Args:
+        topics: names that the user gave.
 
     Raises:
         BagError: no bag can be read, or it holds no commands or nothing to see.
@@ -39,20 +42,16 @@ def guess_signals(bags: Sequence[Path]) -> Signals:
     problems = []
     for bag in bags:
         try:
-            return _guess(bag)
+            return _guess(bag, topics)
         except LiquidControlError as error:
             problems.append(error)
     raise problems[0]
 
 
-def _guess(bag: Path) -> Signals:
+def _guess(bag: Path, topics: Topics) -> Signals:
     with BagReader(bag) as reader:
-        roles = guess_topics(reader.topics)
-        if roles.command is None or (roles.image is None and roles.imu is None):
-            raise BagError(
-                f'{bag} needs a command topic and a camera or an IMU to learn from; it has '
-                f'{", ".join(f"{name} ({kind})" for name, kind in sorted(reader.topics.items()))}'
-            )
+        roles = _roles(reader, topics)
+        assert roles.command is not None
         seconds = max((reader.end_ns - reader.start_ns) / 1e9, 1e-3)
 
         def rate(topic: str) -> float:
@@ -71,7 +70,29 @@ def _guess(bag: Path) -> Signals:
             image=image,
             imu=sensor(roles.imu) if roles.imu is not None else None,
             speed=sensor(roles.odom) if use_odometry and roles.odom is not None else None,
+            topics=topics,
         )
+
+
+def _roles(reader: BagReader, named: Topics) -> TopicRoles:
+    """The command, and what there is to see; what others than the camera are not sure of is not
+    used. Raises TopicError, about the command first.
+    """
+    topics = reader.topics
+    command = find_topic(topics, 'command', named.command)
+    if command is None:
+        raise TopicError(
+            f'{reader.path} needs a command topic of type {" or ".join(COMMAND_TYPES)} to learn '
+            f'from; --command-topic may also name an Odometry; it has {describe(topics)}'
+        )
+    image = find_topic(topics, 'image', named.image)
+    imu = find_topic(topics, 'imu', named.imu, optional=image is not None)
+    if image is None and imu is None:
+        raise TopicError(
+            f'{reader.path} needs a camera or an IMU to learn from; it has {describe(topics)}'
+        )
+    odom = find_topic(topics, 'odom', named.odom, optional=image is not None)
+    return TopicRoles(image, imu, odom, command)
 
 
 def _image(picture: NDArray[np.uint8], rate: float) -> ImageSpec:

@@ -25,6 +25,9 @@ class Topics:
     override: str | None = None
 
 
+NO_TOPICS = Topics()
+
+
 @dataclass(frozen=True)
 class Signals:
     """What is taken from a bag.
@@ -41,7 +44,7 @@ class Signals:
     imu: SensorSpec | None = None
     speed: SensorSpec | None = None
     wheelbase: float = 0.325
-    topics: Topics = Topics()
+    topics: Topics = NO_TOPICS
 
     @property
     def command_names(self) -> tuple[str, ...]:

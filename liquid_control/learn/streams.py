@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.bags import samples
-from liquid_control.bags.errors import BagError
+from liquid_control.bags.errors import TopicError
 from liquid_control.bags.reader import BagMessage, BagReader, describe
-from liquid_control.bags.topics import TopicRoles, guess_takeover, guess_topics
+from liquid_control.bags.topics import TopicRoles, find_topic, guess_takeover
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.stretches import Stamps
 from liquid_control.runtime.controller import Mode
@@ -131,31 +131,21 @@ def _roles(
 ) -> tuple[TopicRoles, tuple[str | None, str | None]]:
     """Topics that are wanted, and those of mode and override."""
     named, topics = signals.topics, reader.topics
-    roles = guess_topics(
-        topics, image=named.image, imu=named.imu, odom=named.odom, command=named.command
-    )
-    missing = [
-        role
-        for role, wanted in {
-            'image': signals.image is not None,
-            'imu': signals.imu is not None,
-            'odom': signals.speed is not None,
-            'command': True,
-        }.items()
-        if wanted and getattr(roles, role) is None
-    ]
-    if missing:
-        raise BagError(
-            f'{reader.path} has no topic for {", ".join(missing)}; it has {describe(topics)}'
-        )
+    needed = {
+        'command': True,
+        'image': signals.image is not None,
+        'imu': signals.imu is not None,
+        'odom': signals.speed is not None,
+    }
+    found: dict[str, str | None] = {}
+    for role in (role for role, is_needed in needed.items() if is_needed):
+        found[role] = find_topic(topics, role, getattr(named, role))
+        if found[role] is None:
+            raise TopicError(f'{reader.path} has no topic for {role}; it has {describe(topics)}')
     # Odometry tells where a push came, if there is a steering angle to compare with.
-    odom = roles.odom if signals.speed or 'steering_angle' in signals.command_names else None
-    wanted = TopicRoles(
-        image=roles.image if signals.image is not None else None,
-        imu=roles.imu if signals.imu is not None else None,
-        odom=odom,
-        command=roles.command,
-    )
+    if 'odom' not in found and 'steering_angle' in signals.command_names:
+        found['odom'] = find_topic(topics, 'odom', named.odom, optional=True)
+    wanted = TopicRoles(**found)
     return wanted, guess_takeover(topics, mode=named.mode, override=named.override)
 
 

@@ -65,3 +65,41 @@ def test_who_drove_and_a_person_s_commands_are_found_by_type_and_name() -> None:
     assert guess_takeover(topics, override='/cmd_vel')[1] == '/cmd_vel'
     with pytest.raises(TopicError, match='several topics could be the mode: /a/mode, /b/mode'):
         guess_takeover({'/a/mode': mode, '/b/mode': mode})
+
+
+CAMERA = '/camera/image_raw'
+
+
+def test_of_all_forms_of_one_picture_the_plain_one_is_the_camera() -> None:
+    transports = ('compressed', 'compressedDepth', 'zstd', 'theora')
+    topics = {CAMERA: IMAGE, **{f'{CAMERA}/{form}': COMPRESSED for form in transports}}
+    assert guess_topics(topics).image == CAMERA
+    del topics[CAMERA]
+    assert guess_topics(topics).image == f'{CAMERA}/compressed'
+    del topics[f'{CAMERA}/compressed']
+    assert guess_topics(topics).image is None
+
+
+def test_depth_and_infrared_beside_colour_are_not_the_camera() -> None:
+    topics = {'/camera/color/image_raw': IMAGE}
+    for beside in ('depth/image_rect_raw', 'aligned_depth_to_color/image_raw', 'infra1/image'):
+        topics[f'/camera/{beside}'] = IMAGE
+    topics['/camera/depth/image_rect_raw/compressedDepth'] = COMPRESSED
+    assert guess_topics(topics).image == '/camera/color/image_raw'
+    del topics['/camera/color/image_raw']
+    with pytest.raises(
+        TopicError, match=r'several .* image: .*infra1.*name one with --image-topic'
+    ):
+        guess_topics(topics)
+
+
+def test_parts_that_one_can_do_without_are_left_out_where_several_could_play_them() -> None:
+    topics = {'/accel': 'sensor_msgs/msg/Imu', '/gyro': 'sensor_msgs/msg/Imu'}
+    assert guess_topics(topics, optional=['imu']).imu is None
+    assert guess_topics(topics, imu='/gyro', optional=['imu']).imu == '/gyro'
+
+
+def test_a_doubt_about_the_command_is_told_before_any_other() -> None:
+    topics = {'/a': TWIST, '/b': TWIST, '/left': IMAGE, '/right': IMAGE}
+    with pytest.raises(TopicError, match='could be the command: /a, /b; name one with --command'):
+        guess_topics(topics)

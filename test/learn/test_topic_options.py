@@ -1,0 +1,80 @@
+"""Which topics are learnt from: what is not used cannot be in doubt, the rest can be named."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+import recordings as rec
+from messy_bags import rosbag2
+
+from liquid_control import cli, cli_learn
+from liquid_control.bags.errors import TopicError
+from liquid_control.bags.reader import BagReader
+from liquid_control.learn.guess import guess_signals
+from liquid_control.learn.signals import Topics
+from liquid_control.learn.streams import read_streams
+from liquid_control.runtime.errors import ConfigError
+
+IMU, TWIST = 'sensor_msgs/msg/Imu', 'geometry_msgs/msg/TwistStamped'
+
+
+def drive(path: Path, **doubles: str) -> Path:
+    """A drive in which other topics repeat what is there; `a='/cmd_vel'` makes `/a`."""
+    entries = list(rec.drive_entries(1.0))
+    copies = [
+        entry._replace(topic=f'/{name}')
+        for name, topic in doubles.items()
+        for entry in entries
+        if entry.topic == topic
+    ]
+    types = {rec.COMMAND: TWIST, rec.IMU: IMU, rec.ODOM: 'nav_msgs/msg/Odometry'}
+    kinds = {name: types[topic] for name, topic in doubles.items()}
+    return rec.write_bag(path, sorted([*entries, *copies]), **kinds)
+
+
+def test_two_imus_beside_a_camera_are_done_without_unless_one_is_named(tmp_path: Path) -> None:
+    bag = drive(tmp_path / 'bag', gyro=rec.IMU)
+    signals = guess_signals([bag])
+    assert signals.image is not None
+    assert signals.imu is None
+    named = guess_signals([bag], Topics(imu='/gyro'))
+    assert named.imu is not None
+    with BagReader(bag) as reader, (tmp_path / 'pictures').open('wb') as pictures:
+        assert len(read_streams(reader, named, pictures, lambda: None).imu) > 100
+
+
+def test_two_odometries_that_nothing_is_learnt_from_are_no_matter(tmp_path: Path) -> None:
+    bag = drive(tmp_path / 'bag', wheels=rec.ODOM)
+    with BagReader(bag) as reader, (tmp_path / 'pictures').open('wb') as pictures:
+        assert len(read_streams(reader, guess_signals([bag]), pictures, lambda: None).motion) == 0
+
+
+def test_a_missing_command_is_told_before_all_else(tmp_path: Path) -> None:
+    with pytest.raises(TopicError, match=r'needs a command topic .* --command-topic may also'):
+        guess_signals([rosbag2(tmp_path / 'bag')])
+
+
+def test_two_commands_are_asked_about_and_a_name_decides(tmp_path: Path) -> None:
+    bag = drive(tmp_path / 'bag', other=rec.COMMAND)
+    with pytest.raises(TopicError, match='name one with --command-topic'):
+        guess_signals([bag])
+    assert guess_signals([bag], Topics(command='/other')).topics.command == '/other'
+
+
+def test_a_topic_for_what_is_not_learnt_is_refused(tmp_path: Path) -> None:
+    signals = guess_signals([drive(tmp_path / 'bag', gyro=rec.IMU)])
+    with pytest.raises(ConfigError, match='--imu-topic /gyro: nothing is learnt from an imu'):
+        cli_learn._named(signals, Topics(imu='/gyro'))
+
+
+@pytest.mark.parametrize(
+    'verb', [cli.replay, cli_learn.dataset, cli_learn.train, cli_learn.improve]
+)
+def test_every_option_that_an_error_can_name_exists(verb: object) -> None:
+    options = inspect.signature(verb).parameters  # type: ignore[arg-type]
+    for role in ('image', 'imu', 'odom', 'command'):
+        assert f'{role}_topic' in options
+    if verb is not cli.replay:  # which takes no account of who drove
+        assert {'mode_topic', 'override_topic'} <= options.keys()
