@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from liquid_control.runtime.contract import ImageSpec
 from liquid_control.runtime.errors import ImageError
+from liquid_control.runtime.picture_header import check_header
 
 Pixels = NDArray[np.uint8]
 Buffer = bytes | bytearray | memoryview | Pixels
@@ -80,7 +81,7 @@ def to_rgb(encoding: str, width: int, height: int, step: int, data: Buffer) -> P
         luma = _rows(encoding, width, height * 3 // 2, step, data, 1)
         if width % 2 or height % 2:
             raise ImageError(f'nv12 needs an even picture size, found {width}x{height}')
-        return _convert(cv2.COLOR_YUV2RGB_NV12)(np.ascontiguousarray(luma[:, :width]))
+        return _convert(cv2.COLOR_YUV2RGB_NV12)(np.ascontiguousarray(luma))
     if encoding not in _PACKED:
         raise ImageError(
             f'image encoding {encoding!r} is not supported, expected one of '
@@ -92,12 +93,12 @@ def to_rgb(encoding: str, width: int, height: int, step: int, data: Buffer) -> P
     if encoding.startswith('bayer') and min(width, height) < 2:
         raise ImageError(f'{encoding} needs at least 2x2 pixels, found {width}x{height}')
     rows = _rows(encoding, width, height, step, data, depth)
-    pixels = rows[:, : width * depth].reshape(height, width, depth)
+    pixels = rows.reshape(height, width, depth)
     return convert(pixels if depth > 1 else pixels[:, :, 0])
 
 
 def _rows(encoding: str, width: int, height: int, step: int, data: Buffer, depth: int) -> Pixels:
-    """The picture's bytes, row by row, padding included."""
+    """The picture's bytes, row by row, without padding."""
     if width < 1 or height < 1:
         raise ImageError(f'image size must be positive, found {width}x{height}')
     if step < width * depth:
@@ -112,29 +113,32 @@ def _rows(encoding: str, width: int, height: int, step: int, data: Buffer, depth
             f'{encoding} {width}x{height} with step {step} needs {step * height} bytes, '
             f'found {array.size}'
         )
-    if array.size < step * height:
-        array = np.concatenate([array, np.zeros(step * height - array.size, np.uint8)])
-    return array[: step * height].reshape(height, step)
+    used = width * depth
+    if array.size >= step * height:
+        return array[: step * height].reshape(height, step)[:, :used]
+    # Not filled up to a whole row: a step may be any number, gigabytes too.
+    rows = np.empty((height, used), np.uint8)
+    rows[:-1] = array[: step * (height - 1)].reshape(height - 1, step)[:, :used]
+    rows[-1] = array[step * (height - 1) :][:used]
+    return rows
 
 
 def decode_compressed(data: Buffer) -> Pixels:
     """Decode the JPEG or PNG of a sensor_msgs/CompressedImage to RGB uint8 [height, width, 3].
 
     Raises:
-        ImageError: the bytes are not a complete JPEG or PNG.
+        ImageError: the bytes are not a complete JPEG or PNG, or too many pixels.
     """
     array = np.frombuffer(data, np.uint8)
     if array.size == 0:
         raise ImageError('compressed image is empty')
+    check_header(array.data)
     try:
         image = cv2.imdecode(array, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ImageError(f'compressed image cannot be decoded: {error}') from error
     if image is None:
-        raise ImageError(
-            f'compressed image of {array.size} bytes is not a JPEG or PNG; '
-            'check the format of the image transport'
-        )
+        raise ImageError(f'compressed image of {array.size} bytes is cut short or damaged')
     return _convert(cv2.COLOR_BGR2RGB)(np.asarray(image, np.uint8))
 
 

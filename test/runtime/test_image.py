@@ -1,5 +1,11 @@
 """Decoding: every encoding gives the same picture, every lie about sizes is refused."""
 
+import contextlib
+import resource
+import struct
+import time
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -100,6 +106,69 @@ def test_compressed_images_decode(extension: str, tolerance: int) -> None:
 def test_bytes_that_are_no_picture_are_refused(data: bytes) -> None:
     with pytest.raises(ImageError):
         decode_compressed(data)
+
+
+def png(width: int, height: int) -> bytes:
+    """A black picture of one bit a pixel."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        data = kind + content
+        return struct.pack('>I', len(content)) + data + struct.pack('>I', zlib.crc32(data))
+
+    header = struct.pack('>IIBBBBB', width, height, 1, 0, 0, 0, 0)
+    pixels = zlib.compressobj(9)
+    row = bytes(1 + (width + 7) // 8)
+    coded = b''.join(pixels.compress(row) for _ in range(height)) + pixels.flush()
+    chunks = ((b'IHDR', header), (b'IDAT', coded), (b'IEND', b''))
+    return b'\x89PNG\r\n\x1a\n' + b''.join(chunk(*each) for each in chunks)
+
+
+def jpeg(size: tuple[int, int] = (65535, 65535), scans: int = 1) -> bytes:
+    """A JPEG with another size written into it, and its one scan given again and again."""
+    data = bytearray(cv2.imencode('.jpg', smooth_picture())[1].tobytes())
+    at = data.index(b'\xff\xc0')
+    data[at + 5 : at + 9] = struct.pack('>HH', *reversed(size))
+    scan = bytes(data[data.index(b'\xff\xda') : -2])
+    return bytes(data[:-2]) + scan * (scans - 1) + b'\xff\xd9'
+
+
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        (png(32767, 32767), '32767x32767 pixels: at most'),
+        (jpeg(), '65535x65535 pixels: at most'),
+        (jpeg((4000, 4000), scans=100), 'drawn 100 times'),
+        (b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + b'\xff' * 40, '4294967295x4294967295 pixels'),
+        (b'BM' + bytes(100), 'is not a JPEG or PNG'),
+        (b'\xff\xd8\xff\xe0\0\x02\xff\xda' + bytes(40), 'a JPEG without a picture'),
+        (b'\xff\xd8' + b'\xff' * 1000, 'a JPEG without a picture'),
+        (b'P6 30000 30000 255 ' + bytes(100), 'is not a JPEG or PNG'),
+    ],
+    ids=['png', 'jpeg', 'scans', 'png of 2^64', 'bmp', 'no frame', 'fill bytes', 'pnm'],
+)
+def test_picture_that_would_be_huge_is_refused_by_its_header(data: bytes, message: str) -> None:
+    assert len(data) < 200_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.process_time()
+    with pytest.raises(ImageError, match=message):
+        decode_compressed(data)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, 'kB'
+    assert time.process_time() - started < 0.5
+
+
+def test_jpegs_of_all_kinds_are_measured() -> None:
+    options = [(cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)]
+    for option in options:
+        data = cv2.imencode('.jpg', smooth_picture(), option)[1].tobytes()
+        assert decode_compressed(data).shape == smooth_picture().shape
+
+
+def test_step_of_gigabytes_takes_no_memory() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for height in (1, 2):
+        with contextlib.suppress(ImageError):
+            assert to_rgb('rgb8', 1, height, 2**32 - 1, b'123').shape == (1, 1, 3)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, 'kB'
 
 
 SPEC = ImageSpec(
