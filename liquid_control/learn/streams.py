@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liquid_control.bags import samples
 from liquid_control.bags.errors import TopicError
 from liquid_control.bags.reader import BagMessage, BagReader, describe
-from liquid_control.bags.topics import TopicRoles, find_topic, guess_takeover
+from liquid_control.bags.topics import TopicRoles, candidates, find_topic, guess_takeover
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.stretches import Stamps
 from liquid_control.runtime.controller import Mode
@@ -137,11 +137,13 @@ def _roles(
         'imu': signals.imu is not None,
         'odom': signals.speed is not None,
     }
-    found: dict[str, str | None] = {}
-    for role in (role for role, is_needed in needed.items() if is_needed):
-        found[role] = find_topic(topics, role, getattr(named, role))
-        if found[role] is None:
-            raise TopicError(f'{reader.path} has no topic for {role}; it has {describe(topics)}')
+    roles = [role for role, is_needed in needed.items() if is_needed]
+    missing = [r for r in roles if getattr(named, r) is None and not candidates(topics, r)]
+    if missing:
+        raise TopicError(
+            f'{reader.path} has no topic for {", ".join(missing)}; it has {describe(topics)}'
+        )
+    found = {role: find_topic(topics, role, getattr(named, role)) for role in roles}
     # Odometry tells where a push came, if there is a steering angle to compare with.
     if 'odom' not in found and 'steering_angle' in signals.command_names:
         found['odom'] = find_topic(topics, 'odom', named.odom, optional=True)

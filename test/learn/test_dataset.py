@@ -129,7 +129,7 @@ def test_processes_take_in_what_one_does_and_a_bad_bag_stops_no_other(tmp_path: 
     lines = [line for line in result.stderr.splitlines() if line.startswith('liquid-control:')]
     assert len(lines) == 2
     assert 'cut_off' in lines[0]
-    assert 'no_camera has no topic for image, command' in lines[1]
+    assert 'no_camera has no topic for command, image' in lines[1]
     assert '2 episodes' in result.stdout
     alone = dataset.build(good, dataset.dataset_signals(made), tmp_path / 'store', CONSOLE)
     images = {episode.digest: episode.images for episode in alone}
