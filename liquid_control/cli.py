@@ -242,6 +242,30 @@ def bag_repair(
             console.print(f'{bag}: {count} messages on {topic} cannot be decoded')
 
 
+@bag_verbs.command('topics')
+def bag_topics(
+    bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
+    policy: Policy,
+    image_topic: Topic = None,
+    imu_topic: Topic = None,
+    odom_topic: Topic = None,
+) -> None:
+    """Print which topics of a recording a policy's inputs come from, as JSON."""
+    from liquid_control.bags.reader import BagReader
+    from liquid_control.evaluate.topics import choose_topics
+    from liquid_control.runtime.assets import find_bundle
+    from liquid_control.runtime.bundle import load_bundle
+
+    contract = load_bundle(find_bundle(policy)).contract
+    with BagReader(bag) as reader:
+        types = reader.topics
+    roles = choose_topics(
+        types, contract, image=image_topic, imu=imu_topic, odom=odom_topic, need_command=False
+    )
+    found = {'image': roles.image, 'imu': roles.imu, 'odom': roles.odom}
+    print(json.dumps({part: {'topic': t, 'type': types[t]} for part, t in found.items() if t}))
+
+
 def _policy(name: str) -> Any:
     from liquid_control.runtime.assets import find_bundle
     from liquid_control.runtime.policy import Policy

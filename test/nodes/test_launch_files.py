@@ -1,0 +1,205 @@
+"""Launch files: what was given counts, what was not is as the parameter file says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import recordings as rec
+import ros  # noqa: F401  a ROS domain of its own
+from bundles import make_bundle
+from launches import launch
+
+from liquid_control.nodes.launching import LaunchError
+from liquid_control.runtime.errors import ConfigError
+
+NODES = {
+    'drive': {'policy_node', 'recorder_node'},
+    'sim': {'simulator_node', 'policy_node', 'recorder_node'},
+    'replay': {'player_node', 'policy_node'},
+}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home directory with a recording and a policy."""
+    folder = tmp_path_factory.mktemp('home')
+    rec.write_bag(folder / 'bag', rec.drive_entries(1.0))
+    make_bundle(folder / 'mine')
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _at_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv('HOME', str(folder))
+
+
+def params_file(**nodes: dict[str, object]) -> str:
+    """A parameter file, relative to the current directory."""
+    lines = []
+    for node, values in nodes.items():
+        lines += [f'{node}:', '  ros__parameters:']
+        lines += [f'    {name}: {value}' for name, value in values.items()]
+    Path('my.yaml').write_text('\n'.join(lines) + '\n')
+    return 'my.yaml'
+
+
+def arguments(name: str) -> dict[str, str]:
+    """Those that a launch file must be given."""
+    return {'bag': 'bag'} if name == 'replay' else {}
+
+
+@pytest.mark.parametrize('name', NODES)
+def test_without_arguments_every_node_is_as_shipped(name: str) -> None:
+    nodes = launch(name, **arguments(name))
+    assert nodes.keys() == NODES[name]
+    policy = nodes['policy_node'].parameters
+    assert (policy['policy'], policy['robot']) == ('track_cfc', 'simulated_car')
+    assert policy['autostart'] is True
+    assert policy.get('use_sim_time', False) is (name != 'drive')
+
+
+@pytest.mark.parametrize('name', NODES)
+def test_parameter_file_reaches_every_node_and_is_not_overridden(name: str) -> None:
+    file = params_file(
+        policy_node={'policy': 'track_ltc', 'robot': 'donkeycar', 'control_rate': 25.0},
+        recorder_node={'output_directory': 'elsewhere', 'split_size': 7},
+        simulator_node={'seed': 103},
+        player_node={'rate': 3.0, 'loop': 'true'},
+    )
+    nodes = launch(name, params_file=file, **arguments(name))
+    expected = {
+        'policy_node': {'policy': 'track_ltc', 'robot': 'donkeycar', 'control_rate': 25.0},
+        'recorder_node': {'output_directory': 'elsewhere', 'split_size': 7},
+        'simulator_node': {'seed': 103},
+        'player_node': {'rate': 3.0, 'loop': True, 'clock_rate': 200.0},
+    }
+    for node in NODES[name]:
+        assert expected[node].items() <= nodes[node].parameters.items()
+
+
+def test_argument_that_was_given_counts_more_than_the_file() -> None:
+    file = params_file(
+        **{'/**': {'use_sim_time': 'true', 'policy': 'track_ltc'}},
+        policy_node={'policy': 'track_ltc', 'robot': 'donkeycar', 'use_sim_time': 'true'},
+    )
+    nodes = launch('drive', params_file=file, policy='2024', use_sim_time='False')
+    policy = nodes['policy_node'].parameters
+    assert (policy['policy'], policy['robot']) == ('2024', 'donkeycar')
+    assert policy['use_sim_time'] is False
+    assert nodes['recorder_node'].parameters['use_sim_time'] is False
+
+
+def test_simulation_and_replay_follow_their_clock_whatever_the_file_says() -> None:
+    file = params_file(**{'/**': {'use_sim_time': 'false'}})
+    for name in ('sim', 'replay'):
+        nodes = launch(name, params_file=file, **arguments(name))
+        assert nodes['policy_node'].parameters['use_sim_time'] is True
+
+
+@pytest.mark.parametrize('name', NODES)
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        ({'params_file': 'nowhere.yaml'}, 'nowhere.yaml cannot be read: No such file'),
+        ({'params_file': 'bag/metadata.yaml'}, 'expected the name of a node'),
+        ({'params_file': 'other.yaml'}, 'sections for /policy, none of which is for any of'),
+        ({'respawn': 'perhaps'}, "respawn must be true or false, found 'perhaps'"),
+    ],
+)
+def test_mistake_ends_the_launch_with_its_reason(
+    name: str, given: dict[str, str], message: str
+) -> None:
+    Path('other.yaml').write_text('policy:\n  ros__parameters:\n    policy: track_ltc\n')
+    with pytest.raises(ConfigError, match=message):
+        launch(name, **arguments(name), **given)
+
+
+def test_mistyped_argument_is_refused_where_this_file_was_launched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    typed = ('polcy:=track_ltc', 'cars:=2')
+    launch('drive', argv=typed)  # included by another launch file, whose arguments these may be
+    monkeypatch.setattr(sys, 'argv', ['ros2', 'launch', 'liquid_control', 'drive.launch.py'])
+    with pytest.raises(ConfigError, match="no launch argument 'polcy'"):
+        launch('drive', argv=typed)
+
+
+def test_tilde_is_the_home_directory() -> None:
+    params_file(policy_node={'robot': 'donkeycar'})
+    nodes = launch('replay', params_file='~/my.yaml', bag='~/bag', policy='~/mine')
+    assert nodes['policy_node'].parameters['robot'] == 'donkeycar'
+    assert nodes['player_node'].parameters['bag'] == str(Path('bag').absolute())
+
+
+@pytest.mark.parametrize(
+    ('around', 'given', 'expected'),
+    [
+        ('', '', ''),
+        ('', 'car1', '/car1'),
+        ('/car1', '', '/car1'),
+        ('/fleet', 'car1', '/fleet/car1'),
+        # An outer launch file with an argument of that name pushes it and passes it on.
+        ('/car1', 'car1', '/car1'),
+    ],
+)
+def test_cars_in_namespaces_share_nothing(around: str, given: str, expected: str) -> None:
+    nodes = launch('sim', around=around, namespace=given)
+    for executable, node in nodes.items():
+        assert node.name == f'{expected}/{executable}'
+        assert not [topic for topic in node.remappings.values() if topic.startswith('/')]
+
+
+def test_section_for_a_node_in_a_namespace_is_its_own() -> None:
+    file = params_file(**{'/car1/policy_node': {'policy': 'track_ltc'}})
+    nodes = launch('drive', around='/car1', params_file=file)
+    assert nodes['policy_node'].parameters['policy'] == 'track_ltc'
+    with pytest.raises(ConfigError, match='none of which is for any of /car2/policy_node'):
+        launch('drive', around='/car2', params_file=file)
+
+
+def test_replay_takes_the_policy_of_the_file_and_the_topics_of_the_bag() -> None:
+    file = params_file(policy_node={'policy': Path('mine').absolute()})
+    nodes = launch('replay', params_file=file, bag='bag', engage='true')
+    assert nodes.keys() == NODES['replay'] | {'engager_node'}
+    image = nodes['policy_node'].remappings['image_raw']
+    assert nodes['player_node'].parameters['wait_for'] == [image]
+    assert nodes['policy_node'].remappings['cmd_vel'] == 'replayed_cmd_vel'
+
+
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [({'policy': 'track_ltd'}, "no policy bundle 'track_ltd'"), ({'bag': 'bga'}, 'bga')],
+)
+def test_replay_of_what_is_not_there_ends_with_the_reason(
+    given: dict[str, str], message: str
+) -> None:
+    with pytest.raises(LaunchError, match=message):
+        launch('replay', **{'bag': 'bag', **given})
+
+
+@pytest.mark.parametrize(
+    ('name', 'node'),
+    [
+        ('drive', 'policy_node'),
+        ('sim', 'policy_node'),
+        ('sim', 'simulator_node'),
+        ('replay', 'policy_node'),
+        ('replay', 'player_node'),
+    ],
+)
+def test_launch_ends_with_a_node_that_it_needs(name: str, node: str) -> None:
+    launched = launch(name, **arguments(name))[node]
+    with pytest.raises(LaunchError, match=f'{node} ended with exit status 1'):
+        launched.end(1)
+    (shutdown,) = launched.end(0)
+    assert node in shutdown.event.reason
+    assert not launched.end(1, shutting_down=True)
+
+
+def test_node_that_is_to_respawn_does_not_end_the_launch() -> None:
+    for node in launch('sim', respawn='true').values():
+        assert node.respawn
+        assert not node.end(1)

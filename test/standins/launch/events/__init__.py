@@ -1,0 +1,6 @@
+"""The events that launch files here use."""
+
+
+class Shutdown:
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason

@@ -1,0 +1,11 @@
+"""The one substitution that launch files here use."""
+
+from launch import LaunchContext
+
+
+class LaunchConfiguration:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def perform(self, context: LaunchContext) -> str:
+        return context.launch_configurations[self._name]

@@ -1,0 +1,1 @@
+"""Stands in for ROS 2's `launch_ros` where that is not installed."""
