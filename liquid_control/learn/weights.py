@@ -5,6 +5,7 @@ The runtime never reads them. They are plain arrays under the names of the netwo
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ import torch
 
 from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.runtime.errors import BundleError
+from liquid_control.runtime.files import open_regular
 
 WEIGHTS_FILE = 'weights.npz'
+MAX_ARRAYS = 10_000
+MAX_SHOWN = 80  # characters of a name in a message
 
 
 def save_weights(network: PolicyNetwork, bundle: Path) -> None:
@@ -34,29 +38,30 @@ def load_weights(network: PolicyNetwork, bundle: Path) -> list[str]:
     Raises:
         BundleError: the bundle has no weights, or none that fit.
     """
-    try:
-        with np.load(bundle / WEIGHTS_FILE, allow_pickle=False) as file:
-            given = {name: torch.from_numpy(file[name]) for name in file.files}
-    except (OSError, ValueError) as error:
-        raise BundleError(
-            f'{bundle} has no {WEIGHTS_FILE} to start from; name a bundle made by '
-            '`liquid-control train`'
-        ) from error
     own = network.state_dict()
     # Wirings and ranges are no weights: where they differ, the weights mean something else.
     fixed = {name for name, _ in network.named_buffers()}
     taken = []
-    for part in ('encoder', 'core'):
-        names = {name for name in own if _part(name) == part}
-        same = names == {name for name in given if _part(name) == part} and all(
-            torch.equal(given[name], own[name])
-            if name in fixed
-            else given[name].shape == own[name].shape
-            for name in names
-        )
-        if names and same:
-            own.update({name: given[name] for name in names})
-            taken.append(part)
+    try:
+        with open_regular(bundle / WEIGHTS_FILE) as file, zipfile.ZipFile(file) as archive:
+            shapes = _shapes(archive)
+            for part in ('encoder', 'core'):
+                names = {name for name in own if _part(name) == part}
+                theirs = {name: shape for name, shape in shapes.items() if _part(name) == part}
+                # Only what has the shape of our own is read: a header may promise anything.
+                if not names or theirs != {name: tuple(own[name].shape) for name in names}:
+                    continue
+                given = {name: _read(archive, name) for name in names}
+                if all(torch.equal(given[name], own[name]) for name in names & fixed):
+                    own.update(given)
+                    taken.append(part)
+    except FileNotFoundError as error:
+        raise BundleError(
+            f'{bundle} has no {WEIGHTS_FILE} to start from; name a bundle made by '
+            '`liquid-control train`'
+        ) from error
+    except Exception as error:  # what a damaged file raises depends on where the damage is
+        raise BundleError(f'{bundle / WEIGHTS_FILE} cannot be read: {error}') from error
     if not taken:
         raise BundleError(
             f'the weights of {bundle} fit neither encoder nor core of this network; train with '
@@ -64,6 +69,29 @@ def load_weights(network: PolicyNetwork, bundle: Path) -> list[str]:
         )
     network.load_state_dict(own)
     return taken
+
+
+def _shapes(archive: zipfile.ZipFile) -> dict[str, tuple[int, ...]]:
+    """Shape of every array, from the headers alone."""
+    entries = archive.infolist()
+    if len(entries) > MAX_ARRAYS:
+        raise ValueError(f'{len(entries)} arrays, at most {MAX_ARRAYS} are accepted')
+    shapes = {}
+    for entry in entries:
+        with archive.open(entry) as stream:
+            version = np.lib.format.read_magic(stream)
+            if version != (1, 0):
+                raise ValueError(f'{entry.filename[:MAX_SHOWN]!r} is in another version of npy')
+            shape, _, kind = np.lib.format.read_array_header_1_0(stream)
+        if kind.kind not in 'bif' or kind.itemsize > 8:
+            raise ValueError(f'{entry.filename[:MAX_SHOWN]!r} holds no numbers')
+        shapes[entry.filename.removesuffix('.npy')] = shape
+    return shapes
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> torch.Tensor:
+    with archive.open(f'{name}.npy') as stream:
+        return torch.from_numpy(np.lib.format.read_array(stream, allow_pickle=False))
 
 
 def _part(name: str) -> str:
