@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from liquid_control.nn.cfc import ACTIVATIONS, CfC, CfCCell, WiredCfCCell
 from liquid_control.nn.ltc import LTC
 from liquid_control.nn.wiring import FixedWiring
 from liquid_control.runtime.errors import LiquidControlError
+from liquid_control.runtime.files import open_regular
 
 FORMAT = 1
+MAX_UNFOLDS = 1000
 
 
 class CheckpointError(LiquidControlError):
@@ -33,10 +35,10 @@ def load_layer(path: str | Path) -> LTC | CfC:
         CheckpointError: the file is missing, damaged, or of another format.
     """
     try:
-        with zipfile.ZipFile(path) as archive:  # torch does not look at its checksums
-            if (damaged := archive.testzip()) is not None:
-                raise zipfile.BadZipFile(f'the checksum of {damaged} is wrong')
-        data = torch.load(path, map_location='cpu', weights_only=True)
+        with open_regular(Path(path)) as file:
+            _check_archive(file)
+            file.seek(0)
+            data = torch.load(file, map_location='cpu', weights_only=True)
     except Exception as error:  # what a damaged file raises depends on where the damage is
         raise CheckpointError(
             f'{path}: expected a layer written by save_layer, found a missing or damaged file '
@@ -50,6 +52,7 @@ def load_layer(path: str | Path) -> LTC | CfC:
         )
     try:
         weights = data['weights']
+        _check_size(data)
         layer = make_layer(data).to(next(iter(weights.values())).dtype)
         layer.load_state_dict(weights)
     except Exception as error:  # from whatever part of it is not as expected
@@ -58,6 +61,36 @@ def load_layer(path: str | Path) -> LTC | CfC:
             'layer again'
         ) from error
     return layer
+
+
+def _check_archive(file: BinaryIO) -> None:
+    """What torch does not look at: checksums, and that the content is no larger than the file."""
+    with zipfile.ZipFile(file) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise zipfile.BadZipFile('its content is compressed')
+        if (damaged := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f'the checksum of {damaged} is wrong')
+
+
+def _check_size(data: dict[str, Any]) -> None:
+    """Build nothing larger than the weights that are there, whatever the description says."""
+    weights: dict[str, Tensor] = data['weights']
+    for name, weight in weights.items():
+        if weight.numel() * weight.element_size() > weight.untyped_storage().nbytes():
+            raise ValueError(f'{name} is larger than what is stored of it')
+    units, options = data['units'], data['options']
+    if data['kind'] == 'LTC' and isinstance(units, int):
+        # Its wiring is built before anything else, all to all.
+        expected = tuple(weights['rnn_cell.w'].shape)
+        if expected != (units, units):
+            raise ValueError(f'{units} neurons with synapses of shape {expected}')
+    for name, most in (('backbone_layers', len(weights)), ('unfolds', MAX_UNFOLDS)):
+        if options.get(name, 0) > most:
+            raise ValueError(f'{name} must be at most {most}, found {options[name]}')
+    with torch.device('meta'):  # shapes without memory
+        made = {name: weight.shape for name, weight in make_layer(data).state_dict().items()}
+    if made != {name: weight.shape for name, weight in weights.items()}:
+        raise ValueError('the weights have other shapes than the layer that is described')
 
 
 def describe_layer(layer: LTC | CfC) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
+
 import pytest
 import torch
 
@@ -86,3 +89,50 @@ def test_weights_of_another_wiring_are_refused(kind):
     layer = kind(5, AutoNCP(12, 2, seed=2))
     with pytest.raises(ValueError, match='belong to another wiring'):
         layer.load_state_dict(weights)
+
+
+def huge(data):
+    data['units'] = 1 << 40
+
+
+def wide(data):
+    data['options']['backbone_units'] = 1 << 40
+
+
+def deep(data):
+    data['options']['backbone_layers'] = 1 << 40
+
+
+def hollow(data):
+    """One number that claims to be 2^40."""
+    name = next(iter(data['weights']))
+    data['weights'][name] = torch.zeros(1).expand(1 << 20, 1 << 20)
+
+
+@pytest.mark.parametrize('make', [lambda: LTC(5, 4), lambda: CfC(5, 4)])
+@pytest.mark.parametrize('change', [huge, wide, deep, hollow])
+def test_a_description_of_more_than_the_file_holds_builds_nothing(make, change, tmp_path):
+    layer, path = make(), tmp_path / 'layer.pt'
+    save_layer(layer, path)
+    data = torch.load(path, weights_only=True)
+    change(data)
+    torch.save(data, path)
+    with pytest.raises(CheckpointError, match='makes no layer'):
+        load_layer(path)
+
+
+def test_compressed_content_and_pipes_are_refused(tmp_path):
+    path, packed = tmp_path / 'layer.pt', tmp_path / 'packed.pt'
+    save_layer(CfC(5, 4), path)
+    with (
+        zipfile.ZipFile(path) as archive,
+        zipfile.ZipFile(packed, 'w', zipfile.ZIP_DEFLATED) as copy,
+    ):
+        for name in archive.namelist():
+            copy.writestr(name, archive.read(name))
+    with pytest.raises(CheckpointError, match='its content is compressed'):
+        load_layer(packed)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CheckpointError, match='found a pipe'):
+        load_layer(path)
