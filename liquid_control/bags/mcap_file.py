@@ -50,8 +50,7 @@ class Contents:
     """All that the end of a file says about the rest of it.
 
     Attributes:
-        chunks: Where they lie; those that are done with become bytes, a fifth of the memory:
-            nothing else grows with the length of a recording.
+        chunks: Where they lie, without those that were packed.
     """
 
     schemas: dict[int, Schema] = field(default_factory=dict)
@@ -64,7 +63,10 @@ class Contents:
     _packed_chunks: int = 0
 
     def pack(self) -> None:
-        """Take the chunks so far as done with."""
+        """Keep the chunks so far as bytes, a fifth of the memory: who writes needs no more.
+
+        Nothing else grows with the length of a recording.
+        """
         self._packed_chunks += len(self.chunks)
         builder = RecordBuilder()
         for chunk in self.chunks:
@@ -80,7 +82,6 @@ class Contents:
 
     def ending(self, offset: int) -> bytes:
         """Return all that follows the data at `offset`: data end, summary, footer."""
-        self.pack()
         builder = RecordBuilder()
         DataEnd(data_section_crc=0).write(builder)
         data_end_size = builder.count
@@ -92,12 +93,14 @@ class Contents:
             channel_count=len(self.channels),
             attachment_count=0,
             metadata_count=0,
-            chunk_count=self._packed_chunks,
+            chunk_count=self._packed_chunks + len(self.chunks),
             message_start_time=self.start_ns,
             message_end_time=self.end_ns,
             channel_message_counts=dict(self.message_counts),
         ).write(builder)
         builder.write(self._packed)
+        for chunk in self.chunks:
+            chunk.write(builder)
         ending = bytes(builder.end())
         footer = FOOTER.pack(
             Opcode.FOOTER, FOOTER.size - RECORD.size, offset + data_end_size, 0, 0
