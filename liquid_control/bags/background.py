@@ -125,7 +125,7 @@ class BackgroundWriter:
         except Exception as error:  # a defect: nobody must go on believing that this records
             self._fail(BagError(f'{self.path} ended by a defect: {error!r}'))
             raise
-        self.bytes_written = self._bag.bytes_written
+        self.bytes_written = max(self.bytes_written, self._bag.bytes_written)  # 0 after an error
         if self._discarded:
             with suppress(BagError):
                 self._bag.close()

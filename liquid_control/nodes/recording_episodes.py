@@ -137,10 +137,10 @@ class Recording:
         entry = episode.summary(ended_by, self._follower.takeovers)
         text = f'{writer.path} ends: {ended_by}; {entry["messages"]} messages'
         self._node.get_logger().info(text)
-        if writer.dropped:
+        if writer.dropped.total():
             self._node.get_logger().warning(
                 f'{writer.path.name} lacks messages that the disk was too slow for: '
-                f'{dict(writer.dropped)}'
+                f'{dict(+writer.dropped)}'
             )
         self._session.description['policy_parameters'] = self._follower.parameters
         self._session.add_episode(entry)

@@ -52,7 +52,7 @@ class Episode:
             'takeovers': takeovers - self.takeovers_before,
             'messages': writer.received.total() - writer.dropped.total(),
             'bytes': writer.bytes_written,
-            'dropped': dict(writer.dropped),
+            'dropped': dict(+writer.dropped),
         }
 
 

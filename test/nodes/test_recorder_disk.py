@@ -59,6 +59,9 @@ def test_a_disk_that_fails_ends_the_episode_and_keeps_what_was_written(recorder:
     assert not recorder.status[-1].recording
     found = strings(recorder.episode())
     assert found[:100] == list(range(100))
+    (entry,) = recorder.session()['episodes']
+    assert entry['bytes'] > 0
+    assert all(entry['dropped'].values())
 
 
 def test_too_little_free_disk_is_refused_at_the_start(tmp_path: Path) -> None:
