@@ -154,7 +154,7 @@ def _judge(path: Path, limits: Limits, status: int, answer: str, words: str) -> 
     if status in (-signal.SIGALRM, -signal.SIGXCPU):
         raise BundleError(
             f'{path}: not loaded and tried within {limits.seconds:g} s: a graph in it does not '
-            'end, or is too large for this machine; load_timeout may be raised'
+            'end, or is too large for this machine (load_timeout of the policy node may be raised)'
         )
     found = {}
     with contextlib.suppress(ValueError):
@@ -164,8 +164,8 @@ def _judge(path: Path, limits: Limits, status: int, answer: str, words: str) -> 
     reason = found.get('error', '')
     if any(sign in f'{reason} {words}' for sign in _NO_MEMORY):
         raise BundleError(
-            f'{path}: asks for more than {limits.megabytes} MB while it loads; load_memory may be '
-            'raised'
+            f'{path}: asks for more than {limits.megabytes} MB while it loads '
+            '(load_memory of the policy node may be raised)'
         )
     if reason:
         raise BundleError(reason)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bundles import make_bundle
+from hostile_bundles import huge, with_load
 from typer.testing import CliRunner
 
 from liquid_control.cli import app
@@ -145,3 +146,11 @@ def test_sign_and_verify_from_the_command_line(tmp_path: Path) -> None:
     assert run(app, ['verify', path, '--key', key + '.pub']).exit_code == 0
     again = create_key(tmp_path / 'other.pem')
     assert run(app, ['verify', path, '--key', str(again)]).exit_code == 1
+
+
+def test_verify_tries_a_policy_as_the_robot_does(tmp_path: Path, key: Path) -> None:
+    path = with_load(tmp_path / 'huge', huge)
+    sign_bundle(path, key)
+    refused = CliRunner().invoke(app, ['verify', str(path), '--key', str(public(key))])
+    assert refused.exit_code == 1
+    assert 'more than 1024 MB' in refused.output.replace('\n', ' ')
