@@ -20,7 +20,7 @@ from rich.console import Console
 
 from liquid_control.evaluate.improve_report import rounds_table, write_improve_report
 from liquid_control.learn.improve import improve
-from liquid_control.learn.recipe import Recipe
+from liquid_control.learn.recipe_file import load_recipe
 from liquid_control.learn.simulated_practice import FAILURES, OFFSET, SimulatedPractice
 from liquid_control.learn.train import train
 from liquid_control.sim.collect import collect
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=1, help='of the trainings')
     options = parser.parse_args()
     console = Console()
-    recipe = Recipe.load(RECIPE).changed(seed=options.seed)
+    recipe = load_recipe(RECIPE).changed(seed=options.seed)
     folder = FOLDER / f'seed_{options.seed}'
     start, store = folder / 'start', FOLDER / 'dataset'
     one_lap = collect([0], FOLDER / 'bags', seconds=ONE_LAP, disturb=False)

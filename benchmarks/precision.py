@@ -23,6 +23,7 @@ from rich.table import Table
 from liquid_control.learn.dataset import build
 from liquid_control.learn.export import export_bundle
 from liquid_control.learn.recipe import Recipe
+from liquid_control.learn.recipe_file import load_recipe
 from liquid_control.learn.sequences import Steps, whole
 from liquid_control.learn.weights import load_weights
 from liquid_control.nn.policy import PolicyNetwork
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument('--recipe', type=Path, default=Path('config/training/donkeycar_cfc.yaml'))
     parser.add_argument('--frames', type=int, nargs=2, default=(800, 1000))
     options = parser.parse_args()
-    recipe = Recipe.load(options.recipe)
+    recipe = load_recipe(options.recipe)
     network = PolicyNetwork(recipe.network_config())
     load_weights(network, options.policy)
     with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+Changes = Annotated[
+    list[str] | None,
+    typer.Option('--set', help='Any field of a recipe, e.g. fit.epochs=3; may be repeated.'),
+]
 Jobs = Annotated[
     int | None, typer.Option(help='Processes that decode bags; all cores without it.', min=1)
 ]
@@ -37,7 +42,7 @@ def dataset(
     out: Annotated[Path, typer.Option(help='Dataset to make, or to add to.')],
     recipe: Annotated[
         str | None,
-        typer.Option(help='YAML or shipped name; without it the first bag decides what is taken.'),
+        typer.Option(help='YAML or shipped name; the first bag decides what it leaves open.'),
     ] = None,
     image_topic: Topic = None,
     imu_topic: Topic = None,
@@ -45,6 +50,7 @@ def dataset(
     command_topic: Topic = None,
     mode_topic: Topic = None,
     override_topic: Topic = None,
+    changes: Changes = None,
     jobs: Jobs = None,
     ray: Annotated[
         str | None, typer.Option(help='Address of a Ray cluster that does the work.')
@@ -61,13 +67,8 @@ def dataset(
         mode=mode_topic,
         override=override_topic,
     )
-    if recipe is not None:
-        from liquid_control.learn.recipe import Recipe
-        from liquid_control.runtime.assets import recipe_file
-
-        signals = _named(Recipe.load(recipe_file(recipe)).signals, topics)
-    else:
-        signals = _signals([out] if is_dataset(out) else bags, topics)
+    sources = [out] if is_dataset(out) else bags
+    signals = _recipe(sources, recipe, changes, topics).signals
     console = Console(stderr=True)
     outcomes = add_bags(bags, signals, out, console, jobs=jobs or _cores(), ray=ray)
     Console(soft_wrap=True).print(describe_dataset(out), highlight=False)
@@ -82,7 +83,8 @@ def train(
     bags: Annotated[list[Path], typer.Argument(help='Recordings or datasets to learn from.')],
     out: Annotated[Path, typer.Option(help='Policy bundle to write, e.g. models/my_robot.')],
     recipe: Annotated[
-        str | None, typer.Option(help='YAML or shipped name; without it the first bag decides.')
+        str | None,
+        typer.Option(help='YAML or shipped name; --from or the first bag decides what it leaves.'),
     ] = None,
     cell: Annotated[str | None, typer.Option(help='cfc, ltc or cfc-dense.')] = None,
     neurons: Annotated[int | None, typer.Option(help='Of the liquid core.', min=4)] = None,
@@ -93,9 +95,11 @@ def train(
     ] = None,
     end_frame: Annotated[int | None, typer.Option(help='First frame left out.', min=1)] = None,
     warm_start: Annotated[
-        str | None, typer.Option('--from', help='Bundle whose weights to start from.')
+        str | None, typer.Option('--from', help='Bundle whose network and weights to start from.')
     ] = None,
-    resume: Annotated[bool, typer.Option(help='Go on with an interrupted training.')] = False,
+    resume: Annotated[
+        bool, typer.Option(help='Go on with an interrupted training, or with more --epochs.')
+    ] = False,
     precision: Annotated[
         str, typer.Option(help='Of the encoder: float32, float16 or int8.')
     ] = 'float32',
@@ -105,15 +109,15 @@ def train(
     command_topic: Topic = None,
     mode_topic: Topic = None,
     override_topic: Topic = None,
+    changes: Changes = None,
     jobs: Jobs = None,
 ) -> None:
     """Learn a policy from recordings and write its bundle.
 
     On several GPUs: torchrun --nproc-per-node 4 -m liquid_control.cli train ...
     """
-    from liquid_control.learn.recipe import Recipe
     from liquid_control.learn.train import train as train_policy
-    from liquid_control.runtime.assets import find_bundle, recipe_file
+    from liquid_control.runtime.assets import find_bundle
 
     topics = _topics(
         image=image_topic,
@@ -123,15 +127,10 @@ def train(
         mode=mode_topic,
         override=override_topic,
     )
-    if recipe is None:
-        chosen = Recipe(signals=_signals(bags, topics))
-    else:
-        chosen = Recipe.load(recipe_file(recipe))
-        chosen = replace(chosen, signals=_named(chosen.signals, topics))
     start = find_bundle(warm_start) if warm_start is not None else None
     train_policy(
         bags,
-        chosen.changed(
+        _recipe(bags, recipe, changes, topics, start).changed(
             cell=cell,
             neurons=neurons,
             epochs=epochs,
@@ -165,7 +164,7 @@ def improve(
     laps: Annotated[int, typer.Option(help='On each of those tracks.')] = 1,
     recipe: Annotated[
         str | None,
-        typer.Option(help='YAML or shipped name; without it as the policy, with defaults.'),
+        typer.Option(help='YAML or shipped name; the policy decides what it leaves open.'),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help='Of a round, at most.', min=1)] = None,
     image_topic: Topic = None,
@@ -174,6 +173,7 @@ def improve(
     command_topic: Topic = None,
     mode_topic: Topic = None,
     override_topic: Topic = None,
+    changes: Changes = None,
 ) -> None:
     """Make a policy better: drive, let the expert answer, retrain, judge, keep what is better.
 
@@ -184,17 +184,9 @@ def improve(
     from liquid_control.learn.improve import RUNS
     from liquid_control.learn.improve import improve as improve_policy
     from liquid_control.learn.practice import Practice, RecordedPractice
-    from liquid_control.learn.rebuild import load_network, recipe_of
-    from liquid_control.learn.recipe import Recipe
-    from liquid_control.runtime.assets import find_bundle, recipe_file
-    from liquid_control.runtime.bundle import load_bundle
+    from liquid_control.runtime.assets import find_bundle
 
     start, given = find_bundle(warm_start), bags or []
-    if recipe is None:
-        load_network(start)  # that it is what its contract says
-        chosen = recipe_of(load_bundle(start).contract)
-    else:
-        chosen = Recipe.load(recipe_file(recipe))
     topics = _topics(
         image=image_topic,
         imu=imu_topic,
@@ -203,7 +195,7 @@ def improve(
         mode=mode_topic,
         override=override_topic,
     )
-    chosen = replace(chosen, signals=_named(chosen.signals, topics)).changed(epochs=epochs)
+    chosen = _recipe(given, recipe, changes, topics, start).changed(epochs=epochs)
     console = Console(stderr=True)
     practice: Practice
     if rounds:
@@ -249,14 +241,56 @@ def _as_typed(bags: list[Path]) -> str:
     return ' '.join(words)
 
 
-def _signals(sources: list[Path], topics: Any) -> Any:
+def _recipe(
+    sources: list[Path],
+    recipe: str | None,
+    changes: list[str] | None,
+    topics: Any,
+    start: Path | None = None,
+) -> Any:
+    """What to learn and how: the last word have `topics` and `changes`, before them `recipe`,
+    before it the policy to start from or what the sources suggest.
+    """
+    from liquid_control.learn.dataset import dataset_signals, is_dataset
+    from liquid_control.learn.rebuild import load_network, recipe_of
+    from liquid_control.learn.recipe_file import build_recipe
+    from liquid_control.runtime.assets import recipe_file
+    from liquid_control.runtime.bundle import load_bundle
+
+    policy = None
+    if start is not None:
+        if recipe is None:
+            load_network(start)  # that it is what its contract says
+        policy = recipe_of(load_bundle(start).contract)
+        for path in filter(is_dataset, sources):
+            held = dataset_signals(path)
+            own = replace(policy.signals, wheelbase=held.wheelbase, topics=held.topics)
+            policy = replace(policy, signals=own)
+    file = recipe_file(recipe) if recipe is not None else None
+    notes: list[str] = []
+    guessed: list[Any] = []
+
+    def signals(wheelbase: float | None) -> Any:
+        guessed.append(_signals(sources, topics, notes.append, wheelbase))
+        return guessed[0]
+
+    chosen = build_recipe(signals, path=file, changes=changes or (), start=policy)
+    if guessed and chosen.signals.commands == guessed[0].commands:
+        for note in notes:
+            print(note, file=sys.stderr)
+    return replace(chosen, signals=_named(chosen.signals, topics))
+
+
+def _signals(
+    sources: list[Path], topics: Any, say: Callable[[str], None], wheelbase: float | None
+) -> Any:
     """What to take from bags: as a dataset among them says, or else the first bag."""
     from liquid_control.learn.dataset import dataset_signals, is_dataset
     from liquid_control.learn.guess import guess_signals
 
     for path in filter(is_dataset, sources):
-        return _named(dataset_signals(path), topics)
-    return guess_signals(sources, topics)
+        return dataset_signals(path)
+    return guess_signals(sources, topics, say, wheelbase)
 
 
 def _topics(**named: str | None) -> Any:
@@ -290,7 +324,10 @@ def _seeds(text: str, option: str = '--seeds') -> list[int]:
     for part in text.split(','):
         first, _, last = part.partition('-')
         try:
-            seeds += range(int(first), int(last or first) + 1)
+            found = range(int(first), int(last or first) + 1)
         except ValueError as error:
             raise ConfigError(f'{option} must be like 0-59 or 3,5,8, found {text!r}') from error
+        if not found:
+            raise ConfigError(f'{option}: {part} holds no seed, did you mean {last}-{first}?')
+        seeds += found
     return seeds

@@ -40,7 +40,7 @@ RECIPE = Recipe(
     network=Network(neurons=8),
     timing=Timing(steps=8),
     augment=Augment(noise=4.0),
-    fit=Fit(epochs=4, batch_size=8, passes=4, learning_rate=5e-3),
+    fit=Fit(epochs=4, batch_size=8, passes=4, min_steps=1, learning_rate=5e-3),
 )
 
 

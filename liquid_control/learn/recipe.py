@@ -1,29 +1,36 @@
 """A training recipe: everything besides the bags that decides which weights come out.
 
-Recipes are YAML files of these dataclasses, read as strictly as a policy's contract; the ones of
+Recipes are YAML files of these dataclasses (see `liquid_control.learn.recipe_file`); the ones of
 the shipped policies are in config/training/.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from math import inf
 from typing import Any, TypeVar
-
-import yaml
 
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.stretches import DEFAULT_WEIGHTS, Weights
 from liquid_control.nn.policy import DEFAULT_NETWORK, Network, NetworkConfig
 from liquid_control.nn.solvers import COMPILED
+from liquid_control.runtime.bounds import MAX_AGE
+from liquid_control.runtime.command import check_names
 from liquid_control.runtime.errors import ConfigError
-from liquid_control.runtime.records import read_record
 
 T = TypeVar('T')
 
 
 # Stands for the end of a bag.
 LAST_FRAME = 2**31
+
+
+def _check_range(record: object, low: float, high: float, *names: str) -> None:
+    """Refuse fields outside of a range, NaN included."""
+    limit = f'at least {low:g}' if high == inf else f'within {low:g}..{high:g}'
+    for name in names:
+        if not (low <= (found := getattr(record, name)) <= high and found != inf):
+            raise ConfigError(f'{name} must be {limit}, found {found:g}')
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,12 @@ class Timing:
     image_delay: float = 0.0
     dropped_frames: float = 0.05
 
+    def __post_init__(self) -> None:
+        _check_range(self, 2, 100_000, 'steps')
+        _check_range(self, 0, self.steps - 1, 'settle')
+        _check_range(self, 0, 1, 'jitter', 'missed_ticks', 'dropped_frames')
+        _check_range(self, 0, MAX_AGE, 'image_delay')
+
 
 @dataclass(frozen=True)
 class Augment:
@@ -72,6 +85,11 @@ class Augment:
     noise: float = 8.0
     cutout: float = 0.0
 
+    def __post_init__(self) -> None:
+        _check_range(self, 0, 1, 'flip', 'shadow', 'cutout')
+        _check_range(self, 0, 1000, 'shift', 'noise')
+        _check_range(self, 0, 5, 'gamma', 'tint')
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -81,7 +99,9 @@ class Fit:
         seed: of initial weights, windows and augmentation.
         epochs: at most; the learning rate falls to zero along a half cosine over them.
         passes: times an epoch goes over the recorded time.
-        batch_size: windows in a batch.
+        min_steps: optimiser steps of an epoch, however little was recorded: batches become
+            smaller until there are as many, then the epoch goes over the recordings again.
+        batch_size: windows in a batch, at most.
         learning_rate: of AdamW at the start.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
@@ -92,12 +112,20 @@ class Fit:
     seed: int = 1
     epochs: int = 40
     passes: float = 1.0
+    min_steps: int = 50
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     clip: float = 1.0
     command_weights: tuple[float, ...] = ()
     patience: int = 10
+
+    def __post_init__(self) -> None:
+        _check_range(self, 0, inf, 'seed', 'learning_rate', 'weight_decay')
+        _check_range(self, 1, inf, 'epochs', 'min_steps', 'batch_size', 'patience')
+        _check_range(self, 1e-6, inf, 'passes', 'clip')
+        if any(not 0 <= weight < inf for weight in self.command_weights):
+            raise ConfigError(f'command_weights must be >= 0, found {list(self.command_weights)}')
 
 
 @dataclass(frozen=True)
@@ -128,25 +156,22 @@ class Recipe:
     fit: Fit = Fit()
 
     def __post_init__(self) -> None:
+        check_names(self.signals.command_names)
         if self.network.solver not in COMPILED:
             raise ConfigError(
                 f'solver must be one of {", ".join(COMPILED)}, found {self.network.solver!r}'
             )
-
-    @classmethod
-    def load(cls, path: Path) -> Recipe:
-        """Read a recipe.
-
-        Raises:
-            ConfigError: no such file, or not a recipe; the message names the field.
-        """
-        try:
-            document = yaml.safe_load(path.read_text(encoding='utf-8'))
-        except OSError as error:
-            raise ConfigError(f'recipe {path} cannot be read: {error.strerror}') from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f'recipe {path} is not valid YAML: {error}') from error
-        return read_record(cls, document, where=path.name, error=ConfigError)
+        _check_range(self, 0, 0.9, 'holdout')
+        for name in ('frames', 'test_frames'):
+            first, end = getattr(self, name) or (0, 1)
+            if not 0 <= first < end:
+                raise ConfigError(f'{name} must be two increasing numbers, found {first}, {end}')
+        weights, names = self.fit.command_weights, self.signals.command_names
+        if len(weights) not in (0, len(names)):
+            raise ConfigError(
+                f'fit.command_weights must have {len(names)} entries ({", ".join(names)}) or '
+                f'none, found {len(weights)}'
+            )
 
     def changed(
         self,

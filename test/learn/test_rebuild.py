@@ -13,7 +13,7 @@ from exports import make_network, make_steps, write
 
 from liquid_control.learn.parity import run_bundle, run_network
 from liquid_control.learn.rebuild import load_network, recipe_of
-from liquid_control.learn.recipe import Recipe
+from liquid_control.learn.recipe_file import load_recipe
 from liquid_control.learn.sequences import Steps
 from liquid_control.runtime.bundle import CONTRACT_FILE, load_bundle
 from liquid_control.runtime.contract import Contract
@@ -44,7 +44,7 @@ def shipped_steps(contract: Contract, count: int = 40) -> Steps:
 def test_a_shipped_bundle_can_be_built_again_from_what_it_says(name: str) -> None:
     path = ROOT / 'models' / name
     contract = load_bundle(path).contract
-    recipe = Recipe.load(ROOT / 'config' / 'training' / f'{name}.yaml')
+    recipe = load_recipe(ROOT / 'config' / 'training' / f'{name}.yaml')
     assert recipe_of(contract).network_config() == recipe.network_config()
     steps = shipped_steps(contract)
     expected = run_bundle(path, steps)
