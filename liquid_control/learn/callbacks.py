@@ -1,32 +1,99 @@
-"""What happens around training: a line per epoch, and an end that keeps what was learnt."""
+"""What happens around training: lines that tell how far it is, ends that keep what was learnt."""
 
 from __future__ import annotations
 
 import signal
+import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from rich.console import Console
 
+# A line at least this often, s.
+EVERY = 20.0
 
-class EpochLines(Callback):
-    """One line for each epoch; they stay readable in a log file, where a bar does not."""
 
-    def __init__(self, console: Console):
+class Progress(Callback):
+    """What a person wants to know who waits: a line for each epoch, and in long ones some between.
+
+    They stay readable in a log file, where a bar does not.
+
+    Args:
+        clock: s.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
         self._console = console
+        self._clock = clock
+        self._began = self._said = 0.0
+        self._before = self._done = 0
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    ) -> None:
+        self._began = self._said = self._clock()
+        self._before = self._done = trainer.global_step
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        index: int,
+    ) -> None:
+        self._done = trainer.global_step
+        if self._clock() - self._said >= EVERY:
+            self._say(trainer, f'step {self._done} of {self._all(trainer)}')
+
+    def on_validation_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if self._clock() - self._said >= EVERY:
+            self._say(trainer, f'step {self._done} of {self._all(trainer)}, judging')
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> None:
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         text = '  '.join(f'{name} {value:.4f}' for name, value in values.items())
+        width = len(str(trainer.max_epochs))
+        epoch = trainer.current_epoch + 1
+        self._say(trainer, f'epoch {epoch:{width}}/{trainer.max_epochs}  {text}')
+
+    def _all(self, trainer: lightning.Trainer) -> int:
+        return int(trainer.num_training_batches) * (trainer.max_epochs or 0)
+
+    def _say(self, trainer: lightning.Trainer, text: str) -> None:
+        self._said = now = self._clock()
+        spent, steps = now - self._began, self._done - self._before
+        left = spent / max(steps, 1) * (self._all(trainer) - self._done)
         if trainer.is_global_zero:
-            width = len(str(trainer.max_epochs))
-            epoch = trainer.current_epoch + 1
-            line = f'epoch {epoch:{width}}/{trainer.max_epochs}  {text}'
-            self._console.print(line, soft_wrap=True)
+            line = f'{text}  {duration(spent)} so far, at most {duration(left)} more'
+            self._console.print(line, soft_wrap=True, highlight=False)
+
+
+def duration(seconds: float) -> str:
+    """As people say it: '45 s', '12 min', '3.5 h'."""
+    if seconds < 90:
+        return f'{seconds:.0f} s'
+    return f'{seconds / 60:.0f} min' if seconds < 5400 else f'{seconds / 3600:.1f} h'
+
+
+class Patience(EarlyStopping):
+    """Ends training when held-out recordings are not followed better for some epochs.
+
+    Args:
+        anew: of a training that is resumed with more epochs: it waits as long again.
+    """
+
+    def __init__(self, epochs: int, *, anew: bool):
+        super().__init__('val_loss', patience=epochs)
+        self._anew = anew
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict | ({'wait_count': 0} if self._anew else {}))
 
 
 class TrainingAborted(BaseException):

@@ -11,6 +11,7 @@ from liquid_control.runtime.contract import Contract
 _SECTIONS = {
     'datasets': 'Data',
     'metrics': 'Measured',
+    'notes': 'Not learnt well',
     'parity': 'Agreement with torch',
     'encoder': 'Encoder precision',
 }

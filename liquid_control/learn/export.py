@@ -8,6 +8,7 @@ format.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,8 @@ from liquid_control.runtime.errors import LiquidControlError
 CARD_FILE = 'README.md'
 MAX_BUNDLE_BYTES = 2_000_000
 CALIBRATION_PICTURES = 128
+# A number of the encoder, which is most of a graph, in each format.
+_BYTES = {'float32': 4, 'float16': 2, 'int8': 1}
 
 
 class ExportError(LiquidControlError):
@@ -80,7 +83,72 @@ def export_bundle(
     """
     check_precision(precision)
     network.eval()
-    contract = Contract(
+    contract = new_contract(network, name, control_rate, elapsed_range, image, imu, speed)
+    contract = replace(contract, provenance=dict(provenance or {}))
+    partial = path.with_name(f'.{path.name}.partial')
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        contract = _fill(partial, contract, network, steps, precision)
+        put_in_place(partial, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return contract
+
+
+def check_before(contract: Contract, path: Path, precision: str, *folders: Path) -> None:
+    """Try whether this can be exported: before a long training, not after it.
+
+    Args:
+        contract: of the network before training.
+        path: of the bundle.
+        folders: others that will be written to.
+
+    Raises:
+        ExportError: unknown precision, the bundle will be too big, it cannot be written, or
+            something else is there.
+    """
+    check_precision(precision)
+    size = contract.network.parameters * (4 + _BYTES[precision])
+    if size > MAX_BUNDLE_BYTES:
+        raise _too_big(size)
+    if path.name in ('', '..'):
+        raise ExportError(f'{path} cannot be a policy bundle: name a directory to make')
+    free = not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir()))
+    if not free and not (path / CONTRACT_FILE).is_file():
+        raise ExportError(
+            f'{path} is no policy bundle but something else, which would be lost: name another '
+            'directory, or remove it'
+        )
+    for place in (path.with_name(f'.{path.name}'), *(folder / '.run' for folder in folders)):
+        trial = place.with_name(f'{place.name}.trial')
+        try:
+            shutil.rmtree(trial, ignore_errors=True)
+            trial.mkdir(parents=True)
+            (trial / CORE_FILE).write_bytes(bytes(MAX_BUNDLE_BYTES))
+        except OSError as error:
+            raise _unwritable(place.parent, error) from error
+        finally:
+            shutil.rmtree(trial, ignore_errors=True)
+
+
+def new_contract(
+    network: PolicyNetwork,
+    name: str,
+    control_rate: float,
+    elapsed_range: tuple[float, float],
+    image: ImageSpec | None = None,
+    imu: SensorSpec | None = None,
+    speed: SensorSpec | None = None,
+) -> Contract:
+    """What a bundle of this network will say, as far as it is known before there is one.
+
+    Raises:
+        BundleError: the robot would refuse it.
+    """
+    return Contract(
         name=name,
         control_rate=control_rate,
         elapsed_range=elapsed_range,
@@ -91,17 +159,18 @@ def export_bundle(
         image=image,
         imu=imu,
         speed=speed,
-        provenance=dict(provenance or {}),
     )
-    partial = path.with_name(f'.{path.name}.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        contract = _fill(partial, contract, network, steps, precision)
-        put_in_place(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return contract
+
+
+def _too_big(size: int) -> ExportError:
+    return ExportError(
+        f'the bundle has {size} bytes, at most {MAX_BUNDLE_BYTES} are allowed; train with a '
+        'smaller picture, fewer features or fewer neurons'
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> ExportError:
+    return ExportError(f'{path} cannot be written: {error.strerror or error}')
 
 
 def check_precision(precision: str) -> None:
@@ -130,10 +199,7 @@ def _fill(
     (folder / CARD_FILE).write_text(model_card(contract), encoding='utf-8')
     size = sum(file.stat().st_size for file in folder.iterdir())
     if size > MAX_BUNDLE_BYTES:
-        raise ExportError(
-            f'the bundle has {size} bytes, at most {MAX_BUNDLE_BYTES} are allowed; train with a '
-            'smaller picture, fewer features or fewer neurons'
-        )
+        raise _too_big(size)
     return contract
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -17,22 +20,35 @@ from liquid_control.learn.sequences import Steps
 from liquid_control.nn.policy import PolicyNetwork
 
 
+def origin(recipe: Recipe, data: str) -> dict[str, Any]:
+    """What a checkpoint says of where it comes from: all that decides it, and how far it goes."""
+    same = replace(recipe, fit=replace(recipe.fit, epochs=1))
+    return {'recipe': repr(same), 'data': data, 'epochs': recipe.fit.epochs}
+
+
 class Imitation(lightning.LightningModule):
-    """Squared error between given and recorded commands, each in shares of half its range,
-    weighted by who drove.
+    """Squared error between given and recorded commands, each in shares of its spread, so that one
+    that varies little is learnt as well as another; weighted by who drove.
 
     Held-out episodes run from start to end in one sequence, as on a robot.
+
+    Args:
+        scale: [C], by what errors are divided, in the commands' units.
+        data: what is learnt from; a checkpoint of other data is not gone on with.
 
     Attributes:
         network: what is trained.
     """
 
-    def __init__(self, network: PolicyNetwork, recipe: Recipe):
+    def __init__(
+        self, network: PolicyNetwork, recipe: Recipe, scale: Sequence[float], data: str = ''
+    ):
         super().__init__()
         self.network = network
         self.recipe = recipe
+        self._data = data
         commands = recipe.signals.commands
-        self._half_range = torch.tensor([(c.max - c.min) / 2 for c in commands])
+        self._scale = torch.tensor(scale, dtype=torch.float32)
         weights = recipe.fit.command_weights or (1.0,) * len(commands)
         self._weights = torch.tensor(weights)
         self._judged: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -62,7 +78,8 @@ class Imitation(lightning.LightningModule):
         self._judged.clear()
         self.log('val_loss', self._loss(given, recorded, weights), sync_dist=True)
         for command, score in scores(given, recorded, self.recipe.signals.commands).items():
-            self.log(f'r2_{command}', score['r2'], sync_dist=True)
+            if isinstance(score['r2'], float):
+                self.log(f'r2_{command}', score['r2'], sync_dist=True)
 
     def transfer_batch_to_device(self, batch: Steps, device: torch.device, index: int) -> Steps:
         return batch.to(device)
@@ -72,15 +89,20 @@ class Imitation(lightning.LightningModule):
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=fit.learning_rate, weight_decay=fit.weight_decay
         )
-        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, fit.epochs)]
+
+        # Of the epoch alone: resumed with more epochs, a training goes on along their curve.
+        def share(epoch: int) -> float:
+            return (1 + math.cos(math.pi * epoch / fit.epochs)) / 2
+
+        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, share)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint['recipe'] = repr(self.recipe)
+        checkpoint |= origin(self.recipe, self._data)
 
     def _loss(self, given: Tensor, recorded: Tensor, weights: Tensor) -> Tensor:
         """Mean over what is known; weights add to it, so that a correction pulls harder."""
         known = torch.isfinite(recorded)
-        error = (given - recorded.nan_to_num()) / self._half_range.to(given.device)
+        error = (given - recorded.nan_to_num()) / self._scale.to(given.device)
         squared = error.square() * known * self._weights.to(given.device) * weights[..., None]
         # Of all processes: their gradients are averaged, as if one had had the whole batch.
         count = self.all_gather(known.sum()).float().mean()

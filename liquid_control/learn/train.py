@@ -7,39 +7,30 @@ by `torchrun`, several processes share every batch between them, and the first o
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    ModelCheckpoint,
-    RichProgressBar,
-)
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
-from torch.utils.data import DataLoader
 
 from liquid_control import __version__
-from liquid_control.bags.errors import BagError
-from liquid_control.learn.augment import augment
-from liquid_control.learn.callbacks import EpochLines, StopOnInterrupt, TrainingAborted
+from liquid_control.learn.callbacks import StopOnInterrupt, TrainingAborted
 from liquid_control.learn.dataset import build
 from liquid_control.learn.episode import Episode
-from liquid_control.learn.export import check_precision, export_bundle
-from liquid_control.learn.imitation import Imitation
-from liquid_control.learn.parity import run_network
+from liquid_control.learn.export import check_before, export_bundle, new_contract
+from liquid_control.learn.fit import check_resumable, fit
+from liquid_control.learn.imitation import Imitation, origin
+from liquid_control.learn.judgement import Judgement, judge
 from liquid_control.learn.processes import Processes
+from liquid_control.learn.rebuild import WHEELBASE
 from liquid_control.learn.recipe import Recipe
-from liquid_control.learn.scores import scores
-from liquid_control.learn.sequences import Steps, WindowOrder, Windows, whole
-from liquid_control.learn.stretches import HUMAN, learnable, seconds
+from liquid_control.learn.sequences import Steps, whole
+from liquid_control.learn.split import Split, split_episodes
+from liquid_control.learn.spread import spread
+from liquid_control.learn.stretches import HUMAN, seconds
 from liquid_control.learn.weights import load_weights
 from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.runtime.bundle import load_bundle
@@ -51,15 +42,6 @@ RUNS = Path('out/train')
 
 # Recorded steps on which the exported graphs are compared with torch.
 PARITY_STEPS = 1000
-
-
-@dataclass(frozen=True)
-class Split:
-    """Episodes to learn from, to choose the weights by, and to report on only."""
-
-    train: list[Episode]
-    validation: list[Episode]
-    test: list[Episode]
 
 
 def train(
@@ -100,35 +82,43 @@ def train(
     processes = Processes.of_this_run()
     if console is None:
         console = Console(stderr=True, quiet=processes.rank > 0)
-    check_precision(precision)
-    torch.set_float32_matmul_precision('highest')
-    episodes = build(sources, recipe.signals, store, console, jobs=jobs)
-    split = split_episodes(episodes, recipe)
-    run = runs / path.name
-    last = run / 'last.ckpt'
-    if resume:
-        _check_resumable(last, recipe)
+    signals, run = recipe.signals, runs / path.name
     lightning.seed_everything(recipe.fit.seed, verbose=False)
     network = PolicyNetwork(recipe.network_config())
+    facts = (path.name, recipe.control_rate, recipe.elapsed_range)
+    sensors = {'image': signals.image, 'imu': signals.imu, 'speed': signals.speed}
+    if processes.rank == 0:
+        check_before(new_contract(network, *facts, **sensors), path, precision, run)
+    torch.set_float32_matmul_precision('highest')
+    episodes = build(sources, signals, store, console, jobs=jobs)
+    split = split_episodes(episodes, recipe)
+    console.print(f'held out to judge by: {split.held_out}', soft_wrap=True, highlight=False)
+    found = spread(split.train, recipe.weights, signals.commands)
+    network.start_at(found.mean.tolist(), found.deviation.tolist())
     if warm_start is not None:
-        taken = load_weights(network, warm_start)
-        console.print(f'starting from {warm_start}: {", ".join(taken)}')
-        before, now = load_bundle(warm_start).contract.network.solver, network.spec().solver
-        if 'core' in taken and before != now:
-            console.print(f'its neurons were solved with {before}; they go on with {now}')
+        _start_from(warm_start, network, console)
+    data = ' '.join(sorted(episode.digest for episode in episodes))
+    module = Imitation(network, recipe, found.scale(signals.commands).tolist(), data)
+    last = run / 'last.ckpt'
+    further = check_resumable(last, origin(recipe, data)) if resume else False
     period_ns = round(1e9 / recipe.control_rate)
-    module = Imitation(network, recipe)
     interrupt = StopOnInterrupt(console, keep=keep_interrupted)
     try:
-        checkpoint = _fit(
-            module, split, period_ns, run, last if resume else None, interrupt, console
+        checkpoint = fit(
+            module, split, period_ns, run, console, interrupt, last if resume else None, further
         )
     except TrainingAborted:
         raise KeyboardInterrupt from None
+    except OSError as error:
+        raise ConfigError(f'{run} cannot be written: {error.strerror or error}') from error
     if processes.rank > 0:
         return None
     module.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
     network.eval()
+    console.print('judging', highlight=False)
+    judgement = judge(network, split, recipe, found)
+    for line in judgement.notes.values():
+        console.print(f'[yellow]{line}', soft_wrap=True, highlight=False)
     judged = split.test or split.validation or split.train
     longest = max(judged, key=lambda episode: episode.duration)
     contract = export_bundle(
@@ -138,124 +128,25 @@ def train(
         control_rate=recipe.control_rate,
         elapsed_range=recipe.elapsed_range,
         steps=_first(whole(longest, period_ns, recipe.weights), PARITY_STEPS),
-        image=recipe.signals.image,
-        imu=recipe.signals.imu,
-        speed=recipe.signals.speed,
-        provenance=_provenance(network, recipe, split, period_ns, command),
+        **sensors,
+        provenance=_provenance(recipe, split, judgement, command),
         precision=precision,
     )
-    console.print(f'{path}: written')
+    console.print(f'{path}: written', soft_wrap=True, highlight=False)
     return contract
 
 
-def split_episodes(episodes: Sequence[Episode], recipe: Recipe) -> Split:
-    """Whole episodes to judge by, the others to learn from, and frames to report a score on.
-
-    Raises:
-        BagError: there is nothing to learn from.
-    """
-    cut = [episode.cut(recipe.frames) for episode in episodes]
-    usable = [episode for episode in cut if learnable(episode.stretches, recipe.weights, 0)]
-    if not usable:
-        raise BagError(
-            'a policy drove in all of these recordings: take over from it where it should do '
-            'better, or record a person; `weights` in the recipe decide what is learnt from'
-        )
-    # By digest: which episodes are held out must not depend on names or their order.
-    usable.sort(key=lambda episode: episode.digest)
-    held_out = round(recipe.holdout * len(usable))
-    return Split(
-        train=usable[held_out:],
-        validation=usable[:held_out],
-        test=[e.cut(recipe.test_frames) for e in episodes] if recipe.test_frames else [],
-    )
-
-
-def _fit(
-    module: Imitation,
-    split: Split,
-    period_ns: int,
-    run: Path,
-    resume_from: Path | None,
-    interrupt: StopOnInterrupt,
-    console: Console,
-) -> Path:
-    """Train; returns the checkpoint of the best weights (of the last, without validation)."""
-    recipe = module.recipe
-    fit = recipe.fit
-    names = recipe.signals.command_names
-    processes = Processes.of_this_run()
-    windows = Windows(
-        split.train,
-        period_ns,
-        recipe.timing,
-        fit.seed,
-        lambda steps, rng: augment(steps, recipe.augment, names, rng),
-        recipe.weights,
-    )
-    batches = max(round(windows.count_per_pass * fit.passes / fit.batch_size), 1)
-    loader = DataLoader(
-        windows,
-        batch_size=processes.share(fit.batch_size),
-        sampler=WindowOrder(batches * fit.batch_size, processes.rank, processes.count),
-        collate_fn=Steps.stack,
-    )
-    held_out: Any = [whole(e, period_ns, recipe.weights) for e in split.validation]
-    best = ModelCheckpoint(run, 'best', monitor='val_loss', enable_version_counter=False)
-    last = ModelCheckpoint(run, 'last', enable_version_counter=False)
-    callbacks: list[Callback] = [EpochLines(console), interrupt, last]
-    if held_out:
-        callbacks += [best, EarlyStopping('val_loss', patience=fit.patience)]
-    if console.is_terminal:
-        callbacks.append(RichProgressBar(leave=False))
-    # Its notes on hardware and other products say nothing about this training.
-    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # Windows are loaded in this process on purpose, a run's folder is written to again, and
-        # training without held-out episodes is a choice.
-        for known in (
-            '.*num_workers',
-            '.*does not have many workers',
-            '.*not empty',
-            '.*val_data',
-        ):
-            warnings.filterwarnings('ignore', known)
-        warnings.filterwarnings('ignore', category=FutureWarning, module='lightning')
-        trainer = lightning.Trainer(
-            max_epochs=fit.epochs,
-            accelerator='auto',
-            devices=processes.per_machine,
-            num_nodes=processes.machines,
-            deterministic=True,
-            gradient_clip_val=fit.clip,
-            callbacks=callbacks,
-            logger=[
-                CSVLogger(run, name='', version=''),
-                TensorBoardLogger(run, name='', version=''),
-            ],
-            enable_progress_bar=console.is_terminal,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-            use_distributed_sampler=False,
-        )
-        trainer.fit(
-            module,
-            loader,
-            DataLoader(held_out, batch_size=None) if held_out else None,
-            ckpt_path=resume_from,
-        )
-    return Path(best.best_model_path if held_out else last.best_model_path)
-
-
-def _check_resumable(last: Path, recipe: Recipe) -> None:
-    if not last.exists():
-        raise ConfigError(f'nothing to resume: {last} does not exist; train without --resume')
-    if torch.load(last, weights_only=True)['recipe'] != repr(recipe):
-        raise ConfigError(
-            f'{last} was trained with another recipe; train without --resume, or with the same '
-            'options as before'
-        )
+def _start_from(bundle: Path, network: PolicyNetwork, console: Console) -> None:
+    """Take over a bundle's weights, and say which."""
+    taken = load_weights(network, bundle)
+    parts = ['encoder', 'core'] if network.encoder is not None else ['core']
+    anew = [part for part in parts if part not in taken]
+    text = f'starting from {bundle}: {", ".join(taken)}'
+    text += f'; anew: {", ".join(anew)}, of another shape' if anew else ''
+    console.print(text, soft_wrap=True, highlight=False)
+    before, now = load_bundle(bundle).contract.network.solver, network.spec().solver
+    if 'core' in taken and before != now:
+        console.print(f'its neurons were solved with {before}; they go on with {now}')
 
 
 def _first(steps: Steps, count: int) -> Steps:
@@ -263,19 +154,11 @@ def _first(steps: Steps, count: int) -> Steps:
 
 
 def _provenance(
-    network: PolicyNetwork, recipe: Recipe, split: Split, period_ns: int, command: str
+    recipe: Recipe, split: Split, judgement: Judgement, command: str
 ) -> dict[str, Any]:
     """What the bundle says of its making."""
-    parts = {'training': split.train, 'validation': split.validation, 'test': split.test}
-    metrics = {}
-    for part, episodes in parts.items():
-        if not episodes:
-            continue
-        runs = [whole(episode, period_ns, recipe.weights) for episode in episodes]
-        given = torch.cat([torch.from_numpy(run_network(network, steps)) for steps in runs])
-        recorded = torch.cat([steps.commands for steps in runs])
-        for name, score in scores(given, recorded, recipe.signals.commands).items():
-            metrics[f'{part}, {name}'] = score
+    signals = recipe.signals
+    steers = {WHEELBASE: signals.wheelbase} if 'steering_angle' in signals.command_names else {}
     return {
         'description': recipe.description,
         'command': command,
@@ -287,10 +170,13 @@ def _provenance(
                 'seconds': round(episode.duration, 2),
                 **_drivers(episode),
             }
-            for part, episodes in parts.items()
+            for part, episodes in split.parts.items()
             for episode in sorted(episodes, key=lambda episode: episode.name)
         ],
-        'metrics': metrics,
+        'metrics': judgement.metrics,
+        **({'notes': judgement.notes} if judgement.notes else {}),
+        'held out': split.held_out,
+        **steers,
         'seed': recipe.fit.seed,
         'version': __version__,
     }

@@ -6,6 +6,7 @@ control step. All scaling lies inside, so whoever runs the network handles SI un
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -38,6 +39,10 @@ MIN_CHANNELS, MAX_CHANNELS = BEFORE_KEYPOINTS + 1, 8
 ACCELERATION_UNIT = 10.0  # m/s^2
 ANGULAR_VELOCITY_UNIT = 2.0  # rad/s
 SPEED_UNIT = 10.0  # m/s
+
+# A new network's commands reach this many deviations of the recorded ones from their mean, by a
+# gain within these bounds.
+REACH, GAINS = 3.0, (0.1, 1.5)
 
 # Of the published capacitance of an LTC neuron: time constants of 20 to 100 ms to begin with.
 CAPACITANCE_SHARE = 0.1
@@ -168,7 +173,7 @@ class PolicyNetwork(nn.Module):
         self.cell = _layer(config)
         self.state_size = self.cell.state_size
         # Motor neurons of a CfC stay within (-1, 1): the gain lets a command reach its limits.
-        self.gain = nn.Parameter(torch.full((len(config.commands),), 1.5))
+        self.gain = nn.Parameter(torch.full((len(config.commands),), GAINS[1]))
         self.bias = nn.Parameter(torch.zeros(len(config.commands)))
         self.register_buffer('low', torch.tensor([entry.min for entry in config.commands]))
         self.register_buffer('high', torch.tensor([entry.max for entry in config.commands]))
@@ -231,6 +236,24 @@ class PolicyNetwork(nn.Module):
         """Motor neurons [..., C] -> commands in their units, always within their range."""
         share = torch.tanh(outputs * self.gain + self.bias)
         return self.low + (self.high - self.low) * (share + 1) / 2
+
+    @torch.no_grad()
+    def start_at(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        """Begin with commands around their means, as far from them as they go, in their units."""
+        middle = self._share(torch.tensor(mean, dtype=torch.float32)).clamp(-0.95, 0.95)
+        spread = torch.tensor(deviation, dtype=torch.float32) * 2 / (self.high - self.low)
+        self.bias.copy_(torch.atanh(middle))
+        self.gain.copy_((REACH * spread / (1 - middle.square())).clamp(*GAINS))
+
+    @torch.no_grad()
+    def hold(self, index: int, value: float) -> None:
+        """Give one command, whatever comes in."""
+        self.gain[index] = 0.0
+        self.bias[index] = torch.atanh(self._share(torch.tensor(value))[index])
+
+    def _share(self, commands: Tensor) -> Tensor:
+        """Commands [C] as shares of half their range, just off its ends."""
+        return ((commands - self.low) * 2 / (self.high - self.low) - 1).clamp(-0.999, 0.999)
 
     def spec(self) -> NetworkSpec:
         """What the bundle's contract says of the network."""

@@ -38,7 +38,7 @@ RECIPE = Recipe(
     ),
     network=Network(neurons=8),
     timing=Timing(steps=16),
-    fit=Fit(epochs=2, passes=8.0, batch_size=8, learning_rate=1e-2),
+    fit=Fit(epochs=2, passes=8.0, min_steps=1, batch_size=8, learning_rate=1e-2),
 )
 
 

@@ -90,7 +90,7 @@ def test_training_stops_when_held_out_episodes_are_not_followed_better(
     stuck = replace(
         RECIPE,
         holdout=0.34,
-        fit=Fit(epochs=50, passes=0.1, batch_size=4, learning_rate=0.0, patience=2),
+        fit=Fit(epochs=50, passes=0.1, min_steps=1, batch_size=4, learning_rate=0.0, patience=2),
     )
     run(bags, tmp_path, stuck)
     rows = (tmp_path / 'runs' / 'policy' / 'metrics.csv').read_text().splitlines()[1:]
@@ -212,7 +212,7 @@ def test_ctrl_c_ends_training_and_writes_what_was_learnt(
 def test_another_cell_starts_from_the_encoder_of_a_bundle(
     trained: Path, bags: list[Path], tmp_path: Path
 ) -> None:
-    frozen = Fit(epochs=1, passes=0.1, learning_rate=1e-12, weight_decay=0.0)
+    frozen = Fit(epochs=1, passes=0.1, min_steps=1, learning_rate=1e-12, weight_decay=0.0)
     ltc = replace(RECIPE, holdout=0.0, network=Network(cell='ltc', neurons=8), fit=frozen)
     run(bags[:1], tmp_path, ltc, warm_start=trained / 'policy')
     before, after = weights(trained), weights(tmp_path)
@@ -223,7 +223,7 @@ def test_another_cell_starts_from_the_encoder_of_a_bundle(
 
 
 def test_going_on_with_another_solver_is_said(bags: list[Path], tmp_path: Path) -> None:
-    short = Fit(epochs=1, passes=0.1)
+    short = Fit(epochs=1, passes=0.1, min_steps=1)
     midpoint = replace(RECIPE, holdout=0.0, network=Network(cell='ltc', neurons=8), fit=short)
     run(bags[:1], tmp_path / 'first', midpoint)
 
@@ -255,7 +255,10 @@ def test_the_command_learns_from_a_bag_alone(
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(
         app,
-        ['train', str(bags[0]), '--out', 'models/mine', '--epochs', '1', '--neurons', '8'],
+        [
+            *('train', str(bags[0]), '--out', 'models/mine', '--epochs', '1'),
+            *('--neurons', '8', '--set', 'fit.min_steps=1'),
+        ],
     )
     assert result.exit_code == 0, result.output
     contract = load_bundle(tmp_path / 'models' / 'mine').contract
