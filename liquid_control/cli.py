@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from liquid_control.runtime.errors import LiquidControlError
+from liquid_control.runtime.files import check_output, reason, write_output
 from liquid_control.runtime.packages import explained, needed_by
 
 with needed_by('liquid-control'):
@@ -15,7 +17,9 @@ with needed_by('liquid-control'):
     from rich.console import Console
     from typer.core import TyperGroup
 
-    from liquid_control import cli_learn
+    from liquid_control import cli_bag, cli_learn
+
+_PICTURES = ('.png', '.svg', '.pdf')
 
 # What a verb needs is imported inside it: `liquid-control --help` answers at once, and `drive`
 # works on a machine without torch.
@@ -31,7 +35,12 @@ class _Verbs(TyperGroup):
             except ImportError as error:
                 raise explained(error) from error
         except LiquidControlError as error:
-            print(f'liquid-control: {" ".join(str(error).split())}', file=sys.stderr)
+            cli_bag.complain(str(error))
+            raise typer.Exit(1) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # nobody reads what is printed, as after `| head`
+                raise
+            cli_bag.complain(reason(error))
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             print('liquid-control: interrupted', file=sys.stderr)
@@ -42,8 +51,7 @@ app = typer.Typer(
     cls=_Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
-bag_verbs = typer.Typer(help='Look after recordings.', no_args_is_help=True)
-app.add_typer(bag_verbs, name='bag')
+app.add_typer(cli_bag.app, name='bag')
 
 Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
 Bundle = Annotated[str, typer.Argument(help='Policy bundle: a directory, or a shipped name.')]
@@ -112,6 +120,10 @@ def replay(
 
     if against is not None and golden is not None:
         raise ReplayError('--against and --golden exclude each other: name one')
+    if picture is not None and picture.suffix.lower() not in _PICTURES:
+        raise ReplayError(f'--picture must end in {", ".join(_PICTURES)}, found {picture.name}')
+    for target in filter(None, (csv_file, json_file, picture)):
+        check_output(target)
     options = Options(
         start_frame=start_frame,
         end_frame=end_frame,
@@ -136,14 +148,14 @@ def replay(
             expected, result.trace, reference=against or str(golden), atol=atol, rtol=rtol
         )
     if csv_file is not None:
-        result.trace.save(_writable(csv_file))
+        result.trace.save(csv_file)
     if json_file is not None:
         report = json.dumps(result.report(comparison), indent=2, allow_nan=False)
-        _writable(json_file).write_text(report + '\n')
+        write_output(json_file, report + '\n')
     if picture is not None:
         from liquid_control.evaluate.pictures import draw_replay
 
-        draw_replay(result, _writable(picture))
+        draw_replay(result, picture)
     show.print_replay(result, Console())
     if comparison is not None:
         show.print_comparison(comparison, len(result.trace.stamp_ns), Console())
@@ -225,50 +237,6 @@ def build_engine(
         console.print(f'ready: {directory}')
 
 
-@bag_verbs.command('repair')
-def bag_repair(
-    bags: Annotated[list[Path], typer.Argument(help='Directories of recordings.')],
-) -> None:
-    """Finish the recordings of a killed recorder, and prove it by reading them back."""
-    from liquid_control.bags.repair import repair
-
-    console = Console(soft_wrap=True)
-    for bag in bags:
-        report = repair(bag)
-        done = f'repaired {", ".join(report.repaired_files)}' if report.repaired_files else 'whole'
-        messages = sum(report.message_counts.values())
-        console.print(
-            f'{bag}: {done}; {messages} messages on {len(report.message_counts)} topics '
-            f'read back, {report.lost_bytes / 1e6:.1f} MB lost'
-        )
-        for topic, count in report.unreadable.items():
-            console.print(f'{bag}: {count} messages on {topic} cannot be decoded')
-
-
-@bag_verbs.command('topics')
-def bag_topics(
-    bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
-    policy: Policy,
-    image_topic: Topic = None,
-    imu_topic: Topic = None,
-    odom_topic: Topic = None,
-) -> None:
-    """Print which topics of a recording a policy's inputs come from, as JSON."""
-    from liquid_control.bags.reader import BagReader
-    from liquid_control.evaluate.topics import choose_topics
-    from liquid_control.runtime.assets import find_bundle
-    from liquid_control.runtime.bundle import load_bundle
-
-    contract = load_bundle(find_bundle(policy)).contract
-    with BagReader(bag) as reader:
-        types = reader.topics
-    roles = choose_topics(
-        types, contract, image=image_topic, imu=imu_topic, odom=odom_topic, need_command=False
-    )
-    found = {'image': roles.image, 'imu': roles.imu, 'odom': roles.odom}
-    print(json.dumps({part: {'topic': t, 'type': types[t]} for part, t in found.items() if t}))
-
-
 def _policy(name: str) -> Any:
     from liquid_control.runtime.assets import find_bundle
     from liquid_control.runtime.policy import Policy
@@ -277,12 +245,6 @@ def _policy(name: str) -> Any:
     # Somebody else's graph may never end, or take all memory; a workstation may wait longer.
     bundle, _ = Trials().load(find_bundle(name), limits=Limits(seconds=120, megabytes=8192))
     return Policy(bundle)
-
-
-def _writable(path: Path) -> Path:
-    """The path with its directory made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from liquid_control.evaluate.bag_replay import BagReplay
 from liquid_control.evaluate.compare import CommandError
 from liquid_control.runtime.contract import CommandSpec
+from liquid_control.runtime.files import write_output
 
 BLUE, ORANGE, GREY, RED = '#2364aa', '#e4572e', '#8a8f98', '#c1121f'
 DPI = 120
@@ -76,7 +78,9 @@ def draw_replay(replay: BagReplay, path: Path) -> None:
         below.set_ylabel('error')
     axes[-1].set_xlabel('time since the first tick, s')
     axes[-1].set_xlim(0, max(float(trace.time[-1]), 1e-3))
-    figure.savefig(path, dpi=DPI)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix.lower().removeprefix('.'), dpi=DPI)
+    write_output(path, drawn.getvalue())
 
 
 def _title(command: CommandSpec, error: CommandError | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay import ReplayedTick
+from liquid_control.runtime.files import write_output
 
 _FIRST_COLUMNS = ('stamp_ns', 'frame', 'elapsed')
 _RECORDED = 'recorded_'
@@ -67,20 +69,21 @@ class Trace:
 
     def save(self, path: Path) -> None:
         """Write a CSV file; what is not known is an empty cell."""
-        with path.open('w', newline='', encoding='utf-8') as stream:
-            writer = csv.writer(stream)
-            recorded = [_RECORDED + name for name in self.names]
-            writer.writerow([*_FIRST_COLUMNS, *recorded, *self.names])
-            for index in range(len(self.stamp_ns)):
-                writer.writerow(
-                    [
-                        self.stamp_ns[index],
-                        self.frame[index],
-                        f'{self.elapsed[index]:.9g}',
-                        *(_cell(value) for value in self.recorded[index]),
-                        *(_cell(value) for value in self.policy[index]),
-                    ]
-                )
+        stream = io.StringIO(newline='')
+        writer = csv.writer(stream)
+        recorded = [_RECORDED + name for name in self.names]
+        writer.writerow([*_FIRST_COLUMNS, *recorded, *self.names])
+        for index in range(len(self.stamp_ns)):
+            writer.writerow(
+                [
+                    self.stamp_ns[index],
+                    self.frame[index],
+                    f'{self.elapsed[index]:.9g}',
+                    *(_cell(value) for value in self.recorded[index]),
+                    *(_cell(value) for value in self.policy[index]),
+                ]
+            )
+        write_output(path, stream.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> Trace:

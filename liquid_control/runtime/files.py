@@ -7,6 +7,7 @@ memory.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import secrets
@@ -53,12 +54,50 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             if durable:
                 os.fsync(stream.fileno())
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             partial.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(partial)):
+            # Not the name that nobody knows, or none at all: that of a full disk has none.
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise
     if durable:
         sync_directory(path.parent)
+
+
+def write_output(path: Path, data: bytes | str) -> None:
+    """As `write_atomically`, for a file that the user named: it may be a pipe or device too."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+    else:
+        write_atomically(path, data, durable=False)
+
+
+def check_output(path: Path) -> None:
+    """Try whether a file can be written, before the work whose outcome it will hold.
+
+    The directories it lies in are made.
+
+    Raises:
+        OSError: It cannot.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        return
+    partial = path.with_name(f'.{path.name[:200]}.{secrets.token_hex(4)}.part')
+    try:
+        os.close(create_new(partial))
+        partial.unlink()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def reason(error: OSError) -> str:
+    """What went wrong with which file, in one line."""
+    words = error.strerror or str(error) or type(error).__name__
+    return f'{error.filename}: {words}' if error.filename else words
 
 
 def create_new(path: Path) -> int:
