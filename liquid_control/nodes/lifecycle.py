@@ -171,6 +171,8 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
                 executor.spin_once(timeout_sec=_FINISHING_POLL_SECONDS)
         return node.exit_status or 0
     finally:
+        # `ros2 launch` repeats itself, and at the interpreter's end nobody handles it any more.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node.state in ('unconfigured', 'inactive', 'active'):
             node.trigger_shutdown()
         executor.shutdown()

@@ -46,6 +46,8 @@ def main() -> None:
         get_logger('simulator_node').fatal(str(error))
         raise SystemExit(1) from None
     finally:
+        # `ros2 launch` repeats itself, and at the interpreter's end nobody handles it any more.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         executor.shutdown()
         if node is not None:
             node.destroy_node()

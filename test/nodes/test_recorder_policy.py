@@ -100,7 +100,10 @@ def test_who_is_told_to_end_while_the_robot_brakes_records_it_to_rest(recorder: 
     policy.commands(0.0)  # the last command follows the mode that announces it
     recorder.peer.spin()
     policy.dies()
-    assert recorder.process.popen.wait(10) == 0
+    while recorder.process.popen.poll() is None:
+        recorder.process.popen.send_signal(signal.SIGINT)  # told again and again, to the last
+        recorder.peer.spin()
+    assert recorder.process.popen.returncode == 0
     assert ends(recorder)['ended_by'] == 'disengaged'
     with BagReader(recorder.episode()) as bag:
         assert bag.is_finished
