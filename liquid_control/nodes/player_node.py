@@ -7,6 +7,7 @@ see the messages at the age they had on the robot, however fast the bag is playe
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import sys
 import threading
@@ -37,6 +38,7 @@ _DEPTH = 100  # messages kept for reliable subscribers that are behind
 # judges the age of the first messages must know the time first.
 _SETTLE_SECONDS = 0.5
 _WAIT_SECONDS = 0.02  # between two looks at who subscribes
+_PATIENCE = 5.0  # s after which somebody should know who is waited for
 _ACKNOWLEDGE_SECONDS = 5.0
 
 
@@ -182,15 +184,26 @@ class PlayerNode(ManagedNode):
 
     def _wait_for_subscribers(self, bag: BagReader) -> bool:
         waiting = [self._publishers_by_topic[topic] for topic in self._config.wait_for]
+        impatient_at = time.monotonic() + _PATIENCE
         while waiting and not self._stopping:
             self._show(self._start_ns(bag))
             waiting = [p for p in waiting if p.get_subscription_count() == 0]
+            if waiting and time.monotonic() > impatient_at:
+                impatient_at = math.inf
+                names = ', '.join(publisher.topic_name for publisher in waiting)
+                self.get_logger().warning(f'waiting for somebody to subscribe {names}')
             with self._change:
                 self._change.wait(_WAIT_SECONDS)
         return not self._stopping
 
     def _settle(self, start_ns: int) -> None:
         """Let everybody know the time before the first message, the first time and in a loop."""
+        if self._config.clock_rate and self.count_publishers('/clock') > 1:
+            self.get_logger().warning(
+                'another node publishes /clock too, and time jumps between them: end it, or set '
+                'clock_rate to 0',
+                once=True,
+            )
         end = time.monotonic() + _SETTLE_SECONDS
         while time.monotonic() < end and not self._stopping:
             self._show(start_ns)

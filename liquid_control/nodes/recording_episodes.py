@@ -16,7 +16,7 @@ from liquid_control.bags.errors import BagError
 from liquid_control.bags.mcap_file import Compression
 from liquid_control.bags.ring import RingBuffer
 from liquid_control.nodes.recording_config import RecorderConfig
-from liquid_control.nodes.recording_policy import MODE_TYPE, PolicyFollower
+from liquid_control.nodes.recording_policy import MODE_TYPE, PATIENCE, PolicyFollower
 from liquid_control.nodes.recording_session import Episode, Session
 from liquid_control.nodes.recording_thread import FetchThread, locked
 from liquid_control.nodes.recording_topics import RecordedTopic, TopicWatcher
@@ -52,6 +52,7 @@ class Recording:
         self._received: Counter[str] = Counter()
         self._problem = ''
         self._waiting = ''
+        self._began_at = time.monotonic()
         self._node = node
         self._config = config
         self._session = session
@@ -188,7 +189,10 @@ class Recording:
             self._snapshots.remove(snapshot)
             if snapshot.error is not None:
                 self._report(str(snapshot.error))
-        self._watch_policy()
+        waiting = self._watch_policy() or self._watch_clock()
+        if waiting and waiting != self._waiting:
+            self._node.get_logger().warning(waiting)
+        self._waiting = waiting
         if self.episode is None:
             return
         self._note_policy(self.episode)
@@ -293,10 +297,17 @@ class Recording:
         elif not engaged and self.episode is not None:
             self._disengaged = True  # the last command is to come
 
-    def _watch_policy(self) -> None:
-        """Where episodes follow the policy node they end with it, and none begins without it."""
+    def _watch_clock(self) -> str:
+        """Under simulated time nothing is recorded before it has begun; say so."""
+        waits = self._node.get_clock().ros_time_is_active and not self._now_ns()
+        if not waits or time.monotonic() - self._began_at < PATIENCE:
+            return ''
+        return 'waiting for /clock: use_sim_time is set, and no time has come'
+
+    def _watch_policy(self) -> str:
+        """Where episodes follow the policy node, end with it; say where none begins without it."""
         if self._config.start_on != 'engage':
-            return
+            return ''
         if not self._fetching.defect:
             self._fetch()  # what has come since, after a pause of this process, was no silence
         absence = self._follower.absence()
@@ -305,9 +316,7 @@ class Recording:
         if absence and self.episode is not None:
             self._end_quietly(f'policy node gone: {absence}')
             self._report(f'{absence}: the episode was ended')
-        elif absence and absence != self._waiting:
-            self._node.get_logger().warning(absence)
-        self._waiting = absence
+        return absence
 
     def _end_quietly(self, ended_by: str) -> None:
         try:

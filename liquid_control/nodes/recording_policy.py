@@ -19,8 +19,8 @@ MODE_TYPE = 'liquid_control/msg/ControlMode'
 
 # Seconds without the mode, which comes once a second, after which its node counts as gone.
 _SILENCE = 3.0
-# Seconds after which somebody should know that a recorder waits for a mode that does not come.
-_PATIENCE = 10.0
+# Seconds after which somebody should know that a recorder waits for what does not come.
+PATIENCE = 10.0
 # Seconds after disengaging in which the last command is on its way: the robot is told to stop
 # after the mode has told that it will be.
 _LAST_COMMAND = 0.3
@@ -88,7 +88,7 @@ class PolicyFollower:
         self._clients = None
 
     def _wait(self) -> str:
-        if time.monotonic() - self._began_at < _PATIENCE:
+        if time.monotonic() - self._began_at < PATIENCE:
             return ''
         if self.present:
             return f'waiting for the first message on {self._mode_topic}'

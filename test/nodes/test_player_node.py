@@ -245,6 +245,21 @@ def test_shipped_parameters_leave_out_what_robots_said_in_any_namespace() -> Non
         assert not re.fullmatch(exclude, f'{namespace}/odom')
 
 
+def test_who_waits_for_a_subscriber_or_finds_another_clock_says_so(
+    peer: Peer, bag: Path, tmp_path: Path
+) -> None:
+    clock = peer.node.create_publisher(Clock, '/clock', 10)
+    with running('player_node', tmp_path / 'log', bag=bag, wait_for=['/image']) as player:
+        line = 'waiting for somebody to subscribe /image'
+        peer.wait(lambda: line in player.output, 'the player says what it waits for')
+        images = peer.listen(Image, '/image', qos_profile_sensor_data)
+        peer.wait(lambda: player.popen.poll() is not None, 'the player ends')
+        assert images
+        assert player.output.count(line) == 1
+        assert player.output.count('another node publishes /clock too') == 1
+    peer.node.destroy_publisher(clock)
+
+
 @pytest.mark.parametrize(
     ('parameters', 'expected'),
     [

@@ -313,6 +313,9 @@ def test_under_simulated_time_messages_are_logged_in_it(recorder: Recorder) -> N
     def tick(seconds: int) -> None:
         clock.publish(Clock(clock=Time(sec=seconds)))
 
+    recorder.wait(lambda: recorder.status[-1].problem, 'it is told that there is no time yet')
+    assert 'waiting for /clock' in recorder.status[-1].problem
+
     for second in (100, 200):
 
         def heard(second: int = second) -> bool:
@@ -321,6 +324,7 @@ def test_under_simulated_time_messages_are_logged_in_it(recorder: Recorder) -> N
             return recorder.status[-1].header.stamp.sec == second
 
         recorder.wait(heard, 'simulated time arrives')
+    recorder.wait(lambda: not recorder.status[-1].problem, 'the problem is over')
     recorder.process.interrupt()
     with pytest.raises(BagError, match='does not exist'):
         BagReader(recorder.episode(1))
