@@ -14,10 +14,10 @@ from rclpy.node import Node
 from liquid_control.bags.background import BackgroundWriter, ReceivedMessage
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.mcap_file import Compression
-from liquid_control.bags.ring import RingBuffer
 from liquid_control.nodes.recording_config import RecorderConfig
 from liquid_control.nodes.recording_policy import MODE_TYPE, PATIENCE, PolicyFollower
 from liquid_control.nodes.recording_session import Episode, Session
+from liquid_control.nodes.recording_snapshots import Snapshots
 from liquid_control.nodes.recording_thread import FetchThread, locked
 from liquid_control.nodes.recording_topics import RecordedTopic, TopicWatcher
 
@@ -57,12 +57,7 @@ class Recording:
         self._config = config
         self._session = session
         self._on_change = on_change
-        self._snapshots: list[BackgroundWriter] = []
-        self._ring = (
-            RingBuffer(max_ns=config.snapshot_ns, max_bytes=config.snapshot_bytes)
-            if config.snapshot_ns
-            else None
-        )
+        self._snapshots = Snapshots(config, self._open_bag, self._put_latched)
         self._mode_topic = node.resolve_topic_name(config.mode_topic)
         self._follower = PolicyFollower(node, self._mode_topic, self._engaged)
         self._watcher = TopicWatcher(node, config, on_topic=self._add_topic)
@@ -169,26 +164,14 @@ class Recording:
         Raises:
             BagError: Nothing is kept or nothing can be written.
         """
-        if self._ring is None:
-            raise BagError('no snapshot is kept: set snapshot_duration, then configure again')
-        messages = self._ring.messages()
-        if not messages:
-            raise BagError('nothing to write: no message was received yet')
-        writer = self._open_bag('snapshot')
-        self._put_latched(writer, messages[0].log_ns)
-        writer.put(messages, bounded=False)
-        writer.close(wait=False)
-        self._snapshots.append(writer)
-        return f'{writer.path}: {len(messages)} messages'
+        return self._snapshots.write()
 
     @locked
     def check(self) -> None:
         """See to changed publishers, finished snapshots, a disk that is nearly full or fails."""
         self._watcher.poll(thorough=True)
-        for snapshot in [s for s in self._snapshots if not s.is_alive]:
-            self._snapshots.remove(snapshot)
-            if snapshot.error is not None:
-                self._report(str(snapshot.error))
+        for failure in self._snapshots.failures():
+            self._report(failure)
         waiting = self._watch_policy() or self._watch_clock()
         if waiting and waiting != self._waiting:
             self._node.get_logger().warning(waiting)
@@ -216,8 +199,7 @@ class Recording:
         self._follower.close()
         if self.episode is not None:
             self._end_quietly('disengaged' if self._disengaged else 'deactivation')
-        for snapshot in self._snapshots:
-            snapshot.close()
+        self._snapshots.close()
 
     def _fetch(self) -> None:
         """Keep what has come. Mode messages cut a batch: they may begin or end an episode."""
@@ -250,9 +232,7 @@ class Recording:
     def _keep(self, batch: list[ReceivedMessage]) -> None:
         if not batch:
             return
-        if self._ring is not None:
-            for message in batch:
-                self._ring.put(message)
+        self._snapshots.keep(batch)
         if self.episode is not None:
             self.episode.writer.put(batch)
 
