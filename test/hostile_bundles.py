@@ -58,6 +58,28 @@ def slow(graph: onnx.GraphProto) -> str:
     return looped(graph, 'n')
 
 
+def endless_when_shaken(graph: onnx.GraphProto) -> str:
+    """A loop that ends, unless the IMU feels more than any trial makes up: 50 m/s^2."""
+    graph.node.extend(
+        [
+            helper.make_node('ReduceMax', ['imu'], ['strongest'], keepdims=0),
+            helper.make_node(
+                'Greater', ['strongest', constant(graph, 'strong', np.float32(50))], ['shaken']
+            ),
+            helper.make_node(
+                'Where',
+                [
+                    'shaken',
+                    constant(graph, 'endless', np.int64(1 << 62)),
+                    constant(graph, 'one_round', np.int64(1)),
+                ],
+                ['rounds'],
+            ),
+        ]
+    )
+    return looped(graph, 'rounds')
+
+
 def looped(graph: onnx.GraphProto, rounds: int | str) -> str:
     """A loop of so many rounds, or of as many as a value says."""
     value = helper.make_tensor_value_info

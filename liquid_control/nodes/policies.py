@@ -7,6 +7,7 @@ handed over between two ticks, or refused with the reason.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from liquid_control.nodes.policy_parameters import PolicyParameters
@@ -22,6 +23,10 @@ from liquid_control.runtime.trial import Limits, Report, Trials
 
 # How long a robot that drives may be without a tick while a policy is loaded, s.
 LONGEST_HOLD = 0.25
+
+# How long a few steps on the live observation may take; the trial has timed others, s.
+REHEARSAL_SECONDS = 5.0
+_PATIENCE = 0.1  # s
 
 # Parameter -> attribute of the controller.
 SLOTS = {'policy': 'pilot', 'shadow_policy': 'shadow', 'fallback_policy': 'fallback'}
@@ -129,6 +134,8 @@ class Policies:
         Raises:
             LiquidControlError: see `assign`.
         """
+        self.stuck = False
+        """Whether a rehearsal never returned: its thread computes on."""
         self._controller = controller
         self._parameters = parameters
         self._trials = trials
@@ -187,7 +194,35 @@ class Policies:
         pilot = load_pilot(name, self._parameters, self._warn, self._trials, may_build=may_build)
         self._controller.check(pilot)
         pilot.sensors.share(self._controller.pilot.sensors)
+        self._in_time(lambda: self._rehearse(pilot), f'policy {name}')
+        return pilot
+
+    def _rehearse(self, pilot: Pilot) -> None:
         if self._controller.frame is not None:
             pilot.see(self._controller.frame)
         pilot.rehearse(self._now_ns())
-        return pilot
+
+    def _in_time(self, work: Callable[[], None], what: str) -> None:
+        """Do it in a thread that can be left alone: a step may hang on what is seen just now."""
+        problems: list[Exception] = []
+
+        def attempt() -> None:
+            try:
+                work()
+            except Exception as error:
+                problems.append(error)
+
+        thread = threading.Thread(target=attempt, name='rehearsal', daemon=True)
+        thread.start()
+        deadline = time.monotonic() + REHEARSAL_SECONDS
+        while thread.is_alive():
+            thread.join(_PATIENCE)
+            self._trials.check_cancelled()
+            if time.monotonic() > deadline:
+                self.stuck = True
+                raise BundleError(
+                    f'{what} did not return from a step on the live observation within '
+                    f'{REHEARSAL_SECONDS:g} s; it computes on until the node ends: restart it soon'
+                )
+        if problems:
+            raise problems[0]

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 from bundles import make_bundle
-from hostile_bundles import endless, huge, slow, with_load
+from hostile_bundles import endless, endless_when_shaken, huge, slow, with_load
 from liquid_control.msg import ControlMode
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParametersAtomically
@@ -136,6 +136,52 @@ def test_the_robot_drives_on_while_a_hostile_policy_is_refused(
     ticks = [state.tick for state in robot.states]
     assert len(ticks) > 5
     assert {state.policy for state in robot.states} == {'bundle'}
+
+
+@pytest.mark.parametrize(
+    ('old', 'new'),
+    [
+        ('name: hostile', 'name: 0x' + 'f' * 5000),
+        ('format_version: 1', 'format_version: 1\n"\\uD800": 1'),
+        ('control_rate: 20.0', 'control_rate: 1.0e-300'),
+        ('max_age: 0.3', 'max_age: 1.0e+300'),
+    ],
+    ids=['number', 'half a character', 'rate', 'age'],
+)
+def test_the_robot_drives_on_while_a_hostile_contract_is_refused(
+    robot: Robot, tmp_path: Path, old: str, new: str
+) -> None:
+    contract = make_bundle(tmp_path / 'hostile') / 'policy.yaml'
+    text = contract.read_text()
+    assert old in text
+    contract.write_text(text.replace(old, new))
+    result = robot.set_policy(contract.parent)
+    assert not result.successful
+    assert str(contract.parent) in result.reason
+    robot.states.clear()
+    robot.wait(lambda: len(robot.states) > 3, 'ticks')
+
+
+def test_a_policy_that_hangs_on_what_is_seen_now_is_given_up(tmp_path: Path) -> None:
+    good = make_bundle(tmp_path / 'good')
+    hostile = with_load(tmp_path / 'hostile', endless_when_shaken)
+    peer = Peer()
+    with running('policy_node', tmp_path / 'log', autostart=True, policy=good) as process:
+        robot = Robot(peer, process)
+        try:
+            robot.sensors.imu.linear_acceleration.z = 60.0
+            robot.wait(lambda: robot.states and robot.states[-1].imu[2] == 60.0, 'it is shaken')
+            result = robot.set_policy(hostile)
+            assert not result.successful
+            assert 'did not return from a step on the live observation' in result.reason
+            robot.states.clear()
+            robot.wait(lambda: len(robot.states) > 3, 'ticks')
+            assert robot.states[-1].policy == 'good'
+            process.popen.terminate()
+            process.popen.wait(20)
+        finally:
+            robot.sensors.stop()
+            peer.close()
 
 
 def test_a_node_that_loads_a_policy_ends_when_told_to(tmp_path: Path) -> None:
