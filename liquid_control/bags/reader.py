@@ -70,8 +70,10 @@ class BagMessage:
             BagError: The bytes do not fit the type.
         """
         if self._value is None:
-            with self._errors():
+            try:
                 self._value = self._decode(self.raw)
+            except Exception as error:
+                raise self._not_of_its_type(error) from error
         return self._value
 
     def to_cdr(self) -> bytes:
@@ -82,20 +84,19 @@ class BagMessage:
         """
         if not self._decode.is_ros1:
             return self.raw
-        with self._errors():
-            return self._decode.to_cdr(self.raw)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
         try:
-            yield
-        except BagError:
-            raise
-        except Exception as error:  # damage can make rosbags raise anything
-            raise BagError(
-                f'message on {self.topic} at {self.log_ns} ns is not a {self.msgtype}: '
-                f'{str(error) or type(error).__name__}'
-            ) from error
+            return self._decode.to_cdr(self.raw)
+        except Exception as error:
+            raise self._not_of_its_type(error) from error
+
+    def _not_of_its_type(self, error: Exception) -> BagError:
+        """Damage can make rosbags raise anything."""
+        if isinstance(error, BagError):
+            return error
+        return BagError(
+            f'message on {self.topic} at {self.log_ns} ns is not a {self.msgtype}: '
+            f'{str(error) or type(error).__name__}'
+        )
 
 
 class BagReader:

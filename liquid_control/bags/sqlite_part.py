@@ -183,7 +183,8 @@ class SqlitePart:
             ):
                 rows.append((int(row[0]), int(row[1]), int(row[2])))
         except sqlite3.DatabaseError:
-            pass
+            # Of the last one a part may be missing: what lies beyond the end reads as zeros.
+            rows = rows[:-1]
         if not rows:
             raise EmptyPartError(f'{self.path} holds no whole message: {error}') from error
         rows.sort()
