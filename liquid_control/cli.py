@@ -137,6 +137,8 @@ def replay(
     expected = Trace.load(golden) if golden is not None else None
     chosen, other = _policy(policy), _policy(against) if against is not None else None
     with BagReader(bag) as reader:
+        for problem in reader.problems:
+            cli_bag.complain(f'{bag.name}: {problem}')
         result = show.replay_with_progress(reader, chosen, options, Console(stderr=True))
         if other is not None:
             expected = show.replay_with_progress(

@@ -28,6 +28,8 @@ from liquid_control.learn.ray_pool import run_on_ray
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.stretches import Stretch, seconds
 from liquid_control.runtime.errors import LiquidControlError
+from liquid_control.runtime.files import reason as reason_of
+from liquid_control.runtime.files import write_atomically
 from liquid_control.runtime.records import read_record
 from liquid_control.sim.pool import CancelledError, IsCancelled, run_all
 
@@ -44,11 +46,12 @@ class DatasetError(LiquidControlError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one bag: its digest, or the reason why it is not in."""
+    """What became of one bag: its digest and what it lacks, or the reason why it is not in."""
 
     bag: Path
     digest: str = ''
     reason: str = ''
+    problems: tuple[str, ...] = ()
 
 
 def is_dataset(path: Path) -> bool:
@@ -113,12 +116,14 @@ def add_bags(
         bags = [bag.absolute() if ray else bag for bag in bags]
         try:
             if ray:
-                return run_on_ray(work, bags, address=ray, title=_TITLE, console=console)
+                outcomes = run_on_ray(work, bags, address=ray, title=_TITLE, console=console)
+                return _told(outcomes, console)
             if min(jobs, len(bags)) < 2:
                 shown = track(bags, _TITLE, console=console, transient=True)
-                return [work(bag) for bag in shown]
+                return _told([work(bag) for bag in shown], console)
             jobs = min(jobs, len(bags))
-            return run_all(work, bags, title=_TITLE, workers=jobs, console=console)
+            outcomes = run_all(work, bags, title=_TITLE, workers=jobs, console=console)
+            return _told(outcomes, console)
         finally:
             _write_manifest(path, dataset_signals(path))
 
@@ -137,12 +142,21 @@ def take_in(
         folder = path / digest[:24]
         if not folder.exists():
             ingest(bag, digest, signals, folder, go_on)
+        facts = json.loads((folder / FACTS_FILE).read_text())
     except LiquidControlError as error:
         reason = ' '.join(str(error).split())
         return Outcome(bag, reason=reason if bag.name in reason else f'{bag}: {reason}')
     except OSError as error:
-        raise DatasetError(f'{bag} could not be taken into {path}: {error}') from error
-    return Outcome(bag, digest)
+        raise DatasetError(f'{bag} could not be taken into {path}: {reason_of(error)}') from error
+    return Outcome(bag, digest, problems=tuple(facts.get('problems', ())))
+
+
+def _told(outcomes: list[Outcome], console: Console) -> list[Outcome]:
+    """Say what of the bags was not read because their files are damaged."""
+    for outcome in outcomes:
+        for problem in outcome.problems:
+            console.print(f'{outcome.bag.name}: {problem}', markup=False, highlight=False)
+    return outcomes
 
 
 def build(
@@ -222,6 +236,4 @@ def _write_manifest(path: Path, signals: Signals) -> None:
             folder.name: json.loads((folder / FACTS_FILE).read_text()) for folder in _folders(path)
         },
     }
-    temporary = path / f'{MANIFEST_FILE}{PARTIAL}'
-    temporary.write_text(json.dumps(manifest, indent=2))
-    temporary.rename(path / MANIFEST_FILE)
+    write_atomically(path / MANIFEST_FILE, json.dumps(manifest, indent=2))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from liquid_control.runtime.errors import ConfigError
+from liquid_control.runtime.files import write_atomically
 from liquid_control.runtime.records import read_record
 
 FILE = 'improve.json'
@@ -98,6 +99,4 @@ class Improvement:
     def save(self, folder: Path) -> None:
         """Write improve.json; a kill leaves the old one or the new one."""
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f'{FILE}.partial'
-        partial.write_text(json.dumps(asdict(self), indent=2) + '\n')
-        partial.rename(folder / FILE)
+        write_atomically(folder / FILE, json.dumps(asdict(self), indent=2) + '\n')

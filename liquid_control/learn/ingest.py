@@ -64,6 +64,7 @@ def _fill(
 ) -> None:
     with BagReader(bag) as reader, (folder / IMAGES_FILE).open('wb') as images:
         streams = read_streams(reader, signals, images, on_picture)
+        problems = reader.problems
     kinds = ('image', 'imu', 'speed', 'command')
     saved = {kind: getattr(streams, kind).values for kind in kinds}
     saved |= {f'{kind}_ns': getattr(streams, kind).stamps for kind in kinds}
@@ -77,6 +78,7 @@ def _fill(
         'end_ns': end_ns,
         'counts': {kind: len(getattr(streams, kind)) for kind in kinds},
         'stretches': [stretch._asdict() for stretch in stretches],
+        'problems': problems,
     }
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2))
 

@@ -98,7 +98,7 @@ def read_streams(
         if topic == roles.image and preprocess is not None:
             on_picture()
             try:
-                preprocess(samples.picture(reader, message)).tofile(images)
+                images.write(preprocess(samples.picture(reader, message)).tobytes())
             except ImageError as error:
                 raise ImageError(f'{reader.path}, {topic}: {error}') from error
             add('image', message, len(found['image'][0]))

@@ -7,13 +7,16 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import recordings as rec
 import yaml
 from bag_makers import IMU, PERIOD_NS, START_NS, TWIST, write_bag
 from messy_bags import add_int8s, left_open, mcap_file, ros1_bag, rosbag2, with_wal
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
+from typer.testing import CliRunner
 
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
+from liquid_control.cli import app
 from liquid_control.learn.ingest import bag_digest
 
 COUNT = list(range(10))
@@ -216,3 +219,17 @@ def test_repair_is_not_named_where_it_cannot_help(tmp_path: Path) -> None:
     with pytest.raises(BagError, match='is damaged: ') as error:
         forwards(path)
     assert 'bag repair' not in str(error.value)
+
+
+def test_what_is_not_read_is_told_by_those_who_learn_and_by_replay(tmp_path: Path) -> None:
+    bag = rec.write_bag(tmp_path / 'bag', rec.drive_entries(0.6))
+    (bag / 'bag_1.mcap').touch()
+    (bag / 'metadata.yaml').unlink()
+    for verb in (
+        ['dataset', bag, '--out', tmp_path / 'd'],
+        ['replay', bag, '--policy', 'track_cfc'],
+    ):
+        result = CliRunner().invoke(app, [str(word) for word in verb])
+        assert result.exit_code == 0, result.output
+        words = ' '.join(result.stderr.split())
+        assert 'bag: bag_1.mcap holds no whole message and is left out' in words
