@@ -50,11 +50,17 @@ def angle_at(seconds: float, phase: float) -> float:
 
 
 def write_drive(
-    path: Path, *, seconds: float = 6.0, phase: float = 0.0, mode: Mode | None = None
+    path: Path,
+    *,
+    seconds: float = 6.0,
+    phase: float = 0.0,
+    mode: Mode | None = None,
+    sway: float = 0.0,
 ) -> Path:
     """A bag with camera, IMU and commands; drives of different phase have different data.
 
     mode: who drove all the time, as a policy node would say; None: nothing is said of it.
+    sway: how much faster it is in bends, m/s for a radian.
     """
     entries = []
     if mode is not None:
@@ -76,7 +82,8 @@ def write_drive(
         entries.append(rec.Entry(rec.START_NS + offset_ns, rec.IMAGE, values))
     entries += [rec.imu_entry(rec.START_NS + at) for at in range(0, end_ns + 1, rec.IMU_NS)]
     for at in range(0, end_ns + 1, rec.COMMAND_NS):
-        values = angle_at(at / 1e9, phase), 1.0
+        angle = angle_at(at / 1e9, phase)
+        values = angle, 1.0 + sway * abs(angle)
         twist = to_twist(('steering_angle', 'speed'), values, WHEELBASE)
         entries.append(rec.command_entry(rec.START_NS + at, *twist))
     types = {'policy_node/mode': 'liquid_control/msg/ControlMode'}
