@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import recordings as rec
 import torch
 import yaml
 from exports import make_network, make_steps, write
+from typer.testing import CliRunner
 
+from liquid_control.cli import app
 from liquid_control.learn.parity import run_bundle, run_network
 from liquid_control.learn.rebuild import load_network, recipe_of
+from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.recipe_file import load_recipe
 from liquid_control.learn.sequences import Steps
 from liquid_control.runtime.bundle import CONTRACT_FILE, load_bundle
@@ -117,3 +123,53 @@ def test_a_description_that_describes_nothing_is_refused(
     file.write_text(yaml.safe_dump(document))
     with pytest.raises(BundleError, match=message):
         load_network(shutil.move(tmp_path / 'stripe', tmp_path / 'moved'))
+
+
+def camera_drive(path: Path, first: int) -> Path:
+    """A second of pictures as the Donkeycar's camera makes them, and normalised commands."""
+    entries = []
+    for index in range(24):
+        at = rec.START_NS + index * 50_000_000
+        entries.append(rec.image_entry(first + index, at))
+        entries.append(rec.command_entry(at, 0.4 + 0.01 * (index % 5), math.sin(first + index)))
+    return rec.write_bag(path, entries)
+
+
+def test_improving_a_shipped_policy_goes_on_with_its_own_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bags = [camera_drive(tmp_path / f'new_{i}', 100 * i) for i in range(3)]
+    options = ('fit.min_steps=1', 'fit.batch_size=2', 'timing.steps=8', 'holdout=0')
+    result = CliRunner().invoke(
+        app,
+        [
+            *('improve', *map(str, bags), '--from', 'donkeycar_cfc', '--out', 'better'),
+            *('--epochs', '1', *(word for option in options for word in ('--set', option))),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    assert 'donkeycar_cfc: encoder, core\n' in result.stderr
+    contract = load_bundle('out/improve/better/round_1/better').contract
+    shipped = load_bundle(ROOT / 'models' / 'donkeycar_cfc').contract
+    assert contract.network.config == shipped.network.config
+    assert contract.commands == shipped.commands
+
+
+def test_training_from_a_policy_keeps_what_the_recipe_does_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its signals too: the same recording without --from would make a car's commands of it."""
+    monkeypatch.chdir(tmp_path)
+    seen: list[Recipe] = []
+    monkeypatch.setattr(
+        'liquid_control.learn.train.train', lambda bags, recipe, *_, **__: seen.append(recipe)
+    )
+    bag = camera_drive(tmp_path / 'bag', 0)
+    command = ['train', str(bag), '--out', 'x', '--from', 'donkeycar_cfc', '--neurons', '12']
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    (recipe,) = seen
+    shipped = load_recipe(ROOT / 'config' / 'training' / 'donkeycar_cfc.yaml')
+    assert recipe.network == replace(shipped.network, neurons=12)
+    assert recipe.signals == shipped.signals
