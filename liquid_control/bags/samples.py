@@ -27,7 +27,8 @@ def picture(reader: BagReader, message: BagMessage) -> NDArray[np.uint8]:
         ImageError: the picture cannot be decoded.
     """
     if message.msgtype == 'sensor_msgs/msg/CompressedImage':
-        return decode_compressed(read_compressed_image(reader.to_cdr(message)).data)
+        compressed = read_compressed_image(reader.to_cdr(message))
+        return decode_compressed(compressed.data, compressed.format)
     image = read_image(reader.to_cdr(message))
     return to_rgb(image.encoding, image.width, image.height, image.step, image.data)
 

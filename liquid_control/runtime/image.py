@@ -61,6 +61,15 @@ _PACKED: dict[str, tuple[int, Callable[[Pixels], Pixels]]] = {
 }
 ENCODINGS = (*_PACKED, 'nv12')
 
+# What image_transport takes for pictures in colour, where the order of the channels matters.
+_COLOURS = ('rgb8', 'bgr8', 'rgba8', 'bgra8', 'rgb16', 'bgr16', 'rgba16', 'bgra16')
+
+# First bytes of a file, and where a PNG says how many bits a channel has.
+_PNG = b'\x89PNG\r\n\x1a\n'
+_PNG_DEPTH = 24
+_JPEG = b'\xff\xd8'
+_JPEG_PADDING = 4096
+
 
 def to_rgb(encoding: str, width: int, height: int, step: int, data: Buffer) -> Pixels:
     """Decode the fields of a sensor_msgs/Image.
@@ -123,23 +132,52 @@ def _rows(encoding: str, width: int, height: int, step: int, data: Buffer, depth
     return rows
 
 
-def decode_compressed(data: Buffer) -> Pixels:
+def decode_compressed(data: Buffer, format: str = '') -> Pixels:
     """Decode the JPEG or PNG of a sensor_msgs/CompressedImage to RGB uint8 [height, width, 3].
 
+    Args:
+        data: of the message.
+        format: of the message, as image_transport writes it: what the picture was, a semicolon,
+            how it was compressed and in which order of colours (`rgb8; jpeg compressed bgr8`).
+            Without a semicolon it says nothing of colours: they are those of any JPEG or PNG.
+
     Raises:
-        ImageError: the bytes are not a complete JPEG or PNG, or too many pixels.
+        ImageError: the bytes are not a complete JPEG or PNG of 8 bits, or too many pixels.
     """
+    before, _, how = format.partition(';')
+    if how and 'compressed' not in how.split():
+        raise ImageError(
+            f'compressed image of format {format!r} is no JPEG or PNG of a camera; take the '
+            "topic of image_transport's `compressed` for the camera"
+        )
     array = np.frombuffer(data, np.uint8)
     if array.size == 0:
         raise ImageError('compressed image is empty')
     check_header(array.data)
+    if bytes(array[: len(_PNG)]) == _PNG and array[_PNG_DEPTH : _PNG_DEPTH + 1].tobytes() > b'\x08':
+        raise ImageError(
+            f'compressed image is a PNG of {array[_PNG_DEPTH]} bits, expected 8: a camera sends '
+            '8-bit colour or grey, a depth image is none'
+        )
+    if bytes(array[:2]) == _JPEG and not _ends(array):
+        raise ImageError(f'compressed image of {array.size} bytes is a JPEG that is cut short')
     try:
         image = cv2.imdecode(array, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ImageError(f'compressed image cannot be decoded: {error}') from error
     if image is None:
         raise ImageError(f'compressed image of {array.size} bytes is cut short or damaged')
-    return _convert(cv2.COLOR_BGR2RGB)(np.asarray(image, np.uint8))
+    pixels = np.asarray(image, np.uint8)
+    # As image_transport: what is not called bgr was handed to the encoder in the order red, green,
+    # blue, which takes it for blue, green, red.
+    if how and before.strip() in _COLOURS and 'compressed bgr' not in how:
+        return pixels
+    return _convert(cv2.COLOR_BGR2RGB)(pixels)
+
+
+def _ends(jpeg: Pixels) -> bool:
+    """Whether a JPEG has its end marker, after which some cameras pad; picture data has none."""
+    return b'\xff\xd9' in jpeg[-_JPEG_PADDING:].tobytes()
 
 
 class Preprocessor:

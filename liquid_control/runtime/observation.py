@@ -22,6 +22,24 @@ from liquid_control.runtime.errors import SensorError
 Array = NDArray[np.float32]
 
 
+def imu_refusal(imu: Array) -> str:
+    """Why an IMU's values must not reach a policy, '' where they may: [6], m/s^2 and rad/s."""
+    if imu.shape != (IMU_SIZE,):
+        return f'{imu.size} values instead of {IMU_SIZE}'
+    size = np.abs(imu)
+    # Written so that NaN, which compares as false, is refused.
+    if size[:3].max() <= MAX_ACCELERATION and size[3:].max() <= MAX_ANGULAR_VELOCITY:
+        return ''
+    return 'absurd' if np.isfinite(imu).all() else 'not finite'
+
+
+def speed_refusal(speed: float) -> str:
+    """Why a speed (m/s) must not reach a policy, '' where it may."""
+    if not math.isfinite(speed):
+        return 'not finite'
+    return 'absurd' if abs(speed) > MAX_SPEED else ''
+
+
 @dataclass(frozen=True)
 class Observation:
     """Inputs of one control tick; what the policy does not use is None, its age NaN."""
@@ -120,21 +138,15 @@ class Sensors:
     def put_imu(self, stamp_ns: int, imu: Array, received_ns: int | None = None) -> None:
         """Linear acceleration (m/s^2) and angular velocity (rad/s), [6]. Raises SensorError."""
         if self.imu is not None:
-            if imu.shape != (IMU_SIZE,):
-                self.imu.refuse(f'{imu.size} values instead of {IMU_SIZE}')
-            size = np.abs(imu)
-            # Written so that NaN, which compares as false, is refused.
-            if not (size[:3].max() <= MAX_ACCELERATION and size[3:].max() <= MAX_ANGULAR_VELOCITY):
-                self.imu.refuse('absurd' if np.isfinite(imu).all() else 'not finite')
+            if refusal := imu_refusal(imu):
+                self.imu.refuse(refusal)
             self.imu.put(imu, stamp_ns, stamp_ns if received_ns is None else received_ns)
 
     def put_speed(self, stamp_ns: int, speed: float, received_ns: int | None = None) -> None:
         """Forward speed, m/s. Raises SensorError."""
         if self.speed is not None:
-            if not math.isfinite(speed):
-                self.speed.refuse('not finite')
-            if abs(speed) > MAX_SPEED:
-                self.speed.refuse('absurd')
+            if refusal := speed_refusal(speed):
+                self.speed.refuse(refusal)
             self.speed.put(speed, stamp_ns, stamp_ns if received_ns is None else received_ns)
 
     def observe(self, now_ns: int) -> Observation:

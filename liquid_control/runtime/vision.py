@@ -83,7 +83,8 @@ class Vision:
         try:
             if self._compressed:
                 compressed = cdr.read_compressed_image(message)
-                rgb, stamp_ns = decode_compressed(compressed.data), compressed.stamp_ns
+                rgb = decode_compressed(compressed.data, compressed.format)
+                stamp_ns = compressed.stamp_ns
             else:
                 raw = cdr.read_image(message)
                 rgb = to_rgb(raw.encoding, raw.width, raw.height, raw.step, raw.data)

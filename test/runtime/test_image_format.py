@@ -1,0 +1,62 @@
+"""Compressed pictures: the format says in which order colours came; only 8 bits are pictures."""
+
+import cv2
+import numpy as np
+import pytest
+
+from liquid_control.runtime.errors import ImageError
+from liquid_control.runtime.image import decode_compressed
+
+
+def smooth_picture() -> np.ndarray:
+    y, x = np.mgrid[0:48, 0:64].astype(np.float32)
+    return np.stack([60 + 2 * x, 200 - 2 * y, 90 + x + y], 2).astype(np.uint8)
+
+
+def jpeg(picture: np.ndarray) -> bytes:
+    return cv2.imencode('.jpg', picture[..., ::-1])[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ('format', 'swapped'),
+    [
+        ('jpeg', False),
+        ('rgb8; jpeg compressed bgr8', False),
+        ('bgr8; jpeg compressed bgr8', False),
+        ('rgb8; jpeg compressed rgb8', True),
+        ('bgr8; jpeg compressed rgb8', True),
+        ('yuv422_yuy2; jpeg compressed mono8', False),
+    ],
+)
+def test_the_format_tells_in_which_order_the_colours_were_compressed(
+    format: str, swapped: bool
+) -> None:
+    picture = smooth_picture()
+    # Who hands red, green, blue to an encoder that takes blue, green, red first writes this.
+    data = jpeg(picture[..., ::-1] if swapped else picture)
+    error = np.abs(decode_compressed(data, format).astype(int) - picture.astype(int))
+    assert error.max() <= 12
+
+
+def test_a_jpeg_without_its_end_is_refused_and_one_that_is_padded_is_not() -> None:
+    rng = np.random.default_rng(0)
+    data = jpeg(rng.integers(0, 256, (240, 320, 3)).astype(np.uint8))
+    for share in (0.5, 0.9, 0.99):
+        with pytest.raises(ImageError, match='JPEG that is cut short'):
+            decode_compressed(data[: round(len(data) * share)])
+    assert decode_compressed(data + bytes(100)).shape == (240, 320, 3)
+
+
+@pytest.mark.parametrize(
+    ('format', 'message'),
+    [
+        ('16UC1; compressedDepth png', "of format '16UC1; compressedDepth png' is no JPEG or PNG"),
+        ('rgb8; zstd', 'is no JPEG or PNG'),
+        ('16UC1; png compressed ', 'a PNG of 16 bits, expected 8'),
+        ('png', 'a PNG of 16 bits, expected 8'),
+    ],
+)
+def test_what_is_not_of_8_bits_is_refused(format: str, message: str) -> None:
+    data = cv2.imencode('.png', np.full((48, 64), 1000, np.uint16))[1].tobytes()
+    with pytest.raises(ImageError, match=message):
+        decode_compressed(data, format)
