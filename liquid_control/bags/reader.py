@@ -49,9 +49,10 @@ class BagMessage:
         log_ns: When it was recorded.
         stamp_ns: Stamp of its header, `log_ns` where it has none or left it zero.
         raw: The bytes as they were sent.
+        number: Among those of its topic that were read, as `bags.clock` counts them.
     """
 
-    __slots__ = ('_decode', '_value', 'log_ns', 'msgtype', 'raw', 'stamp_ns', 'topic')
+    __slots__ = ('_decode', '_value', 'log_ns', 'msgtype', 'number', 'raw', 'stamp_ns', 'topic')
 
     def __init__(self, kind: _Kind, log_ns: int, stamp_ns: int, raw: bytes) -> None:
         self.topic = kind.topic
@@ -59,6 +60,7 @@ class BagMessage:
         self.log_ns = log_ns
         self.stamp_ns = stamp_ns
         self.raw = raw
+        self.number = 0
         self._decode = kind.decode
         self._value: Any = None
 

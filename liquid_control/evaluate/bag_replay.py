@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.topics import TopicRoles
 from liquid_control.evaluate.compare import CommandError, Comparison, command_errors
 from liquid_control.evaluate.errors import ReplayError
-from liquid_control.evaluate.replay import ReplayedTick, Stages, replay
+from liquid_control.evaluate.replay import Faults, ReplayedTick, Stages, replay
 from liquid_control.evaluate.topics import check_command, choose_topics
 from liquid_control.evaluate.trace import Trace
 from liquid_control.runtime.contract import Contract
@@ -64,6 +67,9 @@ class BagReplay:
     """With which the recorded commands were read, m."""
     problem: str
     """The first reason why a tick was left out, '' when none was."""
+    silent: dict[str, float]
+    """Seconds left out by the input that was missing or too old."""
+    faults: Faults
 
     @property
     def frames(self) -> int:
@@ -94,6 +100,9 @@ class BagReplay:
             'ticks': len(self.trace.stamp_ns),
             'ticks_left_out': self.left_out,
             'left_out_because': self.problem,
+            'left_out_seconds': self.silent,
+            'messages_left_out': self.faults.refusals.report(),
+            'jumps': [str(jump) for jump in self.faults.jumps],
             'duration': self.duration,
             'wheelbase': self.wheelbase,
             'real_time_factor': self.real_time_factor,
@@ -138,12 +147,21 @@ def replay_bag(
         )
     if topics.command is not None:
         check_command(topics.command, reader.topics[topics.command], policy.contract.command_names)
-    stages, problem = Stages(), ''
+    stages, faults, problem = Stages(), Faults(), ''
+    silent: dict[str, float] = {}
+    begun: list[int] = []
 
     def watched(ticks: Iterator[ReplayedTick]) -> Iterator[ReplayedTick]:
         nonlocal problem
-        for tick in ticks:
-            problem = problem or tick.problem
+        command = None
+        for number, tick in enumerate(ticks):
+            if tick.recorded is not command:
+                command = tick.recorded
+                begun.append(number)
+            if tick.problem:
+                problem = problem or tick.problem
+                name = tick.problem.partition(':')[0]
+                silent[name] = silent.get(name, 0.0) + policy.contract.period_ns / 1e9
             on_frame(tick.frame + 1 - options.start_frame)
             yield tick
 
@@ -156,8 +174,10 @@ def replay_bag(
         start_frame=options.start_frame,
         end_frame=options.end_frame,
         stages=stages,
+        faults=faults,
     )
     trace = Trace.collect(policy.contract.command_names, watched(ticks))
+    _leave_out_spikes(trace, begun, topics.command or '', faults)
     wall = time.perf_counter() - started
     if not trace.answered.any():
         raise ReplayError(
@@ -168,7 +188,8 @@ def replay_bag(
     if options.need_command and not any(errors.values()):
         raise ReplayError(
             f'{reader.path}: {topics.command} has no command in the time of the frames to compare '
-            'with; were its stamps written by another clock?'
+            'with; were its stamps written by another clock? '
+            + '; '.join(faults.refusals.lines(topics.command))
         )
     return BagReplay(
         bag=reader.path,
@@ -180,7 +201,26 @@ def replay_bag(
         wall=wall,
         wheelbase=options.wheelbase,
         problem=problem,
+        silent=silent,
+        faults=faults,
     )
+
+
+def _leave_out_spikes(trace: Trace, begun: list[int], topic: str, faults: Faults) -> None:
+    """Recorded commands that nobody meant are unknown; as in training they are named.
+
+    Args:
+        begun: ticks at which another command came into force.
+    """
+    first = np.array(begun, np.int64)
+    ends = np.r_[first[1:], len(trace.stamp_ns)]
+    for column in range(len(trace.names)):
+        recorded = trace.recorded[:, column]
+        for number in np.flatnonzero(samples.spikes(recorded[first])):
+            index = first[number]
+            why = f'command is far beyond all others: {recorded[index]:g}'
+            faults.refusals.add(topic, 'spike', why, int(trace.stamp_ns[index]), int(number))
+            recorded[index : ends[number]] = np.nan
 
 
 def _topics(reader: BagReader, contract: Contract, options: Options) -> TopicRoles:

@@ -60,7 +60,7 @@ def print_replay(replay: BagReplay, console: Console) -> None:
     console.print(table)
     if 'steering_angle' in replay.errors:
         console.print(f'wheelbase of the recorded robot: {replay.wheelbase:g} m', highlight=False)
-    stages = replay.stages
+    stages, silent = replay.stages, replay.silent
     shares = (
         ('decoding', stages.decoding),
         ('encoder', stages.encoder),
@@ -73,10 +73,13 @@ def print_replay(replay: BagReplay, console: Console) -> None:
         f'({", ".join(f"{name} {share / replay.wall:.0%}" for name, share in shares)})',
         highlight=False,
     )
+    for line in (*replay.faults.refusals.lines(), *map(str, replay.faults.jumps)):
+        console.print(line, style='yellow', highlight=False, soft_wrap=True)
     if replay.left_out:
         console.print(
             f'{replay.left_out} of {len(replay.trace.stamp_ns)} ticks left out, on a robot a '
-            f'safe stop: {replay.problem}',
+            f'safe stop ({", ".join(f"{name} {time:.1f} s" for name, time in silent.items())}): '
+            f'{replay.problem}',
             style='yellow',
             highlight=False,
         )

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.bags import samples
+from liquid_control.bags.clock import Jump, in_one_clock
 from liquid_control.bags.reader import BagMessage, BagReader
+from liquid_control.bags.refusals import Refusals
 from liquid_control.bags.topics import IMU_TYPES, ODOM_TYPES, TopicRoles
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.stream import Instant, instants
+from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import ImageError, SensorError
 from liquid_control.runtime.image import Pixels, Preprocessor
 from liquid_control.runtime.observation import Slot
@@ -60,6 +63,21 @@ class Stages:
     core: float = 0.0
 
 
+@dataclass
+class Faults:
+    """What is wrong with a recording."""
+
+    refusals: Refusals = field(default_factory=Refusals)
+    jumps: list[Jump] = field(default_factory=list)
+
+    def noted(self, messages: Iterable[BagMessage | Jump]) -> Iterator[BagMessage | Jump]:
+        """The same messages; jumps of the clock among them are noted."""
+        for message in messages:
+            if isinstance(message, Jump):
+                self.jumps.append(message)
+            yield message
+
+
 def replay(
     reader: BagReader,
     policy: Policy,
@@ -69,6 +87,7 @@ def replay(
     start_frame: int = 0,
     end_frame: int | None = None,
     stages: Stages | None = None,
+    faults: Faults | None = None,
 ) -> Iterator[ReplayedTick]:
     """Run a policy over a recording at the control rate of its contract.
 
@@ -80,29 +99,36 @@ def replay(
         start_frame: index of the frame at whose stamp the first tick is.
         end_frame: index of the first frame left out.
         stages: where to add up the time spent.
+        faults: where to note what is wrong with the recording.
 
     Raises:
         ReplayError: the recording and the policy do not go together.
     """
     contract = policy.contract
-    stages = stages or Stages()
+    stages, faults = stages or Stages(), faults or Faults()
     policy.reset()
     pilot = Pilot(policy, time_budget=math.inf)
     sensors, period = pilot.sensors, contract.period_ns / 1e9
     unknown = np.full(len(contract.commands), np.nan)
-    recorded = unknown
+    recorded, recorded_ns = unknown, 0
+    messages = reader.messages({topic for topic in asdict(topics).values() if topic})
+    max_age = _max_age(contract, topics)
     ticks = instants(
-        reader.messages({topic for topic in asdict(topics).values() if topic}),
+        faults.noted(in_one_clock(messages, faults.refusals, max_age)),
         topics,
         contract.period_ns,
         start_frame=start_frame,
         end_frame=end_frame,
+        left_ns=round(max(max_age.values()) * 1e9),
     )
-    values = _Values(reader, policy, stages)
+    values = _Values(reader, policy, stages, faults.refusals)
     for block in _blocks(ticks):
         values.read(queue[-1] for t in block for queue in (t.image, t.imu, t.odom) if queue)
         actions = []
         for tick in block:
+            if tick.forget:
+                sensors.clear()
+                pilot.forget()
             values.put_newest(tick.image, sensors.image, sensors.put_features)
             values.put_newest(tick.imu, sensors.imu, sensors.put_imu)
             values.put_newest(tick.odom, sensors.speed, sensors.put_speed)
@@ -112,10 +138,11 @@ def replay(
                 raise ReplayError(
                     f'{action.fault} at {tick.stamp_ns} ns; train or export it again'
                 )
-            if tick.command:
-                recorded = np.array(
-                    samples.command(tick.command[-1], contract.command_names, wheelbase)
-                )
+            command = values.command(tick.command, contract.command_names, wheelbase)
+            if command is not None:
+                recorded_ns, recorded = command
+            elif tick.forget or tick.stamp_ns - recorded_ns > samples.COMMAND_HOLD_NS:
+                recorded = unknown
             stages.core += action.core_ns / 1e9
             yield ReplayedTick(
                 stamp_ns=tick.stamp_ns,
@@ -127,6 +154,16 @@ def replay(
                 problem=action.observation.problem,
             )
         values.forget()
+
+
+def _max_age(contract: Contract, topics: TopicRoles) -> dict[str, float]:
+    """By topic, s."""
+    inputs = (
+        (topics.image, contract.image),
+        (topics.imu, contract.imu),
+        (topics.odom, contract.speed),
+    )
+    return {topic: spec.max_age for topic, spec in inputs if topic and spec is not None}
 
 
 def _blocks(ticks: Iterable[Instant]) -> Iterator[list[Instant]]:
@@ -144,12 +181,16 @@ def _blocks(ticks: Iterable[Instant]) -> Iterator[list[Instant]]:
 class _Values:
     """What messages say, read for a block of ticks before the first of them is acted on."""
 
-    def __init__(self, reader: BagReader, policy: Policy, stages: Stages) -> None:
+    def __init__(
+        self, reader: BagReader, policy: Policy, stages: Stages, refusals: Refusals
+    ) -> None:
+        self._refusals = refusals
         self._reader = reader
         self._policy = policy
         self._stages = stages
         self._known: dict[int, Any] = {}
         """By the message's identity; an error where it cannot be read."""
+        self._refused: set[int] = set()
 
     def read(self, messages: Iterable[BagMessage]) -> None:
         """Read messages; of pictures, first all inputs of the encoder, then all features."""
@@ -165,6 +206,7 @@ class _Values:
                     inputs[key] = self._input(message, self._policy.preprocess)
             except (SensorError, ImageError) as error:
                 self._known[key] = error
+                self._refuse(message, error)
         started = time.perf_counter()
         for key, pixels in inputs.items():
             self._known[key] = self._policy.encode_input(pixels)
@@ -173,6 +215,7 @@ class _Values:
     def forget(self) -> None:
         """Let go of all messages: an identity may come again."""
         self._known.clear()
+        self._refused.clear()
 
     def put_newest(
         self, messages: tuple[BagMessage, ...], slot: Slot | None, put: Callable[[int, Any], None]
@@ -183,10 +226,29 @@ class _Values:
         for message in reversed(messages):
             try:
                 return put(message.stamp_ns, self._of(message))
-            except SensorError:
-                continue
+            except SensorError as error:
+                self._refuse(message, error)
             except ImageError as error:
                 _note(slot, error)
+
+    def command(
+        self, messages: tuple[BagMessage, ...], names: Sequence[str], wheelbase: float
+    ) -> tuple[int, NDArray[np.float64]] | None:
+        """Stamp (ns) and values of the newest command that can be meant, None where none is."""
+        for message in reversed(messages):
+            try:
+                return message.stamp_ns, np.array(samples.command(message, names, wheelbase))
+            except SensorError as error:
+                self._refuse(message, error)
+        return None
+
+    def _refuse(self, message: BagMessage, error: Exception) -> None:
+        """Count a message once, however often it is looked at."""
+        if id(message) not in self._refused:
+            self._refused.add(id(message))
+            kind = 'picture' if isinstance(error, ImageError) else 'value'
+            why, number = str(error), message.number
+            self._refusals.add(message.topic, kind, why, message.stamp_ns, number)
 
     def _of(self, message: BagMessage) -> Any:
         if id(message) not in self._known:

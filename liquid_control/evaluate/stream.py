@@ -1,7 +1,8 @@
 """A recording as a policy would have met it: messages in the order of their stamps, cut at ticks.
 
 The tick rule: tick k is at t0 + k * period in whole nanoseconds, t0 is the stamp of the first
-frame, and a tick sees what has a stamp at or before its own.
+frame, and a tick sees what has a stamp at or before its own. While nothing at all was recorded
+there are no ticks; where the clock went back everything is forgotten and time runs on.
 """
 
 from __future__ import annotations
@@ -12,19 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 
+from liquid_control.bags.clock import PAUSE_NS, REORDER_NS, Jump
 from liquid_control.bags.reader import BagMessage
 from liquid_control.bags.topics import TopicRoles
-from liquid_control.evaluate.errors import ReplayError
 
-# Messages of one topic come out of order by less than this, ns.
-REORDER_NS = 1_000_000_000
 # A recorder on a busy machine falls behind with one of its topics by less than this, ns.
-MAX_LAG_NS = 10_000_000_000
+MAX_LAG_NS = PAUSE_NS
 # Less is waited for where the messages are large, bytes.
 MAX_HELD = 128 << 20
-
-# A jump of the stamps by more than this is not a pause of the recording but a broken clock, ns.
-MAX_JUMP_NS = 3600 * 1_000_000_000
 
 # Messages taken in before it is looked again which of them are due.
 _LOOK_EVERY = 64
@@ -42,21 +38,33 @@ class Instant:
     stamp_ns: int
     frame: int
     """Index of the newest frame at or before the tick."""
+    forget: bool
+    """Whether the clock went back before this tick."""
     image: tuple[BagMessage, ...]
     imu: tuple[BagMessage, ...]
     odom: tuple[BagMessage, ...]
     command: tuple[BagMessage, ...]
 
 
-def by_stamp(messages: Iterable[BagMessage], topics: Iterable[str]) -> Iterator[BagMessage]:
+def by_stamp(
+    messages: Iterable[BagMessage | Jump], topics: Iterable[str]
+) -> Iterator[BagMessage | Jump]:
     """Sort messages by stamp; equal stamps stay as they came.
 
-    A message is held back until every topic has come as far, within the limits above.
+    A message is held back until every topic has come as far, within the limits above, and none
+    comes to the other side of a jump.
     """
     waiting: list[BagMessage] = []
     reached = dict.fromkeys(topics, 0)
     held, count = 0, _LOOK_EVERY
     for message in messages:
+        if isinstance(message, Jump):
+            waiting.sort(key=_stamp_ns)
+            yield from waiting
+            yield message
+            waiting, held, count = [], 0, _LOOK_EVERY
+            reached = dict.fromkeys(reached, 0)
+            continue
         waiting.append(message)
         held += len(message.raw)
         if message.stamp_ns > reached[message.topic]:
@@ -78,61 +86,102 @@ def by_stamp(messages: Iterable[BagMessage], topics: Iterable[str]) -> Iterator[
 
 
 def instants(
-    messages: Iterable[BagMessage],
+    messages: Iterable[BagMessage | Jump],
     topics: TopicRoles,
     period_ns: int,
     *,
     start_frame: int = 0,
     end_frame: int | None = None,
+    left_ns: int = 0,
 ) -> Iterator[Instant]:
     """Cut a recording at the ticks of a control loop.
 
     A frame is a message of the first of image, IMU and odometry that `topics` names.
 
     Args:
-        messages: in the order they were recorded.
+        messages: in the order they were recorded, as `bags.clock.in_one_clock` gives them.
         start_frame: index of the frame at whose stamp the first tick is.
         end_frame: index of the first frame left out.
-
-    Raises:
-        ReplayError: the stamps jump.
+        left_ns: for how long what came before a jump may still be young enough.
     """
     leading = topics.image or topics.imu or topics.odom
-    fresh = {part: deque[BagMessage](maxlen=_KEPT) for part in asdict(topics)}
-    # One topic may play two parts: odometry may stand for the commands.
-    queues = {
-        topic: [fresh[part] for part, name in asdict(topics).items() if name == topic]
-        for topic in asdict(topics).values()
-    }
-    frame, tick_ns, last_ns = -1, None, 0
-
-    def cut(at_ns: int) -> Instant:
-        taken = {part: tuple(queue) for part, queue in fresh.items()}
-        for queue in fresh.values():
-            queue.clear()
-        return Instant(at_ns, frame, **taken)
-
-    for message in by_stamp(messages, (topic for topic in queues if topic)):
-        stamp_ns = message.stamp_ns
-        if tick_ns is not None:
-            if stamp_ns - last_ns > MAX_JUMP_NS:
-                raise ReplayError(
-                    f'the stamps jump by {(stamp_ns - last_ns) / 1e9:.0f} s to {stamp_ns} ns on '
-                    f'{message.topic}: its clock is not that of the other topics'
-                )
-            while tick_ns < stamp_ns:
-                yield cut(tick_ns)
-                tick_ns += period_ns
+    cutter = _Cutter(topics, period_ns, left_ns)
+    for message in by_stamp(messages, cutter.topics):
+        if isinstance(message, Jump):
+            yield from cutter.jump(message)
+            continue
+        yield from cutter.up_to(message.stamp_ns)
         if message.topic == leading:
-            if frame + 1 == end_frame:
+            if cutter.frame + 1 == end_frame:
                 return
-            frame += 1
-            if frame == start_frame:
-                tick_ns = stamp_ns
-        if stamp_ns > last_ns:
-            last_ns = stamp_ns
-        for queue in queues[message.topic]:
+            cutter.frame += 1
+            if cutter.frame == start_frame:
+                cutter.start(message.stamp_ns)
+        cutter.take(message)
+    yield from cutter.end()
+
+
+class _Cutter:
+    """What came in since the last tick, and when the next one is due."""
+
+    def __init__(self, topics: TopicRoles, period_ns: int, left_ns: int) -> None:
+        self.frame = -1
+        self._left_ns = left_ns
+        self._period_ns = period_ns
+        self._fresh = {part: deque[BagMessage](maxlen=_KEPT) for part in asdict(topics)}
+        # One topic may play two parts: odometry may stand for the commands.
+        self._queues: dict[str, list[deque[BagMessage]]] = {}
+        for part, topic in asdict(topics).items():
+            if topic:
+                self._queues.setdefault(topic, []).append(self._fresh[part])
+        self._tick_ns: int | None = None
+        """Of the next tick, in time that runs on; as the newest stamp."""
+        self._last_ns = 0
+        self._shift_ns = 0
+        self._forget = False
+
+    @property
+    def topics(self) -> Iterable[str]:
+        return self._queues
+
+    def start(self, stamp_ns: int) -> None:
+        """The first tick is at this stamp."""
+        self._tick_ns = stamp_ns + self._shift_ns
+
+    def up_to(self, stamp_ns: int) -> Iterator[Instant]:
+        """The ticks before a message that comes next."""
+        if self._tick_ns is not None:
+            while self._tick_ns < stamp_ns + self._shift_ns:
+                yield self._cut(self._tick_ns)
+
+    def take(self, message: BagMessage) -> None:
+        self._last_ns = max(self._last_ns, message.stamp_ns + self._shift_ns)
+        for queue in self._queues[message.topic]:
             queue.append(message)
-    while tick_ns is not None and tick_ns <= last_ns:
-        yield cut(tick_ns)
-        tick_ns += period_ns
+
+    def jump(self, jump: Jump) -> Iterator[Instant]:
+        """The ticks until nothing was recorded any more; the next one is after the jump."""
+        self._last_ns += self._left_ns
+        yield from self.end()
+        self._shift_ns = jump.shift_ns
+        resumed_ns = jump.to_ns + jump.shift_ns
+        if self._tick_ns is not None:
+            missed = -((self._tick_ns - resumed_ns) // self._period_ns)
+            self._tick_ns += max(missed, 0) * self._period_ns
+        if jump.is_back:
+            self._forget = True
+            for queue in self._fresh.values():
+                queue.clear()
+
+    def end(self) -> Iterator[Instant]:
+        """The ticks up to the newest message."""
+        while self._tick_ns is not None and self._tick_ns <= self._last_ns:
+            yield self._cut(self._tick_ns)
+
+    def _cut(self, at_ns: int) -> Instant:
+        taken = {part: tuple(queue) for part, queue in self._fresh.items()}
+        for queue in self._fresh.values():
+            queue.clear()
+        forget, self._forget = self._forget, False
+        self._tick_ns = at_ns + self._period_ns
+        return Instant(at_ns - self._shift_ns, self.frame, forget, **taken)

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,11 +23,11 @@ from rich.console import Console
 from rich.progress import track
 
 from liquid_control.bags.errors import BagError
+from liquid_control.bags.refusals import Refusal, describe
 from liquid_control.learn.episode import FACTS_FILE, Episode, open_episode
 from liquid_control.learn.ingest import PARTIAL, bag_digest, ingest
 from liquid_control.learn.ray_pool import run_on_ray
 from liquid_control.learn.signals import Signals
-from liquid_control.learn.stretches import Stretch, seconds
 from liquid_control.runtime.errors import LiquidControlError
 from liquid_control.runtime.files import reason as reason_of
 from liquid_control.runtime.files import write_atomically
@@ -35,7 +36,7 @@ from liquid_control.sim.pool import CancelledError, IsCancelled, run_all
 
 MANIFEST_FILE = 'manifest.json'
 # Raised when what is stored changes: older datasets are made anew.
-VERSION = 3
+VERSION = 4
 
 _TITLE = 'bags'
 
@@ -74,18 +75,34 @@ def dataset_signals(path: Path) -> Signals:
     return read_record(Signals, manifest['signals'], where=str(path), error=DatasetError)
 
 
-def open_dataset(path: Path) -> list[Episode]:
-    """All episodes of a dataset, ordered by their digests."""
-    signals = dataset_signals(path)
+def open_dataset(path: Path, signals: Signals | None = None) -> list[Episode]:
+    """All episodes of a dataset, ordered by their digests.
+
+    Args:
+        signals: what is wanted, where the limits of age are others than the dataset's own.
+    """
+    signals = signals or dataset_signals(path)
     return [open_episode(folder, signals) for folder in _folders(path)]
 
 
 def describe_dataset(path: Path) -> str:
-    """One line: how many episodes, how long, who drove."""
-    facts = [json.loads((folder / FACTS_FILE).read_text()) for folder in _folders(path)]
-    total = seconds([Stretch(**stretch) for entry in facts for stretch in entry['stretches']])
+    """How many episodes, how long there is something to learn, who drove, what is left out."""
+    episodes = open_dataset(path)
+    total = Counter[str]()
+    for episode in episodes:
+        total.update(episode.drivers())
     parts = ', '.join(f'{kind} {duration:.1f} s' for kind, duration in sorted(total.items()))
-    return f'{path}: {len(facts)} episodes, {sum(total.values()):.1f} s ({parts or "empty"})'
+    line = f'{path}: {len(episodes)} episodes, {total.total():.1f} s ({parts or "empty"})'
+    return '\n'.join([line, *(line for episode in episodes for line in left_out_lines(episode))])
+
+
+def left_out_lines(episode: Episode) -> list[str]:
+    """What of an episode is not learnt from, and why; nothing where all of it is."""
+    name = episode.name
+    seconds = ', '.join(f'{why} {time:.1f} s' for why, time in episode.left_out().items())
+    refused = [describe(Refusal.read(entry), entry['of']) for entry in episode.refused]
+    lines = [f'left out: {seconds}'] if seconds else []
+    return [f'{name}: {line}' for line in (*lines, *refused, *episode.jumps)]
 
 
 def add_bags(
@@ -171,7 +188,7 @@ def build(
     found: dict[str, Episode] = {}
     for path in filter(is_dataset, sources):
         _check_signals(path, signals)
-        found |= {episode.digest: episode for episode in open_dataset(path)}
+        found |= {episode.digest: episode for episode in open_dataset(path, signals)}
     bags = [path for path in sources if not is_dataset(path)]
     if bags:
         how = json.dumps([VERSION, signals.taken()])

@@ -133,8 +133,8 @@ def _first_picture(reader: BagReader, topic: str) -> NDArray[np.uint8]:
         try:
             return samples.picture(reader, message)
         except ImageError as error:
-            problem = error
-    raise BagError(f'{reader.path}, {topic}: no picture to learn from') from problem
+            problem = problem or error
+    raise BagError(f'{reader.path}, {topic}: no picture to learn from: {problem}') from problem
 
 
 def _image(picture: NDArray[np.uint8], rate: float) -> ImageSpec:

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from liquid_control.bags.bag_files import data_files, open_part_file
+from liquid_control.bags.clock import PAUSE_NS
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
-from liquid_control.learn.episode import FACTS_FILE, IMAGES_FILE, SIGNALS_FILE
+from liquid_control.bags.refusals import seconds
+from liquid_control.learn.episode import FACTS_FILE, IMAGES_FILE, SIGNALS_FILE, open_episode
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.streams import Series, Streams, read_streams
-from liquid_control.learn.stretches import Stretch, pushes, who_drove, with_recoveries
+from liquid_control.learn.stretches import Stamps, Stretch, pushes, who_drove, with_recoveries
 
 # Ending of directories being written; a killed run leaves them behind.
 PARTIAL = '.partial'
@@ -68,7 +70,8 @@ def _fill(
     kinds = ('image', 'imu', 'speed', 'command')
     saved = {kind: getattr(streams, kind).values for kind in kinds}
     saved |= {f'{kind}_ns': getattr(streams, kind).stamps for kind in kinds}
-    np.savez(folder / SIGNALS_FILE, **saved)
+    np.savez(folder / SIGNALS_FILE, **saved, frame=streams.frame)
+    used = [getattr(streams, kind).stamps for kind in streams.topics if kind in kinds]
     start_ns, end_ns = _span(bag, streams, signals)
     stretches = _stretches(streams, signals, start_ns, end_ns)
     facts = {
@@ -79,8 +82,15 @@ def _fill(
         'counts': {kind: len(getattr(streams, kind)) for kind in kinds},
         'stretches': [stretch._asdict() for stretch in stretches],
         'problems': problems,
+        'topics': streams.topics,
+        'outside': _outside(used, start_ns, end_ns),
+        'refused': streams.refusals.report(),
+        'jumps': [str(jump) for jump in streams.jumps],
     }
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2))
+    episode = open_episode(folder, signals)
+    if not len(episode.usable):
+        raise BagError(f'{bag}: nothing to learn from: {episode.why_nothing()}')
 
 
 def _span(bag: Path, streams: Streams, signals: Signals) -> tuple[int, int]:
@@ -93,15 +103,34 @@ def _span(bag: Path, streams: Streams, signals: Signals) -> tuple[int, int]:
         used['speed'] = streams.speed
     for name, series in used.items():
         if len(series) < 2:
-            raise BagError(f'{bag} holds no {name} messages to learn from')
+            topic = streams.topics[name]
+            why = '; '.join(streams.refusals.lines(topic)) or f'it has {len(series)} messages'
+            raise BagError(
+                f'{bag}: {topic} holds too few {name} messages to learn from, as the robot would '
+                f'see them: {why}; every message needs the time at which it was measured, by the '
+                'clock that the others are stamped by'
+            )
     start_ns = max(int(series.stamps[0]) for series in used.values())
     end_ns = min(int(series.stamps[-1]) for series in used.values())
     if start_ns >= end_ns:
+        spans = ', '.join(
+            f'{streams.topics[name]} {seconds(int(series.stamps[0]))} to '
+            f'{seconds(int(series.stamps[-1]))} s'
+            for name, series in used.items()
+        )
         raise BagError(
-            f'{bag}: pictures, sensors and commands do not overlap in time; were they recorded '
-            'with the same clock?'
+            f'{bag}: pictures, sensors and commands do not overlap in time: {spans}; were they '
+            'stamped by the same clock?'
         )
     return start_ns, end_ns
+
+
+def _outside(used: list[Stamps], start_ns: int, end_ns: int) -> float:
+    """Time before the start and after the end in which something was recorded, s."""
+    stamps = np.unique(np.concatenate([*used, [start_ns, end_ns]]))
+    gaps = np.diff(stamps)
+    outside = (stamps[1:] <= start_ns) | (stamps[:-1] >= end_ns)
+    return float(gaps[outside & (gaps <= PAUSE_NS)].sum()) / 1e9
 
 
 def _stretches(

@@ -20,7 +20,6 @@ from liquid_control.learn.parity import run_bundle
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.scores import scores
 from liquid_control.learn.sequences import whole
-from liquid_control.learn.stretches import learnable
 from liquid_control.learn.train import STORE
 from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.errors import ConfigError
@@ -94,7 +93,7 @@ class RecordedPractice:
         taught = [
             episode.digest
             for episode in build(list(bags), signals, store, console)
-            if learnable(episode.stretches, recipe.weights, 0)
+            if len(episode.taught(recipe.weights))
         ]
         new = sorted(digest for digest in taught if digest not in known)
         held_out = new[: max(round(HELD_OUT * len(new)), 1)]

@@ -18,12 +18,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from liquid_control.bags.errors import BagError
+from liquid_control.bags.samples import COMMAND_HOLD_NS
 from liquid_control.learn.episode import Episode
 from liquid_control.learn.recipe import Timing
 from liquid_control.learn.stretches import DEFAULT_WEIGHTS, Stamps, Weights, learnable
-
-# Commands further apart than this are not joined by a straight line: nobody was driving.
-MAX_COMMAND_GAP_NS = 500_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +97,21 @@ def observe(
     )
 
 
+def ticks_of(episode: Episode, period_ns: int) -> Stamps:
+    """Ticks of the exact control rate at which the robot would have asked a policy, [T]."""
+    first = -((episode.start_ns - episode.fresh[:, 0]) // period_ns)
+    counts = np.maximum((episode.fresh[:, 1] - episode.start_ns) // period_ns - first + 1, 0)
+    before = np.cumsum(counts) - counts
+    numbers = np.arange(counts.sum()) + np.repeat(first - before, counts)
+    return episode.start_ns + numbers * period_ns
+
+
 def whole(episode: Episode, period_ns: int, weights: Weights = DEFAULT_WEIGHTS) -> Steps:
-    """The episode from start to end at the exact control rate."""
-    ticks = np.arange(episode.start_ns, episode.end_ns + 1, period_ns, dtype=np.int64)
+    """The episode from start to end at the exact control rate, as a robot would have lived it.
+
+    Where an input was too old no policy is asked, and its state waits.
+    """
+    ticks = ticks_of(episode, period_ns)
     return observe(episode, ticks, np.full(len(ticks), period_ns / 1e9), weights=weights)
 
 
@@ -130,15 +140,16 @@ class Windows(Dataset[Steps]):
         self._episodes = [
             episode.within(*span)
             for episode in episodes
-            for span in learnable(episode.stretches, weights, window_ns)
+            for span in learnable(episode.taught(weights), episode.fresh, window_ns)
             if span[1] - span[0] > window_ns
         ]
         if not self._episodes:
             raise BagError(
                 f'no bag holds {window_ns / 1e9:.1f} s in one piece to learn from, the length of '
                 'a training window; record longer drives or lower timing.steps'
+                + ''.join(f' ({e.name}: {e.why_nothing()})' for e in episodes[:1])
             )
-        durations = np.array([episode.duration for episode in self._episodes])
+        durations = np.array([e.end_ns - e.start_ns for e in self._episodes]) / 1e9
         self.count_per_pass = max(round(durations.sum() * 1e9 / (timing.steps * period_ns)), 1)
         self._shares = durations / durations.sum()
         self._timing = timing
@@ -210,15 +221,15 @@ def _newest_values(values: NDArray[np.float32], stamps: Stamps, ticks: Stamps) -
 
 
 def _commands_at(episode: Episode, ticks: Stamps) -> NDArray[np.float32]:
-    """Commands on the straight line between the messages around each tick."""
+    """The command in force at each tick, on the straight line to the next one that is near."""
     stamps, commands = episode.command_ns, episode.commands
-    before = np.clip(newest(stamps, ticks), 0, len(stamps) - 2)
-    gap = stamps[before + 1] - stamps[before]
-    share = np.clip((ticks - stamps[before]) / gap, 0.0, 1.0)[:, None]
-    left, right = commands[before], commands[before + 1]
-    # At a message itself its neighbour, which may be unknown, has no say.
-    between = np.where(
-        share == 0, left, np.where(share == 1, right, left + (right - left) * share)
-    )
-    between[gap > MAX_COMMAND_GAP_NS] = np.nan
-    return between.astype(np.float32)
+    before = np.maximum(newest(stamps, ticks), 0)
+    after = np.minimum(before + 1, len(stamps) - 1)
+    left, right = commands[before], commands[after]
+    gap = stamps[after] - stamps[before]
+    share = (np.maximum(ticks - stamps[before], 0) / np.maximum(gap, 1))[:, None]
+    near = (gap <= COMMAND_HOLD_NS)[:, None] & np.isfinite(right)
+    held = np.where(near, left + (right - left) * np.where(near, share, 0), left)
+    age = ticks - stamps[before]
+    held[(age < 0) | (age > COMMAND_HOLD_NS)] = np.nan
+    return held.astype(np.float32)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from liquid_control.bags.errors import BagError
 from liquid_control.learn.episode import Episode
 from liquid_control.learn.recipe import Recipe
-from liquid_control.learn.stretches import learnable
 
 # A whole recording is held out of few ones only if it is at most this share of all.
 LARGEST_SHARE = 1 / 3
@@ -45,7 +44,7 @@ def split_episodes(episodes: Sequence[Episode], recipe: Recipe) -> Split:
         BagError: there is nothing to learn from.
     """
     cut = [episode.cut(recipe.frames) for episode in episodes]
-    usable = [episode for episode in cut if learnable(episode.stretches, recipe.weights, 0)]
+    usable = [episode for episode in cut if len(episode.taught(recipe.weights))]
     if not usable:
         raise BagError(
             'a policy drove in all of these recordings: take over from it where it should do '
@@ -86,7 +85,7 @@ def _divide(usable: list[Episode], recipe: Recipe) -> tuple[list[Episode], list[
 def _from_the_end(episode: Episode, recipe: Recipe, seconds: float) -> int:
     """From when on there is so much to learn from, ns."""
     rest = round(seconds * 1e9)
-    for start_ns, end_ns in reversed(learnable(episode.stretches, recipe.weights, 0)):
+    for start_ns, end_ns in reversed(episode.taught(recipe.weights).tolist()):
         if end_ns - start_ns >= rest:
             return end_ns - rest
         rest -= end_ns - start_ns

@@ -10,20 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.bags import samples
+from liquid_control.bags.clock import Jump, in_one_clock
 from liquid_control.bags.errors import TopicError
 from liquid_control.bags.reader import BagMessage, BagReader, describe
+from liquid_control.bags.refusals import Refusals
 from liquid_control.bags.topics import TopicRoles, candidates, find_topic, guess_takeover
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.stretches import Stamps
 from liquid_control.runtime.controller import Mode
-from liquid_control.runtime.errors import ImageError
+from liquid_control.runtime.errors import ImageError, SensorError
 from liquid_control.runtime.image import Preprocessor
+from liquid_control.runtime.observation import imu_refusal, speed_refusal
 
 # Older overrides are of no takeover that still lasts, ns: the largest override_timeout of the
 # policy node.
 _MAX_OVERRIDE_NS = 5_000_000_000
 # After this much silence a person has let go, ns: the node's default override_timeout.
 _LET_GO_NS = 500_000_000
+# More pictures that cannot be read are no accident.
+MAX_BAD_PICTURES = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,10 @@ class Streams:
     motion: speed (m/s) and yaw rate (rad/s) by odometry, [N, 2]
     command: in the commands' units, [N, C], NaN where unknown
     mode: of `runtime.controller.Mode`
+    frame: number of each picture in the bag, by its place in their file
+    topics: of the kinds that are used
+    refusals: messages that the robot would not have taken either
+    jumps: of the clock; where it goes back, what follows is shifted so that time runs on
     """
 
     image: Series
@@ -65,6 +74,10 @@ class Streams:
     motion: Series
     command: Series
     mode: Series
+    frame: NDArray[np.int64]
+    topics: dict[str, str]
+    refusals: Refusals
+    jumps: tuple[Jump, ...]
 
 
 def read_streams(
@@ -80,50 +93,138 @@ def read_streams(
         BagError, TopicError, ImageError: the bag cannot be learnt from.
     """
     roles, (mode, override) = _roles(reader, signals)
-    found: dict[str, tuple[list[int], list[Any]]] = {
-        kind: ([], [])
-        for kind in ('image', 'imu', 'speed', 'motion', 'command', 'mode', 'override')
+    collected = _Collected(reader, signals, roles, mode, override, images)
+    topics = {roles.image, roles.imu, roles.odom, roles.command, mode, override} - {None, ''}
+    max_age = {
+        topic: spec.max_age
+        for topic, spec in (
+            (roles.image, signals.image),
+            (roles.imu, signals.imu),
+            (roles.odom, signals.speed),
+        )
+        if topic is not None and spec is not None
     }
+    jumps: list[Jump] = []
+    messages = reader.messages({topic for topic in topics if topic})
+    for message in in_one_clock(messages, collected.refusals, max_age):
+        if isinstance(message, Jump):
+            jumps.append(message)
+            collected.shift_ns = message.shift_ns
+            continue
+        if message.topic == roles.image:
+            on_picture()
+        collected.take(message)
+    collected.check_pictures()
+    kinds = collected.series()
+    command = _with_overrides(kinds['command'], kinds.pop('override'), kinds['mode'])
+    kinds['command'] = _without_spikes(command, roles.command or '', collected.refusals)
+    used = {'image': roles.image, 'imu': roles.imu, 'speed': roles.odom, 'command': roles.command}
+    return Streams(
+        **kinds,
+        frame=np.array(collected.frames, np.int64),
+        topics={kind: topic for kind, topic in used.items() if topic is not None},
+        refusals=collected.refusals,
+        jumps=tuple(jumps),
+    )
 
-    def add(kind: str, message: BagMessage, value: Any) -> None:
-        stamps, values = found[kind]
-        stamps.append(message.stamp_ns)
+
+class _Collected:
+    """What messages say, by kind; those that the robot would refuse are counted."""
+
+    def __init__(
+        self,
+        reader: BagReader,
+        signals: Signals,
+        roles: TopicRoles,
+        mode: str | None,
+        override: str | None,
+        images: BinaryIO,
+    ) -> None:
+        self.refusals = Refusals()
+        self.shift_ns = 0
+        self.frames: list[int] = []
+        """Number of each picture among all that could be told in time, also unreadable ones."""
+        self._reader = reader
+        self._roles = roles
+        self._mode = mode
+        self._override = override
+        self._images = images
+        self._preprocess = Preprocessor(signals.image) if signals.image is not None else None
+        self._uses_speed = signals.speed is not None
+        self._names, self._wheelbase = signals.command_names, signals.wheelbase
+        self._pictures = 0
+        self._found: dict[str, tuple[list[int], list[Any]]] = {
+            kind: ([], [])
+            for kind in ('image', 'imu', 'speed', 'motion', 'command', 'mode', 'override')
+        }
+
+    def take(self, message: BagMessage) -> None:
+        """Take in a message by its topic; one topic may play two parts."""
+        topic, roles = message.topic, self._roles
+        try:
+            if topic == roles.image:
+                self._picture(message)
+            elif topic == roles.imu:
+                imu = samples.imu(self._reader, message)
+                self._add('imu', message, imu, imu_refusal(imu))
+            elif topic == self._mode:
+                self._add('mode', message, message.value.mode)
+            elif topic == self._override:
+                self._add('override', message, self._command(message))
+            if topic == roles.odom:
+                self._motion(message)
+            if topic == roles.command:
+                self._add('command', message, self._command(message))
+        except ImageError as error:
+            self._refuse('picture', message, error)
+        except SensorError as error:
+            self._refuse('value', message, error)
+
+    def check_pictures(self) -> None:
+        """Raise ImageError where so many pictures are no use that something else is wrong."""
+        topic = self._roles.image or ''
+        bad = self.refusals.count(topic, 'picture')
+        if bad > MAX_BAD_PICTURES * self._pictures:
+            raise ImageError(
+                f'{self._reader.path}: {self.refusals.lines(topic, "picture")[0]}; more than '
+                f'{MAX_BAD_PICTURES:.0%} of the pictures are of no use'
+            )
+
+    def series(self) -> dict[str, Series]:
+        """All kinds, sorted."""
+        return {
+            kind: Series.sorted(*lists, np.int64 if kind in ('image', 'mode') else np.float32)
+            for kind, lists in self._found.items()
+        }
+
+    def _add(self, kind: str, message: BagMessage, value: Any, refusal: str = '') -> None:
+        if refusal:
+            raise SensorError(refusal)
+        stamps, values = self._found[kind]
+        stamps.append(message.stamp_ns + self.shift_ns)
         values.append(value)
 
-    preprocess = Preprocessor(signals.image) if signals.image is not None else None
-    names, wheelbase = signals.command_names, signals.wheelbase
-    topics = (roles.image, roles.imu, roles.odom, roles.command, mode, override)
-    for message in reader.messages({topic for topic in topics if topic}):
-        topic = message.topic
-        if topic == roles.image and preprocess is not None:
-            on_picture()
-            try:
-                images.write(preprocess(samples.picture(reader, message)).tobytes())
-            except ImageError as error:
-                raise ImageError(f'{reader.path}, {topic}: {error}') from error
-            add('image', message, len(found['image'][0]))
-        elif topic == roles.imu:
-            values = samples.imu(reader, message)
-            # As live: what is not finite is refused, the one before it grows older.
-            if np.isfinite(values).all():
-                add('imu', message, values)
-        elif topic == mode:
-            add('mode', message, message.value.mode)
-        elif topic == override:
-            add('override', message, samples.command(message, names, wheelbase))
-        # Not elif: odometry may stand for the commands.
-        if topic == roles.odom:
-            add('motion', message, samples.motion(message))
-            if signals.speed is not None:
-                add('speed', message, [samples.speed(reader, message)])
-        if topic == roles.command:
-            add('command', message, samples.command(message, names, wheelbase))
-    kinds = {
-        kind: Series.sorted(*lists, np.int64 if kind in ('image', 'mode') else np.float32)
-        for kind, lists in found.items()
-    }
-    kinds['command'] = _with_overrides(kinds['command'], kinds.pop('override'), kinds['mode'])
-    return Streams(**kinds)
+    def _picture(self, message: BagMessage) -> None:
+        self._pictures += 1
+        if self._preprocess is not None:
+            pixels = self._preprocess(samples.picture(self._reader, message))
+            self._images.write(pixels.tobytes())
+            self._add('image', message, len(self.frames))
+            self.frames.append(self._pictures - 1)
+
+    def _motion(self, message: BagMessage) -> None:
+        motion = samples.motion(message)
+        if np.isfinite(motion).all():
+            self._add('motion', message, motion)
+        if self._uses_speed:
+            speed = samples.speed(self._reader, message)
+            self._add('speed', message, [speed], speed_refusal(speed))
+
+    def _command(self, message: BagMessage) -> tuple[float, ...]:
+        return samples.command(message, self._names, self._wheelbase)
+
+    def _refuse(self, kind: str, message: BagMessage, error: Exception) -> None:
+        self.refusals.add(message.topic, kind, str(error), message.stamp_ns, message.number)
 
 
 def _roles(
@@ -171,3 +272,21 @@ def _with_overrides(command: Series, override: Series, mode: Series) -> Series:
         np.concatenate([override.values, unknown, command.values[~echo]]),
         np.float32,
     )
+
+
+def _without_spikes(command: Series, topic: str, refusals: Refusals) -> Series:
+    """Commands that nobody meant are unknown; each is counted and the first is named."""
+    if not len(command):
+        return command
+    spiked = np.zeros(len(command), bool)
+    for column in command.values.reshape(len(command), -1).T:
+        spiked |= samples.spikes(column)
+    for index in np.flatnonzero(spiked):
+        values = ', '.join(f'{value:g}' for value in command.values[index])
+        why = f'command is far beyond all others: {values}'
+        refusals.add(topic, 'spike', why, int(command.stamps[index]), int(index))
+    if not spiked.any():
+        return command
+    values = command.values.copy()
+    values[spiked] = np.nan
+    return Series(command.stamps, values)

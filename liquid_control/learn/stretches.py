@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from liquid_control.learn.spans import Spans, union
 from liquid_control.runtime.controller import Mode
 
 HUMAN, RECOVERY, CORRECTED = 'human', 'recovery', 'corrected'
@@ -146,35 +147,33 @@ def with_recoveries(
     return clipped(parts, stretches[0].start_ns, stretches[-1].end_ns)
 
 
-def learnable(
-    stretches: Sequence[Stretch], weights: Weights, window_ns: int
-) -> list[tuple[int, int]]:
+def counting(stretches: Sequence[Stretch], weights: Weights) -> Spans:
+    """When there is something that counts in the loss, by who drove."""
+    kept = [stretch[1:] for stretch in stretches if weights.of(stretch.kind) > 0]
+    return union([np.array(kept, np.int64).reshape(-1, 2)])
+
+
+def learnable(taught: Spans, fresh: Spans, window_ns: int) -> list[tuple[int, int]]:
     """Spans (ns) to draw windows from, so that each has something to learn in it.
 
-    Before a stretch to learn from lies room in which the network's state settles, three quarters
-    of a window: the last quarter always lies within.
+    Before what is to be learnt lies room in which the network's state settles, three quarters of a
+    window: the last quarter always lies within. No window goes beyond what could be seen.
+
+    Args:
+        taught: what counts in the loss; within `fresh`.
+        fresh: when no input was too old.
     """
     spans: list[tuple[int, int]] = []
-    if not stretches:
-        return spans
-    start_ns, end_ns = stretches[0].start_ns, stretches[-1].end_ns
-    for stretch in stretches:
-        if weights.of(stretch.kind) <= 0:
-            continue
-        first = max(stretch.start_ns - window_ns * 3 // 4, start_ns)
-        last = min(max(stretch.end_ns, first + window_ns + 1), end_ns)
+    places = np.searchsorted(fresh[:, 0], taught[:, 0], side='right') - 1
+    for (start_ns, end_ns), (first_ns, last_ns) in zip(
+        taught.tolist(), fresh[places].tolist(), strict=True
+    ):
+        first = max(start_ns - window_ns * 3 // 4, first_ns)
+        last = min(max(end_ns, first + window_ns + 1), last_ns)
         if spans and first <= spans[-1][1]:
             first, last = spans[-1][0], max(last, spans.pop()[1])
         spans.append((first, last))
     return spans
-
-
-def seconds(stretches: Sequence[Stretch]) -> dict[str, float]:
-    """Duration of each kind, s."""
-    total: dict[str, float] = {}
-    for kind, start_ns, end_ns in stretches:
-        total[kind] = total.get(kind, 0.0) + (end_ns - start_ns) / 1e9
-    return total
 
 
 def clipped(stretches: Iterable[Stretch], start_ns: int, end_ns: int) -> tuple[Stretch, ...]:

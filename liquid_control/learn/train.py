@@ -18,7 +18,7 @@ from rich.console import Console
 
 from liquid_control import __version__
 from liquid_control.learn.callbacks import StopOnInterrupt, TrainingAborted
-from liquid_control.learn.dataset import build
+from liquid_control.learn.dataset import build, left_out_lines
 from liquid_control.learn.episode import Episode
 from liquid_control.learn.export import check_before, export_bundle, new_contract
 from liquid_control.learn.fit import check_resumable, fit
@@ -30,7 +30,7 @@ from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.sequences import Steps, whole
 from liquid_control.learn.split import Split, split_episodes
 from liquid_control.learn.spread import spread
-from liquid_control.learn.stretches import HUMAN, seconds
+from liquid_control.learn.stretches import HUMAN
 from liquid_control.learn.weights import load_weights
 from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.runtime.bundle import load_bundle
@@ -91,6 +91,8 @@ def train(
         check_before(new_contract(network, *facts, **sensors), path, precision, run)
     torch.set_float32_matmul_precision('highest')
     episodes = build(sources, signals, store, console, jobs=jobs)
+    for line in (line for episode in episodes for line in left_out_lines(episode)):
+        console.print(line, soft_wrap=True, highlight=False)
     split = split_episodes(episodes, recipe)
     console.print(f'held out to judge by: {split.held_out}', soft_wrap=True, highlight=False)
     found = spread(split.train, recipe.weights, signals.commands)
@@ -169,6 +171,7 @@ def _provenance(
                 'used for': part,
                 'seconds': round(episode.duration, 2),
                 **_drivers(episode),
+                **_left_out(episode),
             }
             for part, episodes in split.parts.items()
             for episode in sorted(episodes, key=lambda episode: episode.name)
@@ -184,7 +187,13 @@ def _provenance(
 
 def _drivers(episode: Episode) -> dict[str, str]:
     """Who drove, where it was not a person or an expert all the time."""
-    parts = seconds(episode.stretches)
+    parts = episode.drivers()
     if set(parts) == {HUMAN}:
         return {}
     return {'who drove': ', '.join(f'{kind} {time:.1f} s' for kind, time in parts.items())}
+
+
+def _left_out(episode: Episode) -> dict[str, str]:
+    """What of a recording was not learnt from, and why, where it was not all of it."""
+    lines = left_out_lines(episode)
+    return {'left out': '; '.join(lines)} if lines else {}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
 from liquid_control.runtime.bounds import BOUNDS
+from liquid_control.runtime.errors import SensorError
 
 # Slower, a base that turns does so on the spot, m/s ...
 STANDING = 0.05
@@ -76,7 +77,7 @@ class Commanded:
 
 
 def commanded(reader: BagReader, command: str, odom: str | None) -> Commanded:
-    """Read what was commanded and how the robot moved; what is not finite is left out."""
+    """Read what was commanded and how the robot moved, but for what is not finite or absurd."""
     names = 'speed', 'yaw_rate', 'steering_angle'
     told: list[tuple[int, float, float, float]] = []
     moved: list[tuple[int, float, float]] = []
@@ -84,7 +85,10 @@ def commanded(reader: BagReader, command: str, odom: str | None) -> Commanded:
         if message.topic == odom:
             moved.append((message.stamp_ns, *samples.motion(message)))
         if message.topic == command:
-            values = samples.command(message, names, wheelbase=1.0)
+            try:
+                values = samples.command(message, names, wheelbase=1.0)
+            except SensorError:
+                continue
             if 'Ackermann' in message.msgtype:
                 told.append((message.stamp_ns, values[0], np.nan, values[2]))
             else:

@@ -154,12 +154,13 @@ def decode_compressed(data: Buffer, format: str = '') -> Pixels:
     if array.size == 0:
         raise ImageError('compressed image is empty')
     check_header(array.data)
-    if bytes(array[: len(_PNG)]) == _PNG and array[_PNG_DEPTH : _PNG_DEPTH + 1].tobytes() > b'\x08':
+    is_png = array.size > _PNG_DEPTH and array[: len(_PNG)].tobytes() == _PNG
+    if is_png and (depth := array[_PNG_DEPTH]) > 8:
         raise ImageError(
-            f'compressed image is a PNG of {array[_PNG_DEPTH]} bits, expected 8: a camera sends '
+            f'compressed image is a PNG of {depth} bits, expected 8: a camera sends '
             '8-bit colour or grey, a depth image is none'
         )
-    if bytes(array[:2]) == _JPEG and not _ends(array):
+    if array[:2].tobytes() == _JPEG and not _ends(array):
         raise ImageError(f'compressed image of {array.size} bytes is a JPEG that is cut short')
     try:
         image = cv2.imdecode(array, cv2.IMREAD_COLOR)

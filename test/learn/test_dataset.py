@@ -110,7 +110,7 @@ def test_a_dataset_of_other_signals_or_another_version_is_refused(tmp_path: Path
             use(*arguments, CONSOLE)
     manifest = made / 'manifest.json'
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {'version': 1}))
-    with pytest.raises(DatasetError, match='dataset of version 1, expected 3'):
+    with pytest.raises(DatasetError, match='dataset of version 1, expected 4'):
         dataset.open_dataset(made)
 
 
