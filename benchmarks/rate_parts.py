@@ -87,7 +87,8 @@ def receiver(options: argparse.Namespace) -> None:
     import rclpy
     from sensor_msgs.msg import Image
 
-    from liquid_control.nodes.sensing import CAMERA_QOS, Inbox
+    from liquid_control.nodes.inbox import Inbox
+    from liquid_control.nodes.sensing import CAMERA_QOS
 
     rclpy.init()
     inbox = Inbox(rclpy.create_node('receiver'), Image, 'image_raw', CAMERA_QOS)

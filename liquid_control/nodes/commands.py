@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from liquid_control.nodes.inbox import OwnThread
 from liquid_control.runtime.command import MIN_SPEED, check_names, from_twist, to_twist
 from liquid_control.runtime.errors import ConfigError
 
@@ -17,8 +21,34 @@ COMMAND_TYPES = ('twist_stamped', 'twist', 'ackermann')
 COMMAND_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 
+# Nodes that listen to commands and do not act on them.
+PASSIVE_LISTENERS = (
+    '*recorder*',
+    'rosbag2_*',
+    '_ros2cli*',
+    'foxglove_bridge*',
+    'rosbridge*',
+    'rqt*',
+    'rviz*',
+    'plotjuggler*',
+)
+# How many waiting overrides are looked at in one go; the topic keeps one.
+_LONGEST_QUEUE = 10
+
+
+@dataclass(frozen=True)
+class Override:
+    """A person's command."""
+
+    values: tuple[float, ...]
+    stamp_ns: int | None
+    """When it was given, None where it does not say."""
+    waited_ns: int
+    """How long it lay here before it was taken."""
+
+
 class CommandPort:
-    """Publishes a policy's command vector on `cmd_vel`; passes `cmd_vel_override` on."""
+    """Publishes a policy's command vector on `cmd_vel`; takes `cmd_vel_override`."""
 
     def __init__(
         self,
@@ -28,7 +58,7 @@ class CommandPort:
         names: Sequence[str],
         wheelbase: float,
         frame_id: str,
-        on_override: Callable[[tuple[float, ...]], None],
+        passive_listeners: Sequence[str] = PASSIVE_LISTENERS,
     ) -> None:
         """Make publisher and subscription.
 
@@ -36,7 +66,7 @@ class CommandPort:
             command_type: one of `COMMAND_TYPES`; decides the type of both topics.
             names: command names of the policy, see runtime/command.py.
             wheelbase: m.
-            on_override: takes a person's command vector, in the order of `names`.
+            passive_listeners: names of nodes that only watch, with the wildcards of a shell.
 
         Raises:
             ConfigError: the command vector does not fit the type, or ackermann_msgs is missing.
@@ -44,9 +74,9 @@ class CommandPort:
         self._node = node
         self._names = tuple(names)
         self._wheelbase = wheelbase
-        self._on_override = on_override
+        self._passive = tuple(passive_listeners)
         self._stamped = command_type != 'twist'
-        message_type = _message_type(command_type, self._names)
+        self._type = message_type = _message_type(command_type, self._names)
         self._fill, self._values = (
             (self._fill_ackermann, self._ackermann_values)
             if command_type == 'ackermann'
@@ -56,9 +86,14 @@ class CommandPort:
         if self._stamped:
             self._message.header.frame_id = frame_id
         self._publisher = node.create_publisher(message_type, 'cmd_vel', COMMAND_QOS)
-        self._subscription = node.create_subscription(
-            message_type, 'cmd_vel_override', self._receive, COMMAND_QOS
+        self.overrides = node.create_subscription(
+            message_type,
+            'cmd_vel_override',
+            lambda message: None,
+            COMMAND_QOS,
+            callback_group=OwnThread(),
         )
+        """The subscription, for whoever waits for it."""
 
     def publish(self, values: Sequence[float], stamp: Any) -> None:
         """Send a command vector; stamp: builtin_interfaces/Time."""
@@ -74,8 +109,11 @@ class CommandPort:
 
     @property
     def listeners(self) -> int:
-        """How many subscribers the command has."""
-        return int(self._publisher.get_subscription_count())
+        """How many nodes listen that act on the command, as far as their names tell."""
+        if not self._publisher.get_subscription_count():
+            return 0
+        known = self._node.get_subscriptions_info_by_topic(self.topic)
+        return sum(not self._is_passive(each.node_name) for each in known)
 
     @property
     def rivals(self) -> int:
@@ -84,10 +122,33 @@ class CommandPort:
 
     def close(self) -> None:
         self._node.destroy_publisher(self._publisher)
-        self._node.destroy_subscription(self._subscription)
+        self._node.destroy_subscription(self.overrides)
 
-    def _receive(self, message: Any) -> None:
-        self._on_override(self._values(message))
+    def take_override(self) -> Override | None:
+        """The newest of a person's commands, None where none has come; one thread at a time."""
+        newest = None
+        for _ in range(_LONGEST_QUEUE):
+            taken = self.overrides.handle.take_message(self._type, False)
+            if taken is None:
+                break
+            newest = taken
+        if newest is None:
+            return None
+        message, received_ns = newest[0], newest[1].get('received_timestamp', 0)
+        return Override(
+            values=self._values(message),
+            stamp_ns=self._stamp_ns(message),
+            waited_ns=max(0, time.time_ns() - received_ns) if received_ns else 0,
+        )
+
+    def _stamp_ns(self, message: Any) -> int | None:
+        if not self._stamped:
+            return None
+        stamp = message.header.stamp
+        return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec) or None
+
+    def _is_passive(self, name: str) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._passive)
 
     def _fill_twist(self, message: Any, values: Sequence[float]) -> None:
         twist = message.twist if self._stamped else message
@@ -96,10 +157,11 @@ class CommandPort:
     def _twist_values(self, message: Any) -> tuple[float, ...]:
         twist = message.twist if self._stamped else message
         linear, angular = twist.linear.x, twist.angular.z
-        if abs(linear) <= MIN_SPEED and math.isfinite(angular):
+        values = from_twist(self._names, linear, angular, self._wheelbase)
+        if abs(linear) <= MIN_SPEED and math.isfinite(angular) and 'steering_angle' in self._names:
             # At rest a Twist says nothing about the steering angle: straight ahead.
-            return tuple(0.0 for _ in self._names)
-        return from_twist(self._names, linear, angular, self._wheelbase)
+            return tuple(0.0 if math.isnan(value) else value for value in values)
+        return values
 
     def _fill_ackermann(self, message: Any, values: Sequence[float]) -> None:
         command = dict(zip(self._names, values, strict=True))

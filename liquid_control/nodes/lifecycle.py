@@ -1,6 +1,7 @@
 """Managed nodes: transitions that say why they fail, and the main function that runs a node."""
 
 import contextlib
+import faulthandler
 import os
 import signal
 import threading
@@ -27,6 +28,8 @@ _POLL_SECONDS = 0.5
 # A node that is told to end may finish what it waits for. `ros2 launch` loses patience after 5 s.
 FINISHING_SECONDS = 4.0
 _FINISHING_POLL_SECONDS = 0.05
+_LAST_WORDS_SECONDS = 0.2
+_NOWHERE = open(os.devnull, 'w')  # noqa: SIM115, it must outlive everything
 
 
 class ManagedNode(DumpedParameters, LifecycleNode):
@@ -37,6 +40,12 @@ class ManagedNode(DumpedParameters, LifecycleNode):
     logged and the node goes through error processing. `release` must cope with a node that is
     only half set up. Shutting down from any state runs `stop` and `release` first.
     """
+
+    end_within: float | None = None
+    """How long the end may take after a signal, s: then the process ends as it is. None: as long
+    as it takes."""
+    abandoned = False
+    """Whether a thread was left behind that does not return: the process ends without it."""
 
     def __init__(self, name: str, *, autostart: bool = False) -> None:
         super().__init__(name)
@@ -67,7 +76,10 @@ class ManagedNode(DumpedParameters, LifecycleNode):
         return False
 
     def interrupt(self) -> None:
-        """Told to end, by a signal: let go what the node waits for; whatever it is doing now."""
+        """Told to end, by a signal: let go what the node waits for, whatever it is doing now.
+
+        Comes in a thread of its own.
+        """
 
     def setup(self) -> None:
         """Configure: read parameters, make publishers and services."""
@@ -140,12 +152,9 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
     """
     use_default_profile()
     signals: list[int] = []
-    node: ManagedNode | None = None
 
     def stop(signum: int, frame: FrameType | None) -> None:
         signals.append(signum)
-        if node is not None:
-            node.interrupt()
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)
@@ -158,10 +167,11 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    status = 1
     try:
-        if node.get_parameter('autostart').value and not _started(node):
-            return 1
-        with _woken_by_signals(executor):
+        with _woken_by_signals(executor, node):
+            if node.get_parameter('autostart').value and not _started(node):
+                return status
             while not signals and node.exit_status is None:
                 executor.spin_once(timeout_sec=_POLL_SECONDS)
             deadline = time.monotonic() + FINISHING_SECONDS
@@ -169,7 +179,8 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
                 if time.monotonic() > deadline:
                     break
                 executor.spin_once(timeout_sec=_FINISHING_POLL_SECONDS)
-        return node.exit_status or 0
+        status = node.exit_status or 0
+        return status
     finally:
         # `ros2 launch` repeats itself, and at the interpreter's end nobody handles it any more.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -178,17 +189,26 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+        if node.abandoned:
+            # The interpreter's own end would wait for what the thread holds.
+            os._exit(status)
 
 
 @contextlib.contextmanager
-def _woken_by_signals(executor: SingleThreadedExecutor) -> Iterator[None]:
+def _woken_by_signals(executor: SingleThreadedExecutor, node: ManagedNode) -> Iterator[None]:
     """The executor waits outside of Python, where no signal handler runs until it is woken."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
 
     def wake() -> None:
+        bounded = False
         while os.read(reader, 1):
+            if node.end_within is not None and not bounded:
+                _end_within(node.end_within)
+                bounded = True
             executor.wake()
+            with contextlib.suppress(Exception):
+                node.interrupt()
 
     thread = threading.Thread(target=wake, name='signals', daemon=True)
     thread.start()
@@ -200,6 +220,17 @@ def _woken_by_signals(executor: SingleThreadedExecutor) -> Iterator[None]:
         os.close(writer)
         thread.join()
         os.close(reader)
+
+
+def _end_within(seconds: float) -> None:
+    """End the process then, whatever hangs: from a thread that needs no interpreter."""
+    faulthandler.dump_traceback_later(seconds, exit=True, file=_NOWHERE)
+
+    def tell() -> None:
+        time.sleep(seconds - _LAST_WORDS_SECONDS)
+        os.write(2, f'not ended within {seconds:g} s: the process ends as it is\n'.encode())
+
+    threading.Thread(target=tell, name='last words', daemon=True).start()
 
 
 def _started(node: ManagedNode) -> bool:

@@ -1,11 +1,13 @@
 """The policy node: sensors in, a liquid policy at a fixed rate, commands out.
 
 A camera frame's way: `Inbox.receive` -> `Vision` (decode, encode) -> `Sensors` ->
-`Controller.tick` (core network, safety envelope) -> `CommandPort.publish`.
+`Controller.begin, think, decide` (core network, safety envelope) -> `CommandPort.publish`.
 
-Threads: the executor serves parameters, services and overrides; the vision thread waits for frames
-and encodes them; the control thread takes the newest of the other sensors and ticks. One lock
-guards the controller and is held for no longer than a tick.
+Threads: the control thread takes the newest of the other sensors and ticks; the vision thread
+waits for frames and encodes them; a shadow has a thread of its own. The guard takes overrides,
+answers `~/engage` and steers while the control thread is overdue (guard.py). The executor serves
+what may take its time: parameters, by which policies are loaded, transitions and diagnostics. One
+lock guards the controller (helm.py); no policy's code runs under it.
 """
 
 from __future__ import annotations
@@ -19,59 +21,68 @@ import traceback
 from typing import Any
 
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from std_srvs.srv import SetBool, Trigger
+from std_srvs.srv import Trigger
 
-from liquid_control.msg import ControlMode
 from liquid_control.nodes.commands import CommandPort
 from liquid_control.nodes.diagnostics import Diagnostics
+from liquid_control.nodes.guard import Drive, Guard
+from liquid_control.nodes.helm import Helm
 from liquid_control.nodes.lifecycle import ManagedNode, run
 from liquid_control.nodes.parameters import guard_parameters, read_parameters
+from liquid_control.nodes.patient_log import PatientLog
 from liquid_control.nodes.policies import SLOTS, Policies, load_pilot
 from liquid_control.nodes.policy_parameters import PolicyParameters
-from liquid_control.nodes.reporting import Measured, ShadowReport, StateReport, to_stamp
+from liquid_control.nodes.reporting import Measured, ModeReport, ShadowReport, StateReport
 from liquid_control.nodes.sensing import Sensing
+from liquid_control.nodes.shadow import ShadowThread
 from liquid_control.runtime import realtime
 from liquid_control.runtime.assets import find_bundle, robot_file
 from liquid_control.runtime.controller import Controller, Mode, Tick
 from liquid_control.runtime.errors import LiquidControlError
 from liquid_control.runtime.image import Pixels, stay_in_one_thread
 from liquid_control.runtime.observation import Sensors
-from liquid_control.runtime.pilot import Frame, see_all
+from liquid_control.runtime.pilot import Frame, Pilot
 from liquid_control.runtime.rate import Cycle, FixedRate, SimClock, SteadyClock
 from liquid_control.runtime.robot import Robot
 from liquid_control.runtime.timing import Timing
 from liquid_control.runtime.trial import Trials
 from liquid_control.runtime.vision import Vision
 
-_LATCHED = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
 # How long a deactivated robot may take to brake before the node goes on without waiting, s.
 _BRAKING_TIMEOUT = 3.0
 # How far /clock may lag behind the sensors on a busy machine, ns.
 _CLOCK_LAG_NS = 1_000_000_000
-# How often the command topic is looked at for rivals and lost listeners, s.
-_TOPIC_CHECK_PERIOD = 0.5
+# How long the end of a drive may wait for a thread that may be stuck in a policy, s.
+_PATIENCE = 0.5
+# An encoder that has worked on one frame for so long does not answer, s.
+_ENCODER_PATIENCE = 0.5
 
 
 class PolicyNode(ManagedNode):
     """See the module docstring; parameters in policy_parameters.py."""
 
+    # Braking, then the patience with three threads, and what is left for everything else, s.
+    end_within = _BRAKING_TIMEOUT + 2.0
+
     def __init__(self) -> None:
         super().__init__('policy_node')
         self._lock = threading.Lock()
         self._trials = Trials()
+        self._helm: Helm | None = None
         self._sensing: Sensing | None = None
         self._vision: Vision | None = None
         self._sim_clock: SimClock | None = None
         self._loop: threading.Thread | None = None
         self._cancelled = threading.Event()
-        self._had_listener = False
+        self._looking: Pilot | None = None
+        self._told: tuple[Mode, str] | None = None
         self._configured = contextlib.ExitStack()
         self._active = contextlib.ExitStack()
         read_parameters(self, PolicyParameters)
         guard_parameters(self, PolicyParameters, lambda: self.configured, self._on_parameters)
+        self._log = PatientLog(self)
+        self._guard = Guard(self, self._log)
+        self._guard.start()
 
     # Lifecycle
 
@@ -85,6 +96,7 @@ class PolicyNode(ManagedNode):
             robot,
             on_mode=self._publish_mode,
             override_timeout=parameters.override_timeout,
+            steady_ns=time.monotonic_ns,
         )
         rate = parameters.control_rate or pilot.policy.contract.control_rate
         self._timing = Timing(rate)
@@ -99,26 +111,32 @@ class PolicyNode(ManagedNode):
             warn=self._warn,
         )
         made = self._configured
-        self._modes = self.create_publisher(ControlMode, '~/mode', _LATCHED)
-        made.callback(self.destroy_publisher, self._modes)
+        self._modes = ModeReport(self)
+        made.callback(self._modes.close)
         self._commands = CommandPort(
             self,
             command_type=parameters.command_type,
             names=pilot.policy.contract.command_names,
             wheelbase=robot.wheelbase,
             frame_id=parameters.frame_id,
-            on_override=self._on_override,
+            passive_listeners=parameters.passive_listeners,
         )
         made.callback(self._commands.close)
+        self._helm = Helm(
+            self._controller,
+            self._commands,
+            lock=self._lock,
+            period=1 / rate,
+            now_ns=self._now_ns,
+            why_silent=self._why_silent,
+        )
         self._states = StateReport(self)
         made.callback(self._states.close)
-        self._shadow = ShadowReport(self, rate)
-        made.callback(self._shadow.close)
-        for kind, topic, serve in (
-            (SetBool, '~/engage', self._on_engage),
-            (Trigger, '~/promote', self._on_promote),
-        ):
-            made.callback(self.destroy_service, self.create_service(kind, topic, serve))
+        comparison = ShadowReport(self, rate)
+        made.callback(comparison.close)
+        self._shadow = ShadowThread(self._controller, comparison)
+        promote = self.create_service(Trigger, '~/promote', self._on_promote)
+        made.callback(self.destroy_service, promote)
         diagnostics = Diagnostics(
             self,
             parameters,
@@ -138,10 +156,7 @@ class PolicyNode(ManagedNode):
         realtime.keep_memory()
         realtime.take_short_turns()
         stay_in_one_thread()
-        started = self._active
-        self._cancelled.clear()
-        self._had_listener = False
-        self._controller.pilot.forget()
+        helm, started = self._drive_helm, self._active
         compressed = self.parameters.image_transport == 'compressed'
         self._sensing = sensing = Sensing(
             self, self._watching, self._arrival_ns, compressed=compressed, clock=self._sim_clock
@@ -149,76 +164,103 @@ class PolicyNode(ManagedNode):
         sensing.start()
         started.callback(sensing.stop)
         if sensing.camera is not None:
-            self._vision = Vision(
+            self._vision = vision = Vision(
                 sensing.camera.receive,
                 self._on_frame,
                 compressed=compressed,
                 now_ns=self._arrival_ns,
                 on_error=self._on_sensor_error,
             )
-            self._vision.start()
-            started.callback(self._vision.stop)
+            vision.start()
+            started.callback(lambda: self._let_go('vision', vision.stop(_PATIENCE)))
+        self._shadow.start()
+        started.callback(lambda: self._let_go('shadow', self._shadow.stop(_PATIENCE)))
         realtime.freeze_garbage()
         started.callback(realtime.thaw_garbage)
         if self.parameters.lock_memory:
             self._warn(realtime.lock_memory())
-        timer = self.create_timer(_TOPIC_CHECK_PERIOD, self._check_command_topic)
-        started.callback(self.destroy_timer, timer)
-        self._loop = threading.Thread(
-            target=self._run, args=(sensing,), name='control', daemon=True
+        helm.start()
+        self._begin_control()
+        self._guard.watch(
+            Drive(
+                helm,
+                self._commands,
+                sense=sensing.update,
+                recover=self._recover,
+                exclusive=self.parameters.exclusive_command,
+            )
         )
-        self._loop.start()
-        self._publish_mode(self._controller.mode, self._controller.reason)
 
     def stop(self) -> None:
         """Brake, send a last stop, end every thread."""
         if self._loop is not None:
-            with self._lock:
-                self._controller.disengage('deactivated')
+            self._drive_helm.leave('deactivated')
             self._wait_until_at_rest()
             self._cancelled.set()
-            self._loop.join()
+            self._loop.join(_PATIENCE)
+            self._let_go('control', not self._loop.is_alive())
             self._loop = None
-            self._send_last_stop()
+            self._drive_helm.end_drive()
+            self._guard.leave()
         self._active.close()
         self._sensing = self._vision = None
 
     def interrupt(self) -> None:
-        """A policy that is being loaded must not keep the node from ending."""
+        """Brake at once; a policy that is being loaded must not keep the node from ending."""
         self._trials.cancel()
+        helm = self._helm
+        if helm is not None:
+            helm.leave('deactivated')
 
     def release(self) -> None:
         """Give back what `setup` made, as far as it got."""
         self._configured.close()
+        self._helm = None
+
+    def destroy_node(self) -> None:
+        """The guard is the last to go."""
+        self._guard.close()
+        self._log.close()
+        super().destroy_node()
 
     # The control thread
 
-    def _run(self, sensing: Sensing) -> None:
-        """The control thread: a defect in it ends the node, and the robot is told to stop."""
+    def _begin_control(self) -> None:
+        """Start a control thread; one before it, which may be stuck, ends when it can."""
+        assert self._sensing is not None
+        self._cancelled.set()
+        self._cancelled = threading.Event()
+        self._loop = threading.Thread(
+            target=self._run, args=(self._sensing, self._cancelled), name='control', daemon=True
+        )
+        self._loop.start()
+
+    def _run(self, sensing: Sensing, cancelled: threading.Event) -> None:
+        """The control thread: a defect in it ends the node, and the guard stops the robot."""
         try:
-            self._tick_until_cancelled(sensing)
+            self._tick_until_cancelled(sensing, cancelled)
         except Exception:
-            self._send_last_stop()
+            self._drive_helm.fail('defect in the control loop')
+            self._guard.wake()
             self.get_logger().fatal(f'defect in the control loop:\n{traceback.format_exc()}')
             signal.raise_signal(signal.SIGTERM)
 
-    def _tick_until_cancelled(self, sensing: Sensing) -> None:
+    def _tick_until_cancelled(self, sensing: Sensing, cancelled: threading.Event) -> None:
         if self.parameters.priority:
             self._warn(realtime.set_priority(self.parameters.priority))
         if cores := self.parameters.cpu_affinity or realtime.CORES:
             self._warn(realtime.set_affinity(cores))
+        helm, controller = self._drive_helm, self._controller
         rate = FixedRate(self._period_ns, self._sim_clock or SteadyClock())
-        while (cycle := rate.wait(self._cancelled)) is not None:
+        while (cycle := rate.wait(cancelled)) is not None:
             now_ns = cycle.now_ns if self._sim_clock is not None else time.time_ns()
-            with self._lock:
-                sensing.update()
-                tick = self._controller.tick(now_ns, stalled=cycle.stalled)
-                shadow = self._controller.shadow
-            if tick.command is not None:
-                self._commands.publish(tick.command, to_stamp(now_ns))
+            turn, elapsed = helm.begin(now_ns, sensing.update)
+            tick = helm.end(turn, controller.think(now_ns, elapsed))
+            if tick is None:
+                self._timing.missed += 1
+                continue
+            self._shadow.offer(tick)
             self._report(tick, cycle)
-            if shadow is not None:
-                self._shadow.publish(tick, shadow.policy.contract.name)
 
     def _report(self, tick: Tick, cycle: Cycle) -> None:
         """Tell what this tick saw and did; the command is already on its way."""
@@ -233,8 +275,7 @@ class PolicyNode(ManagedNode):
                 else math.nan
             ),
         )
-        if not cycle.stalled:
-            timing.tick(time.monotonic_ns(), measured.lateness, cycle.skipped)
+        timing.tick(time.monotonic_ns(), measured.lateness, cycle.skipped)
         if tick.action.raw is not None:
             timing.core.append(tick.action.core_ns / 1e9)
             timing.encoder.append(measured.encoder)
@@ -245,13 +286,22 @@ class PolicyNode(ManagedNode):
     # The vision thread
 
     def _on_frame(self, rgb: Pixels, stamp_ns: int, received_ns: int) -> None:
-        """Let the policy in charge and its shadow see a frame."""
-        controller = self._controller
-        controller.frame = frame = Frame(rgb, stamp_ns, received_ns)
-        see_all((controller.pilot, controller.shadow), frame)
+        """Let the policy in charge see a frame; its shadow looks for itself."""
+        if self._sim_clock is not None and not self._sim_clock.known:
+            return  # nobody can judge its stamp yet
+        controller, frame = self._controller, Frame(rgb, stamp_ns, received_ns)
+        self._looking = pilot = controller.pilot
+        try:
+            pilot.see(frame)
+        finally:
+            if pilot is controller.pilot:
+                controller.frame = frame
 
-    def _on_sensor_error(self, error: LiquidControlError) -> None:
-        self.get_logger().warning(str(error), throttle_duration_sec=2.0)
+    def _on_sensor_error(self, error: Exception) -> None:
+        if isinstance(error, LiquidControlError):
+            self._log.warning_at_times('camera', str(error))
+        else:
+            self._log.warning_at_times('camera', f'camera: {type(error).__name__}: {error}')
 
     # The control thread's sensors
 
@@ -260,41 +310,39 @@ class PolicyNode(ManagedNode):
         pilots = (self._controller.pilot, self._controller.shadow)
         return [pilot.sensors for pilot in pilots if pilot is not None]
 
+    # The guard's thread
+
+    def _recover(self) -> None:
+        """Give up threads that are stuck in a policy which is no longer in charge."""
+        helm, vision, pilot = self._drive_helm, self._vision, self._controller.pilot
+        if helm.stuck is not None and helm.stuck is not pilot:
+            helm.give_up_thread()
+            self._begin_control()
+        if vision is not None and vision.busy > _ENCODER_PATIENCE:
+            if self._looking is pilot:
+                pilot.fault = f'policy {pilot.name}: encoder does not answer'
+            else:
+                vision.start()
+        self._shadow.recover()
+
+    def _why_silent(self) -> str:
+        if self._sim_clock is None:
+            return 'the control loop stands still'
+        return 'clock stopped' if self._sim_clock.known else 'nothing has come on /clock yet'
+
     # The executor thread
 
-    def _on_engage(self, request: SetBool.Request, response: SetBool.Response) -> Any:
-        with self._lock:
-            if not request.data:
-                self._controller.disengage()
-                problem = ''
-            elif self._sensing is None:
-                problem = 'the node is not active'
-            else:
-                self._sensing.update()
-                problem = self._rivalry() or self._controller.engage(self._now_ns())
-        response.success = not problem
-        response.message = problem or ('engaged' if request.data else 'disengaged')
-        return response
-
     def _on_promote(self, request: Trigger.Request, response: Trigger.Response) -> Any:
-        problem = self._policies.promote()
+        stuck = self._shadow.stuck
+        problem = f'policy {stuck.name} does not answer' if stuck else self._policies.promote()
         if not problem:
             # The parameters say who drives; setting them to what is so already changes nothing.
             names = self._policies.names()
             self.set_parameters([Parameter(key, value=value) for key, value in names.items()])
-            self._publish_mode(self._controller.mode, 'shadow policy promoted')
+            self._drive_helm.announce('shadow policy promoted')
         response.success = not problem
         response.message = problem or f'{self._controller.pilot.name} drives'
         return response
-
-    def _on_override(self, values: tuple[float, ...]) -> None:
-        if self._loop is None:
-            return
-        try:
-            with self._lock:
-                self._controller.override(values, self._now_ns())
-        except ValueError as error:
-            self.get_logger().warning(str(error), throttle_duration_sec=2.0)
 
     def _on_parameters(self, changed: list[Parameter]) -> None:
         """Policies change while driving, all that are named or none."""
@@ -305,49 +353,34 @@ class PolicyNode(ManagedNode):
                     find_bundle(name)
             return
         for slot in self._policies.assign(names):
-            # A robot that does not drive keeps the reason why.
-            driving = self._controller.mode is Mode.AUTONOMOUS
             change = f'{slot}: {names[slot] or "none"}'
             self.get_logger().info(change)
-            self._publish_mode(
-                self._controller.mode, change if driving else self._controller.reason
-            )
-
-    def _check_command_topic(self) -> None:
-        """One master on the command topic, and somebody who listens."""
-        listening = self._commands.listeners > 0
-        problem = self._rivalry()
-        if self._had_listener and not listening:
-            problem = problem or 'nobody listens to the command any more'
-        self._had_listener = listening
-        if problem:
-            with self._lock:
-                self._controller.stop(problem)
-
-    def _rivalry(self) -> str:
-        if self.parameters.exclusive_command and self._commands.rivals > 0:
-            return f'another node publishes on {self._commands.topic}'
-        return ''
+            self._drive_helm.announce(change)
 
     # Small things
 
-    def _publish_mode(self, mode: Mode, reason: str) -> None:
-        message = ControlMode(mode=int(mode), reason=reason)
-        message.header.stamp = to_stamp(self._now_ns())
-        policy = self._controller.pilot.policy
-        message.policy = policy.contract.name
-        message.policy_hash = policy.bundle.digest
-        self._modes.publish(message)
-        # Two calls: a place in the code may log at one severity only.
-        if mode is Mode.SAFE_STOP:
-            self.get_logger().warning(f'{mode.name}: {reason}')
-        else:
-            self.get_logger().info(f'{mode.name}: {reason}')
+    @property
+    def _drive_helm(self) -> Helm:
+        """The helm, which is there while the node is configured."""
+        assert self._helm is not None
+        return self._helm
 
-    def _send_last_stop(self) -> None:
-        last = self._controller.halt()
-        if last is not None:
-            self._commands.publish(last, to_stamp(self._now_ns()))
+    def _publish_mode(self, mode: Mode, reason: str) -> None:
+        """In the order of what happens: whoever comes here has locked the controller."""
+        self._modes.publish(mode, reason, self._controller.pilot, self._now_ns())
+        if (mode, reason) == self._told:
+            return
+        self._told = mode, reason
+        if mode is Mode.SAFE_STOP:
+            self._log.warning(f'{mode.name}: {reason}')
+        else:
+            self._log.info(f'{mode.name}: {reason}')
+
+    def _let_go(self, thread: str, gone: bool) -> None:
+        """A thread that is stuck in a policy is left behind; the process ends without it."""
+        if not gone:
+            self.abandoned = True
+            self._warn(f'the {thread} thread is stuck in a policy and was given up')
 
     def _wait_until_at_rest(self) -> None:
         deadline = time.monotonic() + _BRAKING_TIMEOUT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from liquid_control.nodes.commands import COMMAND_TYPES
+from liquid_control.nodes.commands import COMMAND_TYPES, PASSIVE_LISTENERS
 from liquid_control.nodes.parameters import parameter
 
 
@@ -42,6 +42,10 @@ class PolicyParameters:
     )
     exclusive_command: bool = parameter(
         True, 'Safe stop when another node publishes on the command topic.'
+    )
+    passive_listeners: tuple[str, ...] = parameter(
+        PASSIVE_LISTENERS,
+        'Nodes (names, wildcards) that only watch the command: with no other left, safe stop.',
     )
     robot: str = parameter(
         'simulated_car',

@@ -2,13 +2,15 @@
 
 rclpy holds the lock while DDS copies a message: 0.35 ms for a picture of 640x480, in which the
 control thread cannot wake. A call through ctypes lets go of it. What is used here are public C
-functions of rcl and rcutils, the same since ROS 2 Foxy.
+functions of rcl and rcutils, the same since ROS 2 Foxy; where they are not found, rclpy takes.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,22 +38,57 @@ class _Bytes(ctypes.Structure):
     ]
 
 
+def taker(handle: Any, message_type: Any) -> Callable[[], memoryview | None]:
+    """What takes the oldest message that waits, None where none does; one thread at a time.
+
+    Args:
+        handle: of an rclpy subscription, which must outlive this.
+    """
+    if missing():
+        return functools.partial(_take_by_rclpy, handle, message_type)
+    return Taker(handle).take
+
+
+@functools.cache
+def missing() -> str:
+    """Why messages cannot be taken without the interpreter lock here; '' where they can."""
+    try:
+        _functions()
+    except (OSError, AttributeError) as error:
+        return f'messages are taken by rclpy, which makes ticks later while frames come: {error}'
+    return ''
+
+
+def _functions() -> tuple[Any, Any, Any, Any]:
+    rcl, rcutils = ctypes.CDLL('librcl.so'), ctypes.CDLL('librcutils.so')
+    return (
+        rcl.rcl_take_serialized_message,
+        rcutils.rcutils_get_default_allocator,
+        rcutils.rcutils_uint8_array_init,
+        rcutils.rcutils_uint8_array_fini,
+    )
+
+
+def _take_by_rclpy(handle: Any, message_type: Any) -> memoryview | None:
+    taken = handle.take_message(message_type, True)
+    return memoryview(taken[0]) if taken is not None else None
+
+
 class Taker:
     """Takes one subscription's messages; one thread at a time."""
 
     def __init__(self, handle: Any) -> None:
         """handle: of an rclpy subscription, which must outlive this."""
-        rcl, rcutils = ctypes.CDLL('librcl.so'), ctypes.CDLL('librcutils.so')
-        self._take = rcl.rcl_take_serialized_message
+        self._take, default_allocator, array_init, array_fini = _functions()
         self._take.argtypes = [ctypes.c_void_p] * 4
         self._subscription = handle.pointer
         self._bytes = _Bytes()
         self._view = np.empty(0, np.uint8)
-        rcutils.rcutils_get_default_allocator.restype = _Allocator
-        allocator = rcutils.rcutils_get_default_allocator()
+        default_allocator.restype = _Allocator
+        allocator = default_allocator()
         array = ctypes.byref(self._bytes)
-        rcutils.rcutils_uint8_array_init(array, ctypes.c_size_t(0), ctypes.byref(allocator))
-        weakref.finalize(self, rcutils.rcutils_uint8_array_fini, array)
+        array_init(array, ctypes.c_size_t(0), ctypes.byref(allocator))
+        weakref.finalize(self, array_fini, array)
 
     def take(self) -> memoryview | None:
         """The oldest message that waits, None where none does."""

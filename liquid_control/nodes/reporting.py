@@ -11,12 +11,18 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from liquid_control.msg import PolicyComparison, PolicyState
+from liquid_control.msg import ControlMode, PolicyComparison, PolicyState
 from liquid_control.runtime.cdr import Writer
 from liquid_control.runtime.contract import IMU_SIZE
-from liquid_control.runtime.controller import Tick
+from liquid_control.runtime.controller import Mode, Tick
+from liquid_control.runtime.pilot import Action, Pilot
 from liquid_control.runtime.timing import WINDOW, Timing
+
+_LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,25 @@ class Measured:
 def to_stamp(now_ns: int) -> Time:
     """Nanoseconds as builtin_interfaces/Time."""
     return Time(sec=now_ns // 1_000_000_000, nanosec=now_ns % 1_000_000_000)
+
+
+class ModeReport:
+    """Publishes who controls the robot, latched."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(ControlMode, '~/mode', _LATCHED)
+
+    def close(self) -> None:
+        self._node.destroy_publisher(self._publisher)
+
+    def publish(self, mode: Mode, reason: str, pilot: Pilot, now_ns: int) -> None:
+        """Send it; now_ns: the message's stamp."""
+        message = ControlMode(mode=int(mode), reason=reason)
+        message.header.stamp = to_stamp(now_ns)
+        message.policy = pilot.policy.contract.name
+        message.policy_hash = pilot.policy.bundle.digest
+        self._publisher.publish(message)
 
 
 class StateReport:
@@ -95,11 +120,9 @@ class ShadowReport:
     def close(self) -> None:
         self._node.destroy_publisher(self._publisher)
 
-    def publish(self, tick: Tick, shadow_name: str) -> None:
+    def publish(self, tick: Tick, shadow: Action, shadow_name: str) -> None:
         """Compare one tick's commands."""
-        active, shadow = tick.action, tick.shadow
-        if shadow is None:
-            return
+        active = tick.action
         contract = tick.pilot.policy.contract
         if self._between != (contract.name, shadow_name):
             self._between = (contract.name, shadow_name)

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from nav_msgs.msg import Odometry
-from rclpy.impl.implementation_singleton import rclpy_implementation as rclpy_c
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, Imu
 
-from liquid_control.nodes.rcl_take import Taker
+from liquid_control.nodes.inbox import Inbox
+from liquid_control.nodes.rcl_take import missing
 from liquid_control.runtime import cdr
 from liquid_control.runtime.errors import SensorError
 from liquid_control.runtime.observation import Sensors
@@ -30,28 +29,6 @@ NEWEST_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 CAMERA_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 # How long the end of the node may wait for a thread that waits for a message, s.
 PATIENCE = 0.1
-
-
-class Inbox:
-    """The serialized messages of one topic, for one thread at a time."""
-
-    def __init__(self, node: Node, message_type: Any, topic: str, qos: QoSProfile) -> None:
-        """Subscribe; `node` must not be in an executor, which would take the messages away."""
-        self._handle = node.create_subscription(
-            message_type, topic, lambda message: None, qos, raw=True
-        ).handle
-        self._taker = Taker(self._handle)
-        self._wait_set = rclpy_c.WaitSet(1, 0, 0, 0, 0, 0, node.context.handle)
-
-    def receive(self, timeout: float = 0.0) -> memoryview | None:
-        """The oldest message that waits or comes within `timeout` seconds, None for none."""
-        message = self._taker.take()
-        if message is None and timeout > 0:
-            self._wait_set.clear_entities()
-            self._wait_set.add_subscription(self._handle)
-            self._wait_set.wait(round(timeout * 1e9))
-            message = self._taker.take()
-        return message
 
 
 class Sensing:
@@ -77,23 +54,16 @@ class Sensing:
         self._sensors = sensors
         self._now_ns = now_ns
         self._logger = owner.get_logger()
-        name = f'{owner.get_name()}_sensors'
-        self._node = Node(
-            name,
-            namespace=owner.get_namespace(),
-            context=owner.context,
-            # A launch file renames every node of a process; this one keeps its own name.
-            cli_args=['--ros-args', '-r', f'__node:={name}'],
-            start_parameter_services=False,
-            enable_rosout=False,
-        )
+        self._clock = clock
+        if missing():
+            self._logger.warning(missing())
         # First, so that whoever plays a bag once the camera has a listener is not ahead of it.
         self._clock_inbox = (
-            Inbox(self._node, Clock, '/clock', NEWEST_QOS) if clock is not None else None
+            Inbox(owner, Clock, '/clock', NEWEST_QOS) if clock is not None else None
         )
         self.camera = (
             Inbox(
-                self._node,
+                owner,
                 CompressedImage if compressed else Image,
                 'image_raw/compressed' if compressed else 'image_raw',
                 CAMERA_QOS,
@@ -103,9 +73,9 @@ class Sensing:
         )
         self._newest: list[tuple[Inbox, Callable[[memoryview], None]]] = []
         if any(each.imu is not None for each in sensors()):
-            self._newest.append((Inbox(self._node, Imu, 'imu/data', NEWEST_QOS), self._put_imu))
+            self._newest.append((Inbox(owner, Imu, 'imu/data', NEWEST_QOS), self._put_imu))
         if any(each.speed is not None for each in sensors()):
-            self._newest.append((Inbox(self._node, Odometry, 'odom', NEWEST_QOS), self._put_speed))
+            self._newest.append((Inbox(owner, Odometry, 'odom', NEWEST_QOS), self._put_speed))
         self._stopping = threading.Event()
         self._clock_thread = (
             threading.Thread(
@@ -125,10 +95,17 @@ class Sensing:
         self._stopping.set()
         if self._clock_thread is not None:
             self._clock_thread.join()
-        self._node.destroy_node()
+        for inbox in (self._clock_inbox, self.camera, *(inbox for inbox, _ in self._newest)):
+            if inbox is not None:
+                inbox.close()
 
     def update(self) -> None:
-        """Put the newest IMU and odometry messages into the slots; one thread at a time."""
+        """Put the newest IMU and odometry messages into the slots; one thread at a time.
+
+        Without a time of its own (no /clock yet) nobody can judge their stamps: they wait.
+        """
+        if self._clock is not None and not self._clock.known:
+            return
         for inbox, put in self._newest:
             message = inbox.receive()
             if message is not None:

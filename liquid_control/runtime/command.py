@@ -15,6 +15,8 @@ from liquid_control.runtime.errors import ConfigError
 
 FORWARD = ('speed', 'throttle')
 TURNING = ('steering_angle', 'yaw_rate', 'steering')
+# What moves the robot by itself; turning a wheel does not. At rest there is none of it.
+MOVING = (*FORWARD, 'yaw_rate')
 
 # Below this speed a Twist's yaw rate says nothing about the steering angle, m/s.
 MIN_SPEED = 1e-3

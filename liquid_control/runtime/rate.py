@@ -20,7 +20,7 @@ class Clock(Protocol):
         """The time that deadlines are in."""
 
     def sleep_until(self, deadline_ns: int, cancelled: threading.Event) -> bool:
-        """Sleep; False when cancelled, or when this clock has stopped."""
+        """Sleep, as long as it takes; False when cancelled."""
 
     def late_ns(self, deadline_ns: int) -> int:
         """How long ago the deadline could first have been noticed."""
@@ -47,11 +47,9 @@ class SteadyClock:
 
 
 class SimClock:
-    """A clock that somebody else moves (`/clock`)."""
+    """A clock that somebody else moves (`/clock`), or leaves standing."""
 
-    def __init__(self, stall_timeout: float = 0.5) -> None:
-        """stall_timeout: wall time without news after which the clock counts as stopped, s."""
-        self._stall_timeout = stall_timeout
+    def __init__(self) -> None:
         self._changed = threading.Condition()
         self._now_ns = 0
         self._arrived_ns = 0
@@ -66,6 +64,11 @@ class SimClock:
             if went_back or now_ns >= self._waiting_for:
                 self._changed.notify_all()
 
+    @property
+    def known(self) -> bool:
+        """Whether anything was heard of the time yet."""
+        return self._arrived_ns != 0
+
     def now_ns(self) -> int:
         return self._now_ns
 
@@ -77,8 +80,6 @@ class SimClock:
                 if self._now_ns < started_at:
                     return True
                 self._changed.wait(CANCEL_CHECK_NS / 1e9)
-                if time.monotonic_ns() - self._arrived_ns > self._stall_timeout * 1e9:
-                    return False
             return not cancelled.is_set()
 
     def late_ns(self, deadline_ns: int) -> int:
@@ -95,8 +96,6 @@ class Cycle:
     lateness_ns: int
     skipped: int
     """Deadlines that passed unserved since the last cycle."""
-    stalled: bool = False
-    """The clock stands still; time to stop the robot, not to think."""
 
 
 class FixedRate:
@@ -126,10 +125,7 @@ class FixedRate:
             deadline = now
         skipped = max(0, (now - deadline) // period)
         deadline += skipped * period
-        arrived = clock.sleep_until(deadline, cancelled)
-        if cancelled.is_set():
+        if not clock.sleep_until(deadline, cancelled):
             return None
-        if not arrived:
-            return Cycle(deadline, clock.now_ns(), 0, 0, stalled=True)
         self._deadline_ns = deadline
         return Cycle(deadline, clock.now_ns(), clock.late_ns(deadline), skipped)

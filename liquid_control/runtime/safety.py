@@ -1,7 +1,8 @@
 """The safety envelope: the last thing between a policy and the robot.
 
 After every step, in this order: finite check, clamp, rate limit, acceleration limit. It says
-which one acted. Braking obeys the deceleration limit and holds the steering.
+which one acted. Braking obeys the deceleration limit and holds the steering; turning on the spot
+is a motion and ends too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.runtime.command import FORWARD
+from liquid_control.runtime.command import FORWARD, MOVING
 from liquid_control.runtime.contract import CommandSpec
 from liquid_control.runtime.errors import ConfigError
 from liquid_control.runtime.robot import CommandLimits, Robot
@@ -51,7 +52,9 @@ class Envelope:
         self._ranges = tuple(
             _meet(spec, limits) for spec, limits in zip(commands, self._limits, strict=True)
         )
+        self._robots = tuple((limits.min, limits.max) for limits in self._limits)
         self._forward = next((i for i, name in enumerate(self._names) if name in FORWARD), None)
+        self._moving = tuple(name in MOVING for name in self._names)
         self.reset()
 
     def reset(self) -> None:
@@ -59,9 +62,9 @@ class Envelope:
         self.start_from((0.0,) * len(self._names))
 
     def start_from(self, values: Sequence[float]) -> None:
-        """Take over from commands that somebody else sent."""
+        """Take over from commands that somebody else sent, within the robot's range."""
         self._values = tuple(
-            _clamp(value, *bounds) for value, bounds in zip(values, self._ranges, strict=True)
+            _clamp(value, *bounds) for value, bounds in zip(values, self._robots, strict=True)
         )
         self._rates = (0.0,) * len(self._names)
 
@@ -73,10 +76,13 @@ class Envelope:
     @property
     def at_rest(self) -> bool:
         """Whether the last command lets the robot stand."""
-        return self._forward is None or self._values[self._forward] == 0.0
+        return not any(
+            moving and value != 0.0
+            for moving, value in zip(self._moving, self._values, strict=True)
+        )
 
     def clamp(self, values: Sequence[float]) -> Limited:
-        """Absolute limits only: for a person's commands, who must be able to react at once.
+        """The robot's range only: for a person's commands, who must be able to react at once.
 
         Raises:
             ValueError: a value is not finite.
@@ -101,12 +107,26 @@ class Envelope:
         acted = self._acted(raw, clamped, 'clamp')
         return Limited(limited.values, acted) if acted else limited
 
-    def brake(self, dt: float) -> Limited:
-        """Towards rest as fast as the robot may, steering held; dt: s since the last command."""
+    def brake(self, dt: float, hand: Sequence[float] | None = None) -> Limited:
+        """Towards rest as fast as the robot may, steering held.
+
+        Args:
+            dt: s since the last command.
+            hand: what a person wants meanwhile, who may steer and brake harder.
+        """
         target = tuple(
-            0.0 if index == self._forward else value for index, value in enumerate(self._values)
+            0.0 if moving else value
+            for moving, value in zip(self._moving, self._values, strict=True)
         )
-        return self._advance(target, dt, gently=False)
+        limited = self._advance(target, dt, gently=False)
+        if hand is None:
+            return limited
+        values = [
+            _nearer_zero(value, wanted) if moving else float(wanted)
+            for moving, value, wanted in zip(self._moving, limited.values, hand, strict=True)
+        ]
+        self.start_from(values)
+        return Limited(self._values, limited.limited_by)
 
     def _advance(self, target: tuple[float, ...], dt: float, *, gently: bool) -> Limited:
         """One time step towards a target within the ranges; `gently`: limit the acceleration."""
@@ -123,7 +143,10 @@ class Envelope:
                 smooth = _smooth(rate, self._rates[index], goal - value, limits, dt)
                 smooth = _clamp(smooth, -largest, largest)
                 rate, acted = smooth, 'acceleration' if smooth != rate else acted
-            values.append(_clamp(value + rate * dt, *self._ranges[index]) if acted else goal)
+            low, high = self._ranges[index]
+            # A person may have left the policy's range; the way back is limited too.
+            bounds = min(low, value), max(high, value)
+            values.append(_clamp(value + rate * dt, *bounds) if acted else goal)
             rates.append(rate)
             if acted and not limited_by:
                 limited_by = f'{acted} {self._names[index]}'
@@ -154,6 +177,11 @@ def _meet(spec: CommandSpec, limits: CommandLimits) -> tuple[float, float]:
             f'allows {limits.min}..{limits.max}: nothing is left'
         )
     return low, high
+
+
+def _nearer_zero(value: float, wanted: float) -> float:
+    """`wanted` where it is nearer to zero on the same side, zero where it is on the other."""
+    return math.copysign(min(abs(value), abs(wanted)), value) if value * wanted > 0 else 0.0
 
 
 def _clamp(value: float, low: float, high: float) -> float:

@@ -2,7 +2,8 @@
 
 A thread of its own that waits for the camera, so that neither a slow encoder nor a large picture
 delays the control tick. Only the newest frame counts: those that arrived while the encoder worked
-are passed over.
+are passed over. Whatever a frame does to decoder or encoder is told, and the next one is looked
+at; a thread whose encoder never returns can be replaced once there is another encoder.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Vision:
         *,
         compressed: bool,
         now_ns: Callable[[], int],
-        on_error: Callable[[LiquidControlError], None],
+        on_error: Callable[[Exception], None],
     ) -> None:
         """Prepare; nothing runs before `start`.
 
@@ -50,7 +51,7 @@ class Vision:
         self._on_error = on_error
         self._compressed = compressed
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name='vision', daemon=True)
+        self._since_ns = 0
         self.arrived = 0
         """Frames received."""
         self.replaced = 0
@@ -59,27 +60,50 @@ class Vision:
         """From bytes to features, of the newest frame."""
 
     def start(self) -> None:
+        """Begin to look; another worker, which may be stuck, ends after its frame."""
+        self._stopping.set()
+        self._stopping = threading.Event()
+        self._since_ns = 0
+        self._thread = threading.Thread(
+            target=self._work, args=(self._stopping,), name='vision', daemon=True
+        )
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the worker; returns when it is gone."""
+    def stop(self, timeout: float | None = None) -> bool:
+        """End the worker; returns whether it is gone, after `timeout` s at most."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            message = self._receive(_PATIENCE)
-            if message is None:
-                continue
+    @property
+    def busy(self) -> float:
+        """For how long the newest frame has been looked at, s; 0 where none is."""
+        since_ns = self._since_ns
+        return (time.perf_counter_ns() - since_ns) / 1e9 if since_ns else 0.0
+
+    def _work(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            try:
+                message = self._newest()
+                if message is not None:
+                    self._look(message, self._now_ns(), stopping)
+            except Exception as error:  # the next frame may be a good one
+                self._on_error(error)
+                stopping.wait(_PATIENCE)
+
+    def _newest(self) -> cdr.Serialized | None:
+        message = self._receive(_PATIENCE)
+        if message is None:
+            return None
+        self.arrived += 1
+        while (newer := self._receive(0)) is not None:
+            message = newer
             self.arrived += 1
-            while (newer := self._receive(0)) is not None:
-                message = newer
-                self.arrived += 1
-                self.replaced += 1
-            self._look(message, self._now_ns())
+            self.replaced += 1
+        return message
 
-    def _look(self, message: cdr.Serialized, received_ns: int) -> None:
-        started = time.perf_counter_ns()
+    def _look(self, message: cdr.Serialized, received_ns: int, stopping: threading.Event) -> None:
+        self._since_ns = started = time.perf_counter_ns()
         try:
             if self._compressed:
                 compressed = cdr.read_compressed_image(message)
@@ -93,4 +117,7 @@ class Vision:
         except LiquidControlError as error:
             self._on_error(error)
             return
+        finally:
+            if not stopping.is_set():
+                self._since_ns = 0
         self.duration_ns = time.perf_counter_ns() - started

@@ -336,8 +336,8 @@ from liquid_control.runtime.controller import Controller
 class Defective(Controller):
     count = 0
 
-    def tick(self, now_ns, **options):
-        tick = super().tick(now_ns, **options)
+    def decide(self, thought):
+        tick = super().decide(thought)
         self.count += tick.command is not None and tick.command[1] > 0.2
         return tick if self.count < 10 else tick.there_is_no_such_thing
 

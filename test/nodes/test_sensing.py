@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from bundles import make_bundle
+from geometry_msgs.msg import Twist
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from ros import Peer, running
 from sensor_msgs.msg import Image
 
-from liquid_control.nodes.sensing import Inbox
+from liquid_control.nodes import rcl_take
+from liquid_control.nodes.commands import CommandPort
+from liquid_control.nodes.inbox import Inbox
 
 
 def serialized(width: int, grey: int) -> bytes:
@@ -40,6 +43,48 @@ def test_inbox_hands_over_the_bytes_in_order_and_what_was_taken_stays(peer: Peer
     assert inbox.receive() is None
     assert inbox.receive(0.01) is None
     with_inbox.close()
+
+
+def test_where_functions_of_rcl_are_missing_rclpy_takes_the_messages(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> None:
+        raise AttributeError('librcl.so: undefined symbol: rcl_take_serialized_message')
+
+    monkeypatch.setattr(rcl_take, '_functions', gone)
+    rcl_take.missing.cache_clear()
+    try:
+        assert 'undefined symbol' in rcl_take.missing()
+        test_inbox_hands_over_the_bytes_in_order_and_what_was_taken_stays(peer)
+    finally:
+        rcl_take.missing.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ('names', 'twist', 'values'),
+    [
+        (('speed', 'yaw_rate'), (0.0, 1.0), (0.0, 1.0)),
+        (('throttle', 'steering'), (0.0, -0.5), (0.0, -0.5)),
+        (('steering_angle', 'speed'), (0.0, 1.0), (0.0, 0.0)),
+    ],
+)
+def test_a_person_who_turns_on_the_spot_is_understood_where_the_robot_can(
+    peer: Peer, names: tuple[str, ...], twist: tuple[float, float], values: tuple[float, ...]
+) -> None:
+    base = Peer('base')
+    port = CommandPort(
+        base.node, command_type='twist', names=names, wheelbase=0.3, frame_id='base_link'
+    )
+    hand = peer.node.create_publisher(Twist, 'cmd_vel_override', 1)
+    peer.wait(hand.get_subscription_count, 'the override topic')
+    message = Twist()
+    message.linear.x, message.angular.z = twist
+    hand.publish(message)
+    taken = peer.wait(port.take_override, 'the override')
+    assert taken.values == values
+    assert taken.stamp_ns is None
+    port.close()
+    base.close()
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason='needs two cores')

@@ -162,13 +162,15 @@ def test_clock_that_jumps_ahead_stops(drive: Drive) -> None:
     assert drive.controller.tick(drive.now).mode is Mode.SAFE_STOP
 
 
-def test_stopped_clock_stops_the_robot(drive: Drive) -> None:
-    moving(drive)
+def test_a_robot_without_its_policy_brakes_within_the_limits(drive: Drive) -> None:
+    speed = moving(drive).tick().command[1]
     for _ in range(100):
-        tick = drive.controller.tick(drive.now, stalled=True)
-    assert tick.mode is Mode.SAFE_STOP
-    assert tick.reason == 'clock stopped'
-    assert tick.command[1] == 0.0
+        command = drive.controller.do_without(drive.now, 0.05, 'clock stopped')
+        assert 0.0 <= speed - command[1] <= 4.0 * 0.05 + 1e-9
+        speed = command[1]
+    assert speed == 0.0
+    assert drive.controller.mode is Mode.SAFE_STOP
+    assert drive.controller.reason == 'clock stopped'
 
 
 def test_policy_that_returns_nan_stops(tmp_path: Path) -> None:
@@ -239,6 +241,59 @@ def test_disengaging_brakes_before_it_is_silent(drive: Drive) -> None:
     assert [tick.command for tick in seen if tick.command][-1][1] == 0.0
     assert seen[-1].command is None
     assert seen[-1].mode is Mode.DISENGAGED
+
+
+def test_an_override_after_disengaging_leaves_it_disengaged(drive: Drive) -> None:
+    moving(drive)
+    drive.controller.disengage()
+    drive.tick()
+    drive.controller.override((0.0, 0.2), drive.now)
+    assert drive.tick().mode is Mode.MANUAL
+    assert drive.tick(40).mode is Mode.DISENGAGED
+
+
+def test_a_fault_while_a_person_drives_stops_when_they_let_go(drive: Drive) -> None:
+    moving(drive)
+    drive.controller.override((0.1, 0.5), drive.now)
+    drive.policy.step = lambda **inputs: np.full(2, np.nan, np.float32)
+    for _ in range(10):
+        tick = drive.tick()
+        assert tick.mode is Mode.MANUAL
+        assert tick.command == (0.1, 0.5)
+    tick = drive.tick(2)
+    assert tick.mode is Mode.SAFE_STOP
+    assert 'not finite' in tick.reason
+    assert [mode for mode, _ in drive.changes] == [
+        Mode.AUTONOMOUS,
+        Mode.MANUAL,
+        Mode.SAFE_STOP,
+    ]
+
+
+def test_override_counts_from_its_stamp_and_from_its_arrival(drive: Drive) -> None:
+    drive.tick(2)
+    with pytest.raises(ValueError, match='old by its stamp'):
+        drive.controller.override((0.0, 1.0), drive.now, drive.now - 501 * MS)
+    assert drive.controller.mode is Mode.DISENGAGED
+    drive.controller.override((0.0, 1.0), drive.now, drive.now - 400 * MS)
+    assert drive.tick(2).mode is Mode.MANUAL
+    assert drive.tick().mode is Mode.SAFE_STOP, 'what was left of half a second is over'
+
+
+def test_a_node_that_goes_brakes_a_person_too_who_may_only_brake_harder(drive: Drive) -> None:
+    drive.tick(2)
+    drive.controller.override((0.1, 1.5), drive.now)
+    assert drive.tick().command == (0.1, 1.5)
+    drive.controller.leave('deactivated')
+    assert drive.tick().command == pytest.approx((0.1, 1.3))
+    drive.controller.override((0.3, 0.2), drive.now)
+    assert drive.tick().command == (0.3, 0.2), 'harder, and steering'
+    drive.controller.override((0.3, 1.5), drive.now)
+    assert drive.tick().command[1] == 0.0, 'never faster'
+    assert drive.tick().mode is Mode.DISENGAGED
+    drive.controller.override((0.3, 1.5), drive.now)
+    assert drive.tick().command is None
+    assert 'about to end' in drive.controller.engage(drive.now)
 
 
 def test_halt_ends_with_a_stop(drive: Drive) -> None:

@@ -32,26 +32,6 @@ def test_swap_to_other_commands_is_refused(drive: Drive, tmp_path: Path) -> None
     assert drive.controller.pilot is drive.pilot
 
 
-def test_shadow_sees_the_same_and_never_actuates(drive: Drive, tmp_path: Path) -> None:
-    alone = Drive(tmp_path / 'alone', speed=True)
-    drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7, speed=True)
-    for each in (alone, drive):
-        each.engage()
-    for _ in range(20):
-        expected, tick = alone.tick(), drive.tick()
-        assert tick.command == expected.command
-        assert tick.shadow.observation.image_stamp_ns == tick.action.observation.image_stamp_ns
-        assert not np.array_equal(tick.shadow.raw, tick.action.raw)
-
-
-def test_shadow_that_fails_is_nobodys_business(drive: Drive, tmp_path: Path) -> None:
-    drive.controller.shadow = make_pilot(tmp_path / 'shadow', break_='nan')
-    drive.engage()
-    tick = drive.tick(20)
-    assert tick.mode is Mode.AUTONOMOUS
-    assert 'not finite' in tick.shadow.fault
-
-
 def test_promoted_shadow_drives_and_can_be_put_back(drive: Drive, tmp_path: Path) -> None:
     assert 'no shadow policy' in drive.controller.promote()
     shadow = drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7, speed=True)

@@ -70,8 +70,9 @@ def follow(rate: FixedRate, cycles: list, ticked: threading.Event, stop: threadi
         ticked.set()
 
 
-def test_sim_time_ticks_follow_the_clock_and_a_stopped_clock_is_noticed() -> None:
-    clock, stop, ticked, cycles = SimClock(0.2), threading.Event(), threading.Event(), []
+def test_sim_time_ticks_follow_the_clock_and_one_that_stands_still_can_be_left() -> None:
+    clock, stop, ticked, cycles = SimClock(), threading.Event(), threading.Event(), []
+    assert not clock.known
     clock.set(0)
     thread = threading.Thread(
         target=follow, args=(FixedRate(50_000_000, clock), cycles, ticked, stop)
@@ -83,11 +84,7 @@ def test_sim_time_ticks_follow_the_clock_and_a_stopped_clock_is_noticed() -> Non
             if k % 10 == 0:
                 assert ticked.wait(5)
                 ticked.clear()
-        driven = [cycle for cycle in cycles if not cycle.stalled]
-        assert [cycle.deadline_ns for cycle in driven] == [50_000_000 * k for k in range(1, 5)]
-        while not cycles[-1].stalled:  # nobody moves the clock any more
-            assert ticked.wait(5)
-            ticked.clear()
+        assert [cycle.deadline_ns for cycle in cycles] == [50_000_000 * k for k in range(1, 5)]
     finally:
         stop.set()
         thread.join(5)

@@ -81,6 +81,28 @@ def test_what_is_not_finite_never_passes(bad: float) -> None:
     assert limits.values == before
 
 
+def test_a_person_has_the_robots_range_and_the_way_back_is_limited() -> None:
+    limits = envelope()
+    assert limits.clamp((0.0, -0.8)).values == (0.0, -0.8), 'the policy cannot reverse, people can'
+    assert limits.limit((0.0, 1.0), 0.1).values[1] == pytest.approx(-0.6)
+    assert limits.brake(0.1).values[1] == pytest.approx(-0.1)
+
+
+def test_braking_ends_turning_on_the_spot_and_holds_a_steering_angle() -> None:
+    turning = CommandSpec('yaw_rate', 'rad/s', -2.0, 2.0)
+    robot = Robot('diff', 0.3, {'speed': SPEED, 'yaw_rate': CommandLimits(-2.0, 2.0, 4.0)})
+    limits = Envelope((COMMANDS[1], turning), robot)
+    limits.clamp((0.0, 2.0))
+    assert not limits.at_rest
+    assert limits.brake(0.25).values == (0.0, 1.0)
+    assert limits.brake(0.25).values == (0.0, 0.0)
+    assert limits.at_rest
+    car = envelope()
+    car.clamp((0.3, 0.0))
+    assert car.at_rest
+    assert car.brake(0.25).values == (0.3, 0.0)
+
+
 def test_robot_without_limits_for_a_command_is_refused() -> None:
     robot = Robot('arm', 1.0, {'speed': SPEED})
     with pytest.raises(ConfigError, match='no limits for steering_angle'):

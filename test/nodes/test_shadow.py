@@ -1,0 +1,113 @@
+"""The shadow's own thread: it sees what the driving policy sees and costs it nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pilots import Drive, make_pilot
+
+from liquid_control.nodes.shadow import ShadowThread
+from liquid_control.runtime.controller import Mode, Tick
+from liquid_control.runtime.pilot import Action, Pilot
+
+WAIT = 10.0  # s, generous: it only ends tests that fail
+
+
+class Reports:
+    """Takes the place of the topic."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Tick, Action]] = []
+        self._came = threading.Event()
+
+    def publish(self, tick: Tick, action: Action, name: str) -> None:
+        self.seen.append((tick, action))
+        self._came.set()
+
+    def of(self, tick: Tick) -> Action:
+        """Wait until a tick was compared."""
+        while not self.seen or self.seen[-1][0] is not tick:
+            assert self._came.wait(WAIT), 'no comparison came'
+            self._came.clear()
+        return self.seen[-1][1]
+
+
+class Shadowed(Drive):
+    """A drive whose ticks a shadow looks at."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.reports = Reports()
+        self.thread = ShadowThread(self.controller, self.reports)
+        self.thread.start()
+
+    def shadow(self, pilot: Pilot) -> Pilot:
+        pilot.sensors.share(self.pilot.sensors)
+        self.controller.shadow = pilot
+        return pilot
+
+    def tick(self, count: int = 1) -> Tick:
+        for _ in range(count):
+            tick = super().tick()
+            self.thread.offer(tick)
+        return tick
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Iterator[Shadowed]:
+    drive = Shadowed(tmp_path)
+    yield drive
+    drive.thread.stop(WAIT)
+
+
+def test_shadow_sees_the_same_and_never_actuates(drive: Shadowed, tmp_path: Path) -> None:
+    alone = Drive(tmp_path / 'alone')
+    drive.shadow(make_pilot(tmp_path / 'shadow', seed=7))
+    for each in (alone, drive):
+        each.engage()
+    for _ in range(20):
+        expected, tick = alone.tick(), drive.tick()
+        assert tick.command == expected.command
+        action = drive.reports.of(tick)
+        assert action.observation.image_stamp_ns == tick.action.observation.image_stamp_ns
+        np.testing.assert_array_equal(action.observation.imu, tick.action.observation.imu)
+        assert not np.array_equal(action.raw, tick.action.raw)
+
+
+def test_shadow_that_fails_is_nobodys_business(drive: Shadowed, tmp_path: Path) -> None:
+    drive.shadow(make_pilot(tmp_path / 'shadow', break_='nan'))
+    drive.engage()
+    tick = drive.tick(20)
+    assert tick.mode is Mode.AUTONOMOUS
+    assert 'not finite' in drive.reports.of(tick).fault
+
+
+def test_shadow_that_never_returns_is_named_and_given_up_for_another(
+    drive: Shadowed, tmp_path: Path
+) -> None:
+    hanging = drive.shadow(make_pilot(tmp_path / 'hanging', seed=7))
+    entered, never = threading.Event(), threading.Event()
+
+    def hang(**inputs: object) -> np.ndarray:
+        entered.set()
+        never.wait()
+        raise RuntimeError('too late')
+
+    hanging.policy.step = hang
+    drive.engage()
+    assert entered.wait(WAIT)
+    assert drive.tick(20).mode is Mode.AUTONOMOUS
+    while drive.thread.stuck is None:
+        threading.Event().wait(0.01)
+    assert drive.thread.stuck is hanging
+    drive.thread.recover()
+    assert drive.thread.stuck is hanging, 'as long as it is the shadow'
+    drive.shadow(make_pilot(tmp_path / 'other', seed=8))
+    drive.thread.recover()
+    assert drive.reports.of(drive.tick()).raw is not None
+    assert drive.thread.stuck is None
+    never.set()
