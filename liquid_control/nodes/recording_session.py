@@ -19,6 +19,7 @@ from liquid_control.bags.background import BackgroundWriter
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.metadata import dump_yaml
 from liquid_control.bags.writer import BagWriter
+from liquid_control.runtime.assets import shipped_folder
 from liquid_control.runtime.files import create_new, make_directory, write_atomically
 
 _MEGABYTE = 1_000_000
@@ -172,10 +173,13 @@ class Session:
 
 def _git_version() -> str | None:
     """Return the commit of the source tree this code runs from, None where it is installed."""
+    source = shipped_folder()
+    if not (source / 'setup.py').exists():
+        return None  # a repository around an installation is somebody else's
     try:
         result = subprocess.run(
             ['git', 'describe', '--always', '--dirty', '--tags'],
-            cwd=Path(__file__).parent,
+            cwd=source,
             capture_output=True,
             text=True,
             timeout=5,
