@@ -18,6 +18,7 @@ from launch.actions import IncludeLaunchDescription, RegisterEventHandler
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 from rclpy.context import Context
+from rclpy.node import Node as RosNode
 
 from liquid_control.runtime.assets import shipped_folder
 
@@ -93,7 +94,7 @@ def _parameters(node: Any) -> dict[str, Any]:
     context = Context()
     rclpy.init(context=context)
     try:
-        probe = rclpy.node.Node(
+        probe = RosNode(
             'probe',
             context=context,
             cli_args=arguments,
