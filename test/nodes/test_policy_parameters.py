@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 from bundles import make_bundle
-from hostile_bundles import endless, endless_when_shaken, huge, slow, with_load
+from hostile_bundles import endless, huge, slow, with_load
 from liquid_control.msg import ControlMode
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParametersAtomically
@@ -26,7 +24,7 @@ def driving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
     folder = tmp_path_factory.mktemp('driving')
     bundle = make_bundle(folder / 'bundle')
     peer = Peer()
-    parameters = {'policy': bundle, 'polcy': 'x', 'trusted_keys': '[]', 'load_timeout': 8.0}
+    parameters = {'policy': bundle, 'polcy': 'x', 'trusted_keys': '[]', 'load_timeout': 10.0}
     with running('policy_node', folder / 'log', autostart=True, **parameters) as process:
         robot = Robot(peer, process)
         try:
@@ -123,7 +121,7 @@ def test_a_swap_keeps_the_reason_of_a_stop(robot: Robot, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ('load', 'reason'),
-    [(endless, 'within 8 s'), (huge, 'more than 1024 MB'), (slow, 'budget 25.0 ms')],
+    [(endless, 'within 10 s'), (huge, 'more than 1024 MB'), (slow, 'budget 25.0 ms')],
 )
 def test_the_robot_drives_on_while_a_hostile_policy_is_refused(
     robot: Robot, tmp_path: Path, load: Any, reason: str
@@ -160,43 +158,6 @@ def test_the_robot_drives_on_while_a_hostile_contract_is_refused(
     assert str(contract.parent) in result.reason
     robot.states.clear()
     robot.wait(lambda: len(robot.states) > 3, 'ticks')
-
-
-def test_a_policy_that_hangs_on_what_is_seen_now_is_given_up(tmp_path: Path) -> None:
-    good = make_bundle(tmp_path / 'good')
-    hostile = with_load(tmp_path / 'hostile', endless_when_shaken)
-    peer = Peer()
-    with running('policy_node', tmp_path / 'log', autostart=True, policy=good) as process:
-        robot = Robot(peer, process)
-        try:
-            robot.sensors.imu.linear_acceleration.z = 60.0
-            robot.wait(lambda: robot.states and robot.states[-1].imu[2] == 60.0, 'it is shaken')
-            result = robot.set_policy(hostile)
-            assert not result.successful
-            assert 'did not return from a step on the live observation' in result.reason
-            robot.states.clear()
-            robot.wait(lambda: len(robot.states) > 3, 'ticks')
-            assert robot.states[-1].policy == 'good'
-            process.popen.terminate()
-            process.popen.wait(20)
-        finally:
-            robot.sensors.stop()
-            peer.close()
-
-
-def test_a_node_that_loads_a_policy_ends_when_told_to(tmp_path: Path) -> None:
-    peer = Peer()
-    hostile = with_load(tmp_path / 'hostile', endless)
-    log, timeout = tmp_path / 'log', 100.0
-    with running('policy_node', log, autostart=True, policy=hostile, load_timeout=timeout) as node:
-        trial = peer.wait(lambda: psutil.Process(node.popen.pid).children(), 'a trial')[0]
-        started = time.monotonic()
-        node.popen.terminate()
-        node.popen.wait(20)
-        assert time.monotonic() - started < 10
-        assert not trial.is_running() or trial.status() == psutil.STATUS_ZOMBIE
-        assert 'cancelled' in node.output
-    peer.close()
 
 
 def test_a_dump_is_loaded_again_without_a_failure(driving: Robot, tmp_path: Path) -> None:
