@@ -6,7 +6,7 @@ Intelligence 2022, equation 10 (default), table 1 (pure, no gate).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.module import _has_any_global_hook
 
 from liquid_control.nn import kernels
+from liquid_control.nn.intact import hooked, intact
 from liquid_control.nn.layer import (
     LiquidCell,
     LiquidLayer,
@@ -24,6 +26,7 @@ from liquid_control.nn.layer import (
     number_of_units,
     states_of,
 )
+from liquid_control.nn.options import one_of, whole_number
 from liquid_control.nn.wiring import Adjacency, Wiring
 
 MODES = ('default', 'pure', 'no_gate')
@@ -35,6 +38,19 @@ class LeCunTanh(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return 1.7159 * torch.tanh(0.666 * x)
+
+
+class MaskedLinear(nn.Linear):
+    """Weights that act where a mask is 1; the cell owns it and hands it over."""
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return functional.linear(x, self.weight * mask, self.bias)
+
+
+def _linear(module: nn.Module) -> bool:
+    """Whether the module is weight and bias and nothing else."""
+    kept = intact(module, nn.Linear.forward, MaskedLinear.forward)
+    return kept and module.bias is not None
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -102,12 +118,21 @@ class CfCEquations(NamedTuple):
         z = torch.addmm(drive, state, first[:, -units:].T)
         for weight, bias in rest:
             z = functional.linear(self.activation(z), weight, bias)
-        if self.w_tau is not None and self.A is not None:
-            return self.A - self.A * torch.exp(-seconds * (self.w_tau.abs() + z.abs())) * z
-        near, far, *time = z.split(units, dim=-1)
-        near, far = torch.tanh(near), torch.tanh(far)
-        gate = torch.sigmoid(time[0] * seconds + time[1] if len(time) == 2 else time[0])
-        return near + gate * far if self.mode == 'no_gate' else near * (1.0 - gate) + gate * far
+        heads = z.split(units, dim=-1)
+        return next_state(self.mode, heads, seconds, self.w_tau, self.A)
+
+
+def next_state(
+    mode: str, heads: Sequence[Tensor], seconds: Tensor, w_tau: Tensor | None, A: Tensor | None
+) -> Tensor:
+    """The state [batch, units] that the heads, each [batch, units], lead to."""
+    if w_tau is not None and A is not None:
+        (z,) = heads
+        return A - A * torch.exp(-seconds * (w_tau.abs() + z.abs())) * z
+    near, far, *time = heads
+    near, far = torch.tanh(near), torch.tanh(far)
+    gate = torch.sigmoid(time[0] * seconds + time[1] if len(time) == 2 else time[0])
+    return near + gate * far if mode == 'no_gate' else near * (1.0 - gate) + gate * far
 
 
 def cfc_states(
@@ -156,45 +181,71 @@ class CfCCell(LiquidCell):
         mask_gates: bool = False,
     ):
         super().__init__()
-        if mode not in MODES:
-            raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
-        if activation not in ACTIVATIONS:
-            raise ValueError(f'activation must be one of {tuple(ACTIVATIONS)}, got {activation!r}')
-        for name, size, least in (
-            ('input_size', input_size, 1),
-            ('units', units, 1),
-            ('backbone_layers', backbone_layers, 0),
-            ('backbone_units', backbone_units, 1 if backbone_layers else 0),
-        ):
-            if size < least:
-                raise ValueError(f'{name} must be at least {least}, got {size}')
+        mode, activation = (
+            one_of('mode', mode, MODES),
+            one_of('activation', activation, ACTIVATIONS),
+        )
+        input_size, units = whole_number('input_size', input_size), whole_number('units', units)
+        backbone_layers = whole_number('backbone_layers', backbone_layers, least=0)
+        least = 1 if backbone_layers else 0
+        backbone_units = whole_number('backbone_units', backbone_units, least)
         self.input_size = input_size
         self.state_size = self.output_size = units
         self.mode = mode
-        mask_t = None if mask is None else torch.tensor(mask.T, dtype=torch.get_default_dtype())
-        self.register_buffer('sparsity_mask', mask_t)
+        if mask is None:
+            self.register_buffer('sparsity_mask', None)
+        else:
+            self.register_mask('sparsity_mask', mask.T)
         if mode == 'pure':
             self.w_tau = nn.Parameter(torch.empty(1, units))
             self.A = nn.Parameter(torch.empty(1, units))
 
-        self.activation = ACTIVATIONS[activation]()
+        self._activation = activation
+        shape = ACTIVATIONS[activation]()
         self.backbone = nn.Sequential()
         width = input_size + units
         for _ in range(backbone_layers):
-            self.backbone.append(nn.Linear(width, backbone_units)).append(self.activation)
+            self.backbone.append(nn.Linear(width, backbone_units)).append(shape)
             width = backbone_units
         self.heads = ('ff1',) if mode == 'pure' else GATED_HEADS
         self.masked_heads = len(self.heads if mask_gates else self.heads[:2])  # ff1 and ff2
-        for head in self.heads:
-            self.add_module(head, nn.Linear(width, units))
+        for index, head in enumerate(self.heads):
+            masked = mask is not None and index < self.masked_heads
+            self.add_module(head, (MaskedLinear if masked else nn.Linear)(width, units))
         # w_tau too: at zero its absolute value would have no gradient.
         for parameter in self.parameters():
             if parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter)
 
     @property
-    def dtype(self) -> torch.dtype:
-        return self.ff1.weight.dtype
+    def weight(self) -> Tensor:
+        weight = self._modules['ff1']._parameters.get('weight')
+        # Otherwise parametrised, replaced or quantised.
+        return next(self.parameters(), torch.empty(0)) if weight is None else weight
+
+    @property
+    def activation(self) -> str:
+        """Name of that of the backbone; to have another, put that into `backbone`."""
+        return self._activation
+
+    def altered(self) -> str | None:
+        if 'activation' in self._modules:
+            raise ValueError('activation is only a name: put the module into `backbone`')
+        backbone = self._modules['backbone']
+        if not intact(backbone, nn.Sequential.forward) or len(backbone) % 2:
+            return 'backbone'
+        modules = list(backbone._modules.items())
+        for (name, linear), (name_after, shape) in zip(modules[::2], modules[1::2], strict=True):
+            if not _linear(linear):
+                return f'backbone.{name}'
+            # Any module may be the activation, but one for all layers.
+            if shape is not modules[1][1] or not intact(shape, type(shape).forward):
+                return f'backbone.{name_after}'
+        return next((name for name in self.heads if not _linear(self._modules[name])), None)
+
+    def _must_call(self) -> bool:
+        """Whether submodules must be called: their weights do not say all that is wanted."""
+        return _has_any_global_hook() or self.altered() is not None
 
     def equations(self) -> CfCEquations:
         """The equations with the parameters of now."""
@@ -203,11 +254,10 @@ class CfCCell(LiquidCell):
         if self.sparsity_mask is not None:
             for index in range(self.masked_heads):
                 weights[index] = weights[index] * self.sparsity_mask
-        linear = [layer for layer in self.backbone if isinstance(layer, nn.Linear)]
-        pure = self.mode == 'pure'
+        linear, pure = [*self.backbone][::2], self.mode == 'pure'
         return CfCEquations(
             mode=self.mode,
-            activation=self.activation,
+            activation=self.backbone[1] if self.backbone else torch.tanh,
             backbone=tuple((layer.weight, layer.bias) for layer in linear),
             heads=torch.cat(weights),
             heads_bias=torch.cat([head.bias for head in heads]),
@@ -216,18 +266,57 @@ class CfCCell(LiquidCell):
         )
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
-        return self.equations_at(elapsed, len(x)).stepper(x, elapsed)
+        if not self._must_call():
+            return self.equations_at(elapsed, len(x)).stepper(x, elapsed)
+        xs, seconds = x.unbind(), each_step(elapsed, x)
+        return lambda t, state: self._through_modules(xs[t], state, seconds[t])
+
+    def advancer(self, elapsed: Tensor, steps: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """From inputs [batch, inputs], state, seconds [batch, 1] of a step to the next state."""
+        if hooked(self):
+            return lambda x, state, seconds: self(x[None], state, seconds.T)[0]
+        if self._must_call():
+            return self._through_modules
+        p = self.equations_at(elapsed, steps)
+        return lambda x, state, seconds: p.advance(p.drive(x), state, seconds)
+
+    def _through_modules(self, x: Tensor, state: Tensor, seconds: Tensor) -> Tensor:
+        """One step by calling the submodules: with whatever they, or hooks on them, do."""
+        z = self.backbone(torch.cat([x, state], dim=-1))
+        heads = [self._head(index, z) for index in range(len(self.heads))]
+        pure = (self.w_tau, self.A) if self.mode == 'pure' else (None, None)
+        return next_state(self.mode, heads, seconds, *pure)
+
+    def _head(self, index: int, z: Tensor) -> Tensor:
+        name, mask = self.heads[index], self.sparsity_mask
+        head = self._modules[name]
+        if mask is None or index >= self.masked_heads:
+            return head(z)
+        if isinstance(head, MaskedLinear):
+            return head(z, mask)
+        if intact(head, nn.Linear.forward):
+            return functional.linear(z, head.weight * mask, head.bias)
+        raise ValueError(
+            f'{name} is masked by the wiring, which a {type(head).__name__} in its place knows '
+            f'nothing of: parametrise its weight instead (torch.nn.utils.parametrize), or use a '
+            'CfC without a wiring'
+        )
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
-        shape = KERNEL_ACTIVATIONS.get(type(self.activation))
-        fits = self.mode != 'pure' and len(self.backbone) <= 2 and shape is not None
-        if not fits or not kernels.serves(x, state, elapsed, *self.parameters()):
+        shape = self._kernel_shape()
+        if shape is None or not kernels.serves(x, state, elapsed, *self.parameters()):
             return super().scan(x, state, elapsed)
         p, elapsed = self.equations_at(elapsed, len(x)), elapsed.expand(x.shape[:2])
         backbone = p.backbone[0] if p.backbone else None
         heads, no_gate = (p.heads, p.heads_bias), self.mode == 'no_gate'
-        plain = partial(cfc_states, self.mode, self.activation)
+        plain = partial(cfc_states, self.mode, p.activation)
         return kernels.cfc_sequence(x, state, elapsed, heads, backbone, shape, no_gate, plain)
+
+    def _kernel_shape(self) -> tuple[float, float] | None:
+        """Scale and slope of the activation where a kernel has these equations, else None."""
+        if self.mode == 'pure' or self._must_call() or len(self.backbone) > 2:
+            return None
+        return KERNEL_ACTIVATIONS.get(type(self.backbone[1])) if self.backbone else (1.0, 1.0)
 
     def equations_at(self, elapsed: Tensor, steps: int) -> CfCEquations:
         """The equations for so many steps, simpler where one elapsed time [] serves for all."""
@@ -261,10 +350,10 @@ class WiredCfCCell(LiquidCell):
     def __init__(self, input_size: int, wiring: Wiring, mode: str, strict: bool):
         super().__init__()
         self.wiring = wiring.build(input_size)
-        self.input_size = input_size
+        self.input_size = wiring.sensory_adjacency.shape[0]
         self.state_size = wiring.units
         self.output_size = wiring.output_size
-        self.strict = strict
+        self.strict = bool(strict)
         _refuse_other_paths(wiring)
         self.layer_sizes = [len(neurons) for neurons in wiring.layers.values()]
         synapses = np.abs(wiring.sensory_adjacency)
@@ -281,22 +370,30 @@ class WiredCfCCell(LiquidCell):
             synapses, sources = np.abs(wiring.adjacency), neurons
 
     @property
-    def dtype(self) -> torch.dtype:
-        return self.layers[0].dtype
+    def weight(self) -> Tensor:
+        return self.layers[0].weight
 
     @property
     def layers(self) -> list[CfCCell]:
         """The cells in the order in which a signal passes them."""
         return [getattr(self, f'layer_{index}') for index in range(len(self.layer_sizes))]
 
+    def altered(self) -> str | None:
+        for index, layer in enumerate(self.layers):
+            if hooked(layer):
+                return f'layer_{index}'
+            if (name := layer.altered()) is not None:
+                return f'layer_{index}.{name}'
+        return None
+
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
-        layers = [layer.equations_at(elapsed, len(x)) for layer in self.layers]
+        layers = [layer.advancer(elapsed, len(x)) for layer in self.layers]
         xs, seconds = x.unbind(), each_step(elapsed, x)
 
         def step(t: int, state: Tensor) -> Tensor:
             heard, after = xs[t], []
-            for layer, before in zip(layers, state.split(self.layer_sizes, -1), strict=True):
-                heard = layer.advance(layer.drive(heard), before, seconds[t])
+            for advance, before in zip(layers, state.split(self.layer_sizes, -1), strict=True):
+                heard = advance(heard, before, seconds[t])
                 after.append(heard)
             return torch.cat(after, dim=-1)
 
@@ -306,7 +403,7 @@ class WiredCfCCell(LiquidCell):
         # A layer needs no later step of the layer before it, so each scans the whole sequence.
         states = []
         for cell, before in zip(self.layers, state.split(self.layer_sizes, -1), strict=True):
-            x = cell.scan(x, before, elapsed)
+            x = cell(x, before, elapsed)
             states.append(x)
         return torch.cat(states, dim=-1)
 
@@ -403,8 +500,13 @@ class CfC(LiquidLayer):
         self.wiring = units if isinstance(units, Wiring) else None
         self.fc: nn.Module = nn.Identity()
         if proj_size is not None:
+            proj_size = whole_number('proj_size', proj_size)
             self.fc = nn.Linear(self.output_size, proj_size)
             self.output_size = proj_size
 
     def _readout(self, states: Tensor) -> Tensor:
         return self.fc(self.rnn_cell.readout(states))
+
+    def altered(self) -> str | None:
+        kept = intact(self.fc, nn.Linear.forward, nn.Identity.forward)
+        return super().altered() if kept else 'fc'

@@ -24,8 +24,24 @@ class CheckpointError(LiquidControlError):
 
 
 def save_layer(layer: LTC | CfC, path: str | Path) -> None:
-    """Write a layer whole: `load_layer` needs nothing but the file."""
-    torch.save({**describe_layer(layer), 'weights': layer.state_dict()}, path)
+    """Write a layer whole: `load_layer` needs nothing but the file.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+        ValueError: submodules of the layer are not as it made them, and would be lost; or it is
+            one that `load_layer` would refuse.
+    """
+    # Of their own: of a view, the file would hold all that it is a view of.
+    description = describe_layer(layer)
+    weights = {name: weight.contiguous().clone() for name, weight in layer.state_dict().items()}
+    data = {**description, 'weights': weights}
+    _check_size(data)
+    try:
+        torch.save(data, path)
+    except (OSError, RuntimeError) as error:  # torch's own, where there is no such folder
+        raise CheckpointError(
+            f'{path}: cannot be written ({error}); save the layer in another place'
+        ) from error
 
 
 def load_layer(path: str | Path) -> LTC | CfC:
@@ -94,26 +110,57 @@ def _check_size(data: dict[str, Any]) -> None:
 
 
 def describe_layer(layer: LTC | CfC) -> dict[str, Any]:
-    """Plain data from which `make_layer` makes a layer of the same kind, without its weights."""
+    """Plain data from which `make_layer` makes a layer of the same kind, without its weights.
+
+    Raises:
+        ValueError: submodules are not as the layer made them, which this cannot describe.
+    """
     options: dict[str, Any] = {
         'return_sequences': layer.return_sequences,
         'batch_first': layer.batch_first,
         'mixed_memory': layer.mixed_memory,
     }
-    cell = layer.rnn_cell
+    cell, kind = layer.rnn_cell, LTC if isinstance(layer, LTC) else CfC
     if isinstance(layer, LTC):
         for name in ('input_mapping', 'output_mapping', 'solver', 'unfolds'):
             options[name] = getattr(cell, name)
     else:
         options['proj_size'] = layer.output_size if isinstance(layer.fc, nn.Linear) else None
         options |= _wired_options(cell) if isinstance(cell, WiredCfCCell) else _options(cell)
-    return {
+    description = {
         'format': FORMAT,
-        'kind': type(layer).__name__,
+        'kind': kind.__name__,
         'input_size': layer.input_size,
         'units': layer.state_size if layer.wiring is None else layer.wiring.to_dict(),
         'options': options,
     }
+    with torch.device('meta'):
+        _refuse_others(layer, make_layer(description))
+    return description
+
+
+def _refuse_others(layer: nn.Module, made: nn.Module) -> None:
+    """Only what is made of the same modules and weights will be the same layer again."""
+    for what, ours, theirs in (
+        ('module', _kinds(layer), _kinds(made)),
+        ('weight', _shapes(layer), _shapes(made)),
+    ):
+        other = ours.keys() ^ theirs.keys()
+        other |= {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
+        if other:
+            raise ValueError(
+                f'the {what} {min(other)!r} is not as {type(made).__name__} makes it (replaced, '
+                'added, parametrised or pruned), and would be lost: make that permanent first '
+                '(torch.nn.utils.parametrize, torch.nn.utils.prune), or save the state dict'
+            )
+
+
+def _kinds(layer: nn.Module) -> dict[str, type]:
+    return {name: type(module) for name, module in layer.named_modules()}
+
+
+def _shapes(layer: nn.Module) -> dict[str, torch.Size | None]:
+    return {name: getattr(entry, 'shape', None) for name, entry in layer.state_dict().items()}
 
 
 def _wired_options(cell: WiredCfCCell) -> dict[str, Any]:
@@ -121,11 +168,14 @@ def _wired_options(cell: WiredCfCCell) -> dict[str, Any]:
 
 
 def _options(cell: CfCCell) -> dict[str, Any]:
-    linear = [layer for layer in cell.backbone if isinstance(layer, nn.Linear)]
+    layers = list(cell.backbone.children())
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    # Another activation may have been put into the backbone since.
     names = {kind: name for name, kind in ACTIVATIONS.items()}
+    kinds = [names[type(layer)] for layer in layers if type(layer) in names]
     return {
         'mode': cell.mode,
-        'activation': names[type(cell.activation)],
+        'activation': kinds[0] if kinds else cell.activation,
         'backbone_layers': len(linear),
         'backbone_units': linear[0].out_features if linear else None,
     }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from liquid_control.nn import kernels
+from liquid_control.nn.intact import hooked
 from liquid_control.nn.mixed_memory import MixedMemory
 
 State = Tensor | tuple[Tensor, Tensor]
@@ -31,10 +34,24 @@ class LiquidCell(nn.Module):
     state_size: int
     output_size: int
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._synapses: dict[str, NDArray[np.bool_]] = {}
+
     @property
-    def dtype(self) -> torch.dtype:
-        """Precision of the weights."""
+    def weight(self) -> Tensor:
+        """One of the weights, for its precision and device."""
         raise NotImplementedError
+
+    def forward(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
+        """States after each step [time, batch, units]; as `scan`, for hooks to be around it."""
+        if len(x) > 1:
+            return self.scan(x, state, elapsed)
+        return self.stepper(x, elapsed)(0, state)[None]
+
+    def altered(self) -> str | None:
+        """The name of a submodule that is not as it was made; see `liquid_control.nn.intact`."""
+        return None
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
         """The equations one step at a time; what depends on no state is computed here.
@@ -44,6 +61,13 @@ class LiquidCell(nn.Module):
             elapsed: seconds since the step before [time, batch], or [] for all.
         """
         raise NotImplementedError
+
+    def step_by_step(self, x: Tensor, elapsed: Tensor) -> Step:
+        """As `stepper`, through the hooks on this cell if there are any."""
+        if not hooked(self):
+            return self.stepper(x, elapsed)
+        xs, seconds = x.split(1), elapsed.expand(x.shape[:2]).split(1)
+        return lambda t, state: self(xs[t], state, seconds[t])[0]
 
     def scan(self, x: Tensor, state: Tensor, elapsed: Tensor) -> Tensor:
         """States after each step [time, batch, units], from that before the first [batch, units].
@@ -60,6 +84,23 @@ class LiquidCell(nn.Module):
         """Name of each parameter of which only a part acts, and 1 where it does."""
         raise NotImplementedError
 
+    def register_mask(self, name: str, synapses: NDArray[np.integer]) -> None:
+        """A buffer that is 1 where a synapse is: it follows from the wiring, and is no weight."""
+        self._synapses[name] = synapses != 0
+        self.register_buffer(
+            name, torch.tensor(self._synapses[name], dtype=torch.get_default_dtype())
+        )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LiquidCell:
+        # A cell that was made on the meta device has no masks until it gets memory.
+        unmade = [name for name, mask in self.named_buffers(recurse=False) if mask.is_meta]
+        super()._apply(fn, recurse)
+        for name in unmade:
+            mask = self.get_buffer(name)
+            if not mask.is_meta:
+                mask.copy_(torch.from_numpy(self._synapses[name]))
+        return self
+
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
@@ -67,7 +108,10 @@ class LiquidCell(nn.Module):
         # loading others would leave a layer whose weights and synapses are of two networks.
         for name, mask in self.named_buffers(recurse=False):
             given = state_dict.get(prefix + name)
-            if given is not None and not torch.equal(given.to(mask), mask):
+            own = torch.from_numpy(self._synapses[name]) if mask.is_meta else mask
+            if given is None or given.is_meta:
+                continue
+            if not torch.equal(given.to(mask.dtype), own.to(given.device, mask.dtype)):
                 raise ValueError(
                     f'{prefix}{name}: these weights belong to another wiring; make the layer '
                     'with the wiring they were trained with (sizes and seed), or load it whole'
@@ -92,9 +136,9 @@ class LiquidLayer(nn.Module):
         self.input_size = cell.input_size
         self.state_size = cell.state_size
         self.output_size = cell.output_size
-        self.return_sequences = return_sequences
-        self.batch_first = batch_first
-        self.mixed_memory = mixed_memory
+        self.return_sequences = bool(return_sequences)
+        self.batch_first = bool(batch_first)
+        self.mixed_memory = bool(mixed_memory)
         # The names `rnn_cell` and `lstm` keep state dicts exchangeable with ncps.
         self.rnn_cell = cell
         self.lstm = MixedMemory(cell.input_size, cell.state_size) if mixed_memory else None
@@ -125,6 +169,7 @@ class LiquidLayer(nn.Module):
             ValueError: a shape, precision or elapsed time is not one of these; the message says
                 what was expected.
         """
+        _refuse_others(x, state)
         batched, time_dim = x.dim() == 3, 1 if self.batch_first and x.dim() == 3 else 0
         if x.dim() not in (2, 3) or x.shape[-1] != self.input_size or x.shape[time_dim] == 0:
             lead = 'batch, time' if self.batch_first else 'time, batch'
@@ -169,6 +214,7 @@ class LiquidLayer(nn.Module):
         Returns:
             Outputs [batch, outputs] and the state after the step.
         """
+        _refuse_others(x, state)
         if x.dim() != 2 or x.shape[1] != self.input_size:
             raise ValueError(
                 f'a step takes inputs [batch, {self.input_size}], got {list(x.shape)}'
@@ -189,25 +235,38 @@ class LiquidLayer(nn.Module):
         idle = sum((mask == 0).sum().item() for mask in masks.values())
         return total - int(idle)
 
+    def altered(self) -> str | None:
+        """The name of a submodule that is not as it was made; see `liquid_control.nn.intact`."""
+        if hooked(self.rnn_cell):
+            return 'rnn_cell'
+        name = self.rnn_cell.altered()
+        return None if name is None else f'rnn_cell.{name}'
+
     def _readout(self, states: Tensor) -> Tensor:
         return self.rnn_cell.readout(states)
 
     def _run(self, x: Tensor, v: Tensor, memory: Tensor, seconds: Tensor) -> tuple[Tensor, State]:
         """States after each step [time, batch, units], and what the next call starts from."""
-        if self.lstm is None and len(x) > 1:
-            states = self.rnn_cell.scan(x, v, seconds)
-            return states, states[-1]
-        step, steps = self.rnn_cell.stepper(x, seconds), []
+        if self.lstm is None:
+            states = self.rnn_cell(x, v, seconds)
+            # A copy: who changes the state or the outputs in place changes that alone.
+            return states, states[-1].clone()
+        step, steps = self.rnn_cell.step_by_step(x, seconds), []
         for t, inputs in enumerate(x.unbind()):
-            if self.lstm is not None:
-                v, memory = self.lstm(inputs, v, memory)
+            v, memory = self.lstm(inputs, v, memory)
             v = step(t, v)
             steps.append(v)
-        return torch.stack(steps), v if self.lstm is None else (v, memory)
+        return torch.stack(steps), (v, memory)
 
     def _in_own_precision(self, x: Tensor, what: str = 'inputs') -> Tensor:
         """In the precision of the weights: what autocast made is converted, others refused."""
-        own = self.rnn_cell.dtype
+        weight = self.rnn_cell.weight
+        own = weight.dtype
+        if x.device != weight.device:
+            raise ValueError(
+                f'{what} must be on {weight.device}, as the weights of this layer, found on '
+                f'{x.device}: move them or the layer with .to()'
+            )
         if x.dtype != own and not (_autocast(x.device.type) and x.is_floating_point()):
             raise ValueError(
                 f'{what} must be {own}, as the weights of this layer, got {x.dtype}: convert '
@@ -307,12 +366,24 @@ def _no_time(seconds: float, like: Tensor) -> ValueError:
 
 def number_of_units(units: object) -> int:
     """The number of neurons that stands in the place of a wiring."""
-    if isinstance(units, Integral):
-        return int(units)
-    raise TypeError(
-        f'units must be a wiring of liquid_control.nn or a number of neurons, got {units!r}; '
-        'from_ncps takes over layers of ncps, wiring included'
-    )
+    try:
+        return operator.index(units)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(
+            f'units must be a wiring of liquid_control.nn or a number of neurons, got {units!r}; '
+            'from_ncps takes over layers of ncps, wiring included'
+        ) from None
+
+
+def _refuse_others(x: object, state: object) -> None:
+    """What is no tensor: arrays, packed sequences."""
+    parts = state if isinstance(state, tuple | list) else () if state is None else (state,)
+    for name, part in (('inputs', x), *(('the state', part) for part in parts)):
+        if not isinstance(part, Tensor):
+            raise TypeError(
+                f'{name} must be torch tensors, got {type(part).__name__}: torch.as_tensor makes '
+                'one of an array, torch.nn.utils.rnn.pad_packed_sequence of a packed sequence'
+            )
 
 
 def _no_autocast(device: str) -> AbstractContextManager[object]:

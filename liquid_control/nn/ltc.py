@@ -22,6 +22,7 @@ from liquid_control.nn.layer import (
     number_of_units,
     states_of,
 )
+from liquid_control.nn.options import one_of, whole_number
 from liquid_control.nn.solvers import SOLVERS
 from liquid_control.nn.wiring import FullyConnected, Wiring
 
@@ -131,26 +132,16 @@ class LTCCell(LiquidCell):
         unfolds: int,
     ):
         super().__init__()
-        for name, mapping in (
-            ('input_mapping', input_mapping),
-            ('output_mapping', output_mapping),
-        ):
-            if mapping not in MAPPINGS:
-                raise ValueError(f'{name} must be one of {MAPPINGS}, got {mapping!r}')
-        if solver not in SOLVERS:
-            raise ValueError(f'solver must be one of {sorted(SOLVERS)}, got {solver!r}')
-        if unfolds < 1:
-            raise ValueError(f'unfolds must be at least 1, got {unfolds}')
+        self.input_mapping = one_of('input_mapping', input_mapping, MAPPINGS)
+        self.output_mapping = one_of('output_mapping', output_mapping, MAPPINGS)
+        self.solver = one_of('solver', solver, SOLVERS)
+        self.unfolds = whole_number('unfolds', unfolds)
         self.wiring = wiring.build(input_size)
-        self.input_size = input_size
+        self.input_size = wiring.sensory_adjacency.shape[0]
         self.state_size = wiring.units
         self.output_size = wiring.output_size
-        self.input_mapping = input_mapping
-        self.output_mapping = output_mapping
-        self.solver = solver
-        self.unfolds = unfolds
 
-        units, inputs, outputs = self.state_size, input_size, self.output_size
+        units, inputs, outputs = self.state_size, self.input_size, self.output_size
         for name, (low, high) in INITIAL_RANGES.items():
             shape = (units,)
             if name.startswith('sensory_'):
@@ -160,20 +151,20 @@ class LTCCell(LiquidCell):
             self.register_parameter(name, nn.Parameter(torch.rand(shape) * (high - low) + low))
         self.erev = nn.Parameter(_float(wiring.adjacency))
         self.sensory_erev = nn.Parameter(_float(wiring.sensory_adjacency))
-        self.register_buffer('sparsity_mask', _float(np.abs(wiring.adjacency)))
-        self.register_buffer('sensory_sparsity_mask', _float(np.abs(wiring.sensory_adjacency)))
-        if input_mapping is not None:
+        self.register_mask('sparsity_mask', wiring.adjacency)
+        self.register_mask('sensory_sparsity_mask', wiring.sensory_adjacency)
+        if self.input_mapping is not None:
             self.input_w = nn.Parameter(torch.ones(inputs))
-        if input_mapping == 'affine':
+        if self.input_mapping == 'affine':
             self.input_b = nn.Parameter(torch.zeros(inputs))
-        if output_mapping is not None:
+        if self.output_mapping is not None:
             self.output_w = nn.Parameter(torch.ones(outputs))
-        if output_mapping == 'affine':
+        if self.output_mapping == 'affine':
             self.output_b = nn.Parameter(torch.zeros(outputs))
 
     @property
-    def dtype(self) -> torch.dtype:
-        return self.cm.dtype
+    def weight(self) -> Tensor:
+        return self.cm
 
     def effective_parameters(self) -> LTCParameters:
         """The parameters as the equations use them: softplus keeps what must be positive so."""

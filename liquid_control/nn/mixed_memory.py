@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from liquid_control.nn.intact import intact
+
 
 class MixedMemory(nn.Module):
     """An LSTM cell that writes the state from which the liquid cell then evolves.
@@ -30,7 +32,11 @@ class MixedMemory(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs [batch, inputs], liquid state and memory [batch, units] -> the new two."""
-        gates = torch.addmm(self.input_map(x), state, self.recurrent_map.weight.T)
+        gates = self.input_map(x)
+        if intact(self.recurrent_map, nn.Linear.forward):
+            gates = torch.addmm(gates, state, self.recurrent_map.weight.T)
+        else:
+            gates = gates + self.recurrent_map(state)
         candidate, write, keep, read = gates.chunk(4, dim=1)
         # A forget gate that starts open: the memory must survive before it has learnt to.
         kept = memory * torch.sigmoid(keep + 1.0)

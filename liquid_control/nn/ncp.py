@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from liquid_control.nn.options import whole_number
 from liquid_control.nn.wiring import Adjacency, Wiring
 
 Neurons = NDArray[np.integer]
@@ -45,26 +46,23 @@ class NCP(Wiring):
         motor_fanin: int,
         seed: int = 22222,
     ):
-        for name, fan, limit, layer in (
-            ('sensory_fanout', sensory_fanout, inter_neurons, 'inter'),
-            ('inter_fanout', inter_fanout, command_neurons, 'command'),
-            ('motor_fanin', motor_fanin, command_neurons, 'command'),
-        ):
-            if not 1 <= fan <= limit:
-                raise ValueError(f'{name} must be within 1..{limit} ({layer} neurons), got {fan}')
-        first_inter = motor_neurons + command_neurons
-        units = first_inter + inter_neurons
+        inter = whole_number('inter_neurons', inter_neurons)
+        command = whole_number('command_neurons', command_neurons)
+        motor = whole_number('motor_neurons', motor_neurons)
+        first_inter, units = motor + command, motor + command + inter
         layers = {
             'inter': range(first_inter, units),
-            'command': range(motor_neurons, first_inter),
-            'motor': range(motor_neurons),
+            'command': range(motor, first_inter),
+            'motor': range(motor),
         }
-        super().__init__(units, motor_neurons, layers)
-        self.sensory_fanout = sensory_fanout
-        self.inter_fanout = inter_fanout
-        self.recurrent_command_synapses = recurrent_command_synapses
-        self.motor_fanin = motor_fanin
-        self.seed = seed
+        super().__init__(units, motor, layers)
+        self.sensory_fanout = _fan('sensory_fanout', sensory_fanout, inter, 'inter')
+        self.inter_fanout = _fan('inter_fanout', inter_fanout, command, 'command')
+        self.motor_fanin = _fan('motor_fanin', motor_fanin, command, 'command')
+        self.recurrent_command_synapses = whole_number(
+            'recurrent_command_synapses', recurrent_command_synapses, least=0
+        )
+        self.seed = whole_number('seed', seed, least=0)
 
     def _draw(self, input_size: int) -> tuple[Adjacency, Adjacency]:
         # The order of the draws is the reference's: any other order gives another network.
@@ -82,6 +80,13 @@ class NCP(Wiring):
         # Motor neurons choose their sources: the same draw on the transposed matrix.
         _fan_out(rng, adjacency.T, motor, command, self.motor_fanin, len(motor))
         return sensory, adjacency
+
+
+def _fan(name: str, fan: object, limit: int, layer: str) -> int:
+    number = whole_number(name, fan)
+    if number > limit:
+        raise ValueError(f'{name} must be within 1..{limit} ({layer} neurons), got {fan}')
+    return number
 
 
 def _fan_out(
@@ -120,6 +125,7 @@ class AutoNCP(NCP):
     """
 
     def __init__(self, units: int, output_size: int, sparsity: float = 0.5, seed: int = 22222):
+        units, output_size = whole_number('units', units), whole_number('output_size', output_size)
         if units <= output_size + 2:
             raise ValueError(
                 f'units must be more than output_size + 2 = {output_size + 2}, got {units}'

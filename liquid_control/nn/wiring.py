@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from liquid_control.nn.options import whole_number
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -36,13 +38,15 @@ class Wiring:
     """
 
     def __init__(self, units: int, output_size: int, layers: dict[str, range] | None = None):
-        if units < 1:
-            raise ValueError(f'a wiring needs at least 1 unit, got {units}')
+        units, output_size = whole_number('units', units), whole_number('output_size', output_size)
         if not 1 <= output_size <= units:
             raise ValueError(f'output_size must be within 1..{units} (units), got {output_size}')
         self.units = units
         self.output_size = output_size
         self.layers = {'recurrent': range(units)} if layers is None else layers
+        for name, neurons in self.layers.items():
+            if not isinstance(neurons, range):
+                raise TypeError(f'layer {name!r} must be a range of neurons, got {neurons!r}')
         if sorted(i for neurons in self.layers.values() for i in neurons) != list(range(units)):
             raise ValueError(f'each of the {units} neurons must be in one layer, got {layers}')
         last = list(self.layers.values())[-1]
@@ -65,8 +69,7 @@ class Wiring:
             ValueError: the wiring was built for another number of inputs.
         """
         if self.input_size is None:
-            if input_size < 1:
-                raise ValueError(f'input_size must be at least 1, got {input_size}')
+            input_size = whole_number('input_size', input_size)
             self._sensory_adjacency, self._adjacency = self._draw(input_size)
             self._sensory_adjacency.flags.writeable = False
             self._adjacency.flags.writeable = False
@@ -119,7 +122,7 @@ class Wiring:
         """Plain data from which `FixedWiring.from_dict` makes the same wiring again."""
         return {
             'output_size': self.output_size,
-            'layers': {name: [ids.start, ids.stop] for name, ids in self.layers.items()},
+            'layers': {str(name): _bounds(neurons) for name, neurons in self.layers.items()},
             'adjacency': self.adjacency.tolist(),
             'sensory_adjacency': self.sensory_adjacency.tolist(),
         }
@@ -131,6 +134,11 @@ class Wiring:
             count = self.synapse_count + self.sensory_synapse_count
             built = f'inputs={self.input_size}, synapses={count}'
         return f'{type(self).__name__}({layers}, outputs={self.output_size}, {built})'
+
+
+def _bounds(neurons: range) -> list[int]:
+    """Arguments of `range`; the step only where neurons of layers alternate."""
+    return [neurons.start, neurons.stop, neurons.step][: 2 if neurons.step == 1 else 3]
 
 
 class FixedWiring(Wiring):
@@ -196,8 +204,8 @@ class FullyConnected(Wiring):
         seed: int = 1111,
     ):
         super().__init__(units, units if output_size is None else output_size)
-        self.self_connections = self_connections
-        self.seed = seed
+        self.self_connections = bool(self_connections)
+        self.seed = whole_number('seed', seed, least=0)
 
     def _draw(self, input_size: int) -> tuple[Adjacency, Adjacency]:
         rng = np.random.default_rng(self.seed)
@@ -231,8 +239,8 @@ class Random(Wiring):
         super().__init__(units, units if output_size is None else output_size)
         if not 0.0 <= sparsity < 1.0:
             raise ValueError(f'sparsity must be within [0, 1), got {sparsity}')
-        self.sparsity = sparsity
-        self.seed = seed
+        self.sparsity = float(sparsity)
+        self.seed = whole_number('seed', seed, least=0)
 
     def _draw(self, input_size: int) -> tuple[Adjacency, Adjacency]:
         rng = np.random.default_rng(self.seed)

@@ -212,20 +212,63 @@ def test_wrong_shapes_are_refused_with_what_was_expected(call, message):
 
 @pytest.mark.parametrize('kind', [LTC, CfC])
 def test_a_layer_takes_a_wiring_or_a_number_of_neurons(kind):
-    assert kind(3, np.int64(5)).state_size == 5
+    for number in (np.int64(5), torch.tensor(5)):
+        assert type(kind(number, number).state_size) is int
     with pytest.raises(TypeError, match="a number of neurons, got 'auto'"):
         kind(3, 'auto')
 
 
 @pytest.mark.parametrize(
     'options',
-    [{'units': 0}, {'backbone_units': 0}, {'backbone_layers': -1}],
+    [{'units': 0}, {'backbone_units': 0}, {'backbone_layers': -1}, {'proj_size': 0}],
     ids=str,
 )
 def test_a_cfc_of_no_size_is_refused(options):
     name = next(iter(options))
     with pytest.raises(ValueError, match=f'{name} must be at least'):
         CfC(3, **{'units': 4, **options})
+
+
+@kinds
+@pytest.mark.parametrize('size', [2.0, '2', None])
+def test_a_size_that_is_no_whole_number_is_refused(kind, size):
+    with pytest.raises(TypeError, match='input_size must be a whole number, got'):
+        kind(size, 4)
+
+
+@kinds
+def test_what_is_no_tensor_is_refused(kind):
+    layer, x = kind(5, 4), np.zeros((3, 4, 5), np.float32)
+    packed = torch.nn.utils.rnn.pack_sequence([torch.zeros(4, 5)])
+    for given in (x, x.tolist(), packed):
+        with pytest.raises(TypeError, match='inputs must be torch tensors, got'):
+            layer(given)
+    for state in (np.zeros((3, 4)), (np.zeros((3, 4)),)):
+        with pytest.raises(TypeError, match='state must be torch tensors, got ndarray'):
+            layer(torch.from_numpy(x), state)
+        with pytest.raises(TypeError, match='state must be torch tensors, got ndarray'):
+            layer.step(torch.from_numpy(x[:, 0]), state)
+
+
+@kinds
+def test_inputs_on_another_device_are_refused(kind):
+    with pytest.raises(ValueError, match=r'inputs must be on cpu, .* found on meta'):
+        kind(5, 4)(torch.zeros(3, 4, 5, device='meta'))
+
+
+@kinds
+@pytest.mark.parametrize('steps', [1, 4])
+def test_a_state_and_outputs_can_be_changed_in_place_without_the_other(kind, steps):
+    """As where episodes end: states are set to zero, and the outputs are still wanted."""
+    layer, x = kind(5, 4), torch.randn(3, steps, 5)
+    with torch.no_grad():
+        outputs, state = layer(x)
+        kept = outputs.clone()
+        state.zero_()
+        assert torch.equal(outputs, kept)
+        output, state = layer.step(x[:, 0])
+        output.zero_()
+        assert state.abs().max() > 0
 
 
 @pytest.mark.parametrize('single', [False, True])

@@ -113,8 +113,10 @@ def _saves(multiplications: int, groups: int) -> bool:
 def _group(graph: Graph, cell: CfCCell, heard: list[_Part], elapsed: str, small: bool) -> _Part:
     """New state of neurons that all hear the same."""
     p = cell.equations()
-    before, activate, after = _ACTIVATIONS[type(cell.activation)]
     for weight, bias in p.backbone:
+        if type(p.activation) not in _ACTIVATIONS:
+            raise ValueError(f'the activation {p.activation} has no compiled form')
+        before, activate, after = _ACTIVATIONS[type(p.activation)]
         z = _product(graph, heard, _array(weight).T * before, _array(bias)[None] * before)
         z = activate(graph, z)
         heard = [_Part((z,), np.eye(len(weight)) * after)]

@@ -77,6 +77,11 @@ def layer_step(graph: Graph, layer: LTC | CfC, parts: list[str], state: str, ela
     if layer.mixed_memory:
         raise ValueError('a layer with mixed memory has no compiled form')
     cell = layer.rnn_cell
+    if (name := layer.altered()) is not None:
+        raise ValueError(
+            f'{name} is not as it was made (replaced, hooked or pruned): its weights do not say '
+            'what it computes; make that permanent first, such as by torch.nn.utils.prune.remove'
+        )
     if isinstance(cell, LTCCell):
         x = parts[0] if len(parts) == 1 else graph.add('Concat', *parts, axis=1)
         return ltc_step(graph, cell, x, state, elapsed)
