@@ -18,7 +18,7 @@ from mcap.opcode import Opcode
 from mcap.records import Chunk
 
 from liquid_control.bags.mcap_file import RECORD
-from liquid_control.bags.unpacking import check_size, unpack
+from liquid_control.bags.unpacking import check_count, check_size, max_messages, unpack
 
 T = TypeVar('T')
 
@@ -50,14 +50,27 @@ def read_record(stream: BinaryIO, offset: int, length: int) -> bytes:
     return data
 
 
-def messages_in(records: bytes, wanted: Mapping[int, T]) -> Iterator[tuple[int, T, bytes]]:
-    """Yield log time, what `wanted` says of the channel, and bytes of the messages in a chunk."""
-    at, size = 0, len(records)
+def messages_in(
+    records: bytes, wanted: Mapping[int, T], packed: int
+) -> Iterator[tuple[int, T, bytes]]:
+    """Yield log time, what `wanted` says of the channel, and bytes of the messages in a chunk.
+
+    Args:
+        packed: Size of the chunk in its file.
+
+    Raises:
+        TooLargeError: There are more than that can explain.
+        ValueError: The records are damaged.
+    """
+    at, size, count, limit = 0, len(records), 0, max_messages(packed)
     head, unpack_head = _SIGNED_MESSAGE_RECORD.size, _SIGNED_MESSAGE_RECORD.unpack_from
     message = int(Opcode.MESSAGE)
     while at + head <= size:  # what is shorter is no message
         opcode, length, channel, _, log_ns, _ = unpack_head(records, at)
         end = at + RECORD.size + length
+        count += 1
+        if count > limit:
+            check_count(count, limit)
         if opcode == message:
             kind = wanted.get(channel)
             if kind is not None:

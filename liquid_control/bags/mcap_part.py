@@ -77,7 +77,7 @@ class McapPart:
 
     def _read_chunk(self, index: ChunkIndex, wanted: Mapping[int, Any]) -> Iterator[Message]:
         record = read_record(self._stream, index.chunk_start_offset, index.chunk_length)
-        return messages_in(read_chunk(record)[1], wanted)
+        return messages_in(read_chunk(record)[1], wanted, len(record))
 
     def _run(self, run: LooseMessages) -> Piece:
         return Piece(*_span(run.start_ns, run.end_ns), None, partial(self._read_run, run))
@@ -85,7 +85,8 @@ class McapPart:
     def _read_run(self, run: LooseMessages, wanted: Mapping[int, Any]) -> Iterator[Message]:
         check_size(f'a message of {self.path}', run.end - run.offset)
         self._stream.seek(run.offset)
-        return messages_in(self._stream.read(run.end - run.offset), wanted)
+        size = run.end - run.offset
+        return messages_in(self._stream.read(size), wanted, size)
 
 
 def _span(start_ns: int, end_ns: int) -> tuple[int, int]:

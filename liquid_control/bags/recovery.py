@@ -33,7 +33,7 @@ from liquid_control.bags.mcap_file import (
 )
 from liquid_control.bags.mcap_messages import read_chunk
 from liquid_control.bags.metadata import FileSummary, TopicSummary, read_qos
-from liquid_control.bags.unpacking import check_size
+from liquid_control.bags.unpacking import check_count, check_size, max_messages
 from liquid_control.runtime.files import open_regular
 
 _DAMAGE = (McapError, ValueError, RuntimeError, OverflowError, struct.error, zstandard.ZstdError)
@@ -228,8 +228,10 @@ def _read_chunk(contents: Contents, data: bytes, offset: int) -> MessageIndexes 
         chunk, decompressed = read_chunk(data)
         records, size = memoryview(decompressed), len(decompressed)
         indexes: MessageIndexes = {}
-        at = 0
+        at, count, limit = 0, 0, max_messages(len(data))
         while at < size:
+            count += 1
+            check_count(count, limit)
             opcode, length = RECORD.unpack_from(records, at)
             body = records[at + RECORD.size : at + RECORD.size + length]
             if opcode == Opcode.MESSAGE:

@@ -18,7 +18,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 from liquid_control.bags.errors import BagError, EmptyPartError
 from liquid_control.bags.parts import Channel, Message, Piece
-from liquid_control.bags.unpacking import check_size, unpack, unpack_torn
+from liquid_control.bags.unpacking import (
+    check_count,
+    check_size,
+    max_messages,
+    unpack,
+    unpack_torn,
+)
 from liquid_control.runtime.files import open_regular
 
 MAGIC = b'#ROSBAG V2.0\n'
@@ -173,10 +179,12 @@ class Ros1Part:
         check_size(f'a chunk of {self.path}', chunk.length)
         data = _read(self._stream, chunk.offset, chunk.length)
         if not chunk.is_torn:
-            yield from _records_in(unpack(data, chunk.compression, chunk.size))
+            records = unpack(data, chunk.compression, chunk.size)
+            yield from _records_in(records, max_messages(chunk.length))
             return
         with suppress(*_DAMAGE):  # what comes before the tear is whole
-            yield from _records_in(unpack_torn(data, chunk.compression))
+            records = unpack_torn(data, chunk.compression)
+            yield from _records_in(records, max_messages(chunk.length))
 
     def _connect(self, header: dict[str, bytes], data: bytes) -> None:
         fields = _fields(data)
@@ -191,10 +199,12 @@ class Ros1Part:
         )
 
 
-def _records_in(data: bytes) -> Iterator[tuple[dict[str, bytes], bytes]]:
-    """Header and data of the records in a chunk."""
-    at = 0
+def _records_in(data: bytes, limit: int) -> Iterator[tuple[dict[str, bytes], bytes]]:
+    """Header and data of the records in a chunk, of which there may not be more than the limit."""
+    at, count = 0, 0
     while at < len(data):
+        count += 1
+        check_count(count, limit)
         (length,) = _LENGTH.unpack_from(data, at)
         header = _fields(data[at + 4 : at + 4 + length])
         (size,) = _LENGTH.unpack_from(data, at + 4 + length)

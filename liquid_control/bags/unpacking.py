@@ -29,6 +29,7 @@ _MAX_RATIO = {'': 1, 'none': 1, 'lz4': 256, 'zstd': 1 << 16, 'bz2': 1 << 16}
 # A file may unpack to this many times its size, as recordings of raw pictures do.
 _MAX_FILE_RATIO = 100
 _BLOCK = 1 << 20
+_FEW_MESSAGES = 4096
 _KEEP_FREE = 256 << 20  # of the disk that files are unpacked to
 
 
@@ -48,6 +49,24 @@ def check_size(what: str, size: int, limit: int | None = None) -> None:
     if size > limit:
         raise TooLargeError(
             f'{what} takes {size / 1e6:.0f} MB, more than the {limit / 1e6:.0f} MB allowed: set '
+            f'{LIMIT_VARIABLE} to more bytes if you trust the recording'
+        )
+
+
+def max_messages(packed: int) -> int:
+    """How many messages a chunk may hold that has so many bytes as it lies in the file.
+
+    Each has a time of its own, which takes a byte at least however it is compressed; a chunk of a
+    kilobyte with a million messages was made to take memory.
+    """
+    return _FEW_MESSAGES + 2 * packed + max_unpacked(0) // 512
+
+
+def check_count(count: int, limit: int) -> None:
+    """Raise TooLargeError where a chunk holds more messages than it may."""
+    if count > limit:
+        raise TooLargeError(
+            f'a chunk holds more than {limit} messages, which its size does not explain: set '
             f'{LIMIT_VARIABLE} to more bytes if you trust the recording'
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import lz4.frame
 import pytest
+import zstandard
 from bag_makers import IMU, START_NS, write_bag
 from messy_bags import deadline, mcap_file, ros1_bag, rosbag2, with_chunk, zeros
 from rosbags.rosbag2 import CompressionMode
@@ -80,6 +81,15 @@ def test_a_chunk_that_lies_about_its_size_is_left_out(
     tmp_path: Path, compression: bytes, declared: int, data: bytes
 ) -> None:
     assert read(with_chunk(tmp_path / 'bag', compression, declared, data)) == 200
+
+
+def test_a_chunk_of_more_messages_than_its_size_can_explain_is_refused(tmp_path: Path) -> None:
+    record = struct.pack('<BQHIQQ', 5, 22, 1, 0, START_NS, START_NS) * 30_000
+    packed = zstandard.ZstdCompressor().compress(record)
+    assert len(packed) < 200
+    path = with_chunk(tmp_path / 'bag', b'zstd', len(record), packed)
+    with pytest.raises(BagError, match='messages, which its size does not explain: set LIQUID'):
+        read(path)
 
 
 def test_a_compression_that_nobody_knows_is_named(tmp_path: Path) -> None:
