@@ -10,6 +10,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from liquid_control.bags.unpacking import check_size
+
 T = TypeVar('T')
 
 Message = tuple[int, Any, bytes]
@@ -18,6 +20,7 @@ Message = tuple[int, Any, bytes]
 FIRST_NS, LAST_NS = -(1 << 63), (1 << 63) - 1
 
 _log_ns = itemgetter(0)
+_OVERHEAD = 150  # bytes of memory that a message takes besides its own
 
 
 @dataclass(frozen=True)
@@ -119,12 +122,42 @@ def _in_order(
 ) -> Iterator[Message]:
     pieces.sort(key=lambda entry: entry[0].start_ns)
     starts = [piece.start_ns for piece, _ in pieces[1:]] + [end_ns]
-    # Pieces may overlap in time: what a later one may come before is held back.
-    waiting: list[Message] = []
+    runs = _Runs()
     for (piece, wanted), next_start_ns in zip(pieces, starts, strict=True):
-        waiting += piece.read(wanted)
-        waiting.sort(key=_log_ns)
-        first = bisect_left(waiting, start_ns, key=_log_ns)
-        due = bisect_left(waiting, min(next_start_ns, end_ns), key=_log_ns)
-        yield from waiting[first:due]
-        del waiting[:due]
+        run = sorted(piece.read(wanted), key=_log_ns)
+        runs.add(run, bisect_left(run, start_ns, key=_log_ns))
+        # Pieces may overlap in time: what a later one may come before is held back.
+        yield from runs.until(min(next_start_ns, end_ns))
+
+
+class _Runs:
+    """Messages of pieces that overlap, each piece's in order; mostly there is only one."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, int, list[Message]]] = []
+        self._added = 0
+        self._sizes: dict[int, int] = {}  # of those that others are held beside
+
+    def add(self, run: list[Message], first: int) -> None:
+        """Take in a piece's messages, from one on."""
+        if first >= len(run):
+            return
+        self._added += 1
+        if self._heap:
+            self._sizes[self._added] = sum(len(raw) + _OVERHEAD for _, _, raw in run)
+            check_size('what overlaps in time', sum(self._sizes.values()))
+        heapq.heappush(self._heap, (run[first][0], self._added, first, run))
+
+    def until(self, end_ns: int) -> Iterator[Message]:
+        """Yield what comes before a time."""
+        heap = self._heap
+        while heap and heap[0][0] < end_ns:
+            _, number, first, run = heapq.heappop(heap)
+            # As many at once as come before those of the next piece.
+            stop_ns = min(end_ns, heap[0][0] + 1) if heap else end_ns
+            end = bisect_left(run, stop_ns, lo=first, key=_log_ns)
+            yield from run[first:end]
+            if end < len(run):
+                heapq.heappush(heap, (run[end][0], number, end, run))
+            else:
+                self._sizes.pop(number, None)

@@ -92,6 +92,18 @@ def test_a_chunk_of_more_messages_than_its_size_can_explain_is_refused(tmp_path:
         read(path)
 
 
+def test_chunks_that_all_overlap_in_time_are_not_all_held_in_memory(tmp_path: Path) -> None:
+    with mcap_file(tmp_path / 'x.mcap', chunk_size=100_000) as mcap:
+        schema = mcap.register_schema('std_msgs/msg/String', 'ros2msg', b'string data')
+        channel = mcap.register_channel('/text', 'cdr', schema)
+        text = b'\0\1\0\0' + struct.pack('<I', 100_000) + bytes(100_000)
+        for i in range(500):
+            for log_ns in (START_NS, START_NS + 1000 - i):
+                mcap.add_message(channel, log_ns, text, log_ns)
+    with pytest.raises(BagError, match='what overlaps in time takes'):
+        read(tmp_path / 'x.mcap')
+
+
 def test_a_compression_that_nobody_knows_is_named(tmp_path: Path) -> None:
     path = with_chunk(tmp_path / 'bag', b'brotli', 10, b'x' * 10)
     with pytest.raises(BagError, match="compressed with 'brotli': expected zstd, lz4"):
