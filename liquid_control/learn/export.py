@@ -114,6 +114,15 @@ def check_before(contract: Contract, path: Path, precision: str, *folders: Path)
     size = contract.network.parameters * (4 + _BYTES[precision])
     if size > MAX_BUNDLE_BYTES:
         raise _too_big(size)
+    check_target(path, *folders)
+
+
+def check_target(path: Path, *folders: Path) -> None:
+    """Try whether a bundle can be written to a path, and other files to folders.
+
+    Raises:
+        ExportError: they cannot, or something else is there.
+    """
     if path.name in ('', '..'):
         raise ExportError(f'{path} cannot be a policy bundle: name a directory to make')
     free = not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir()))

@@ -102,7 +102,10 @@ class Imitation(lightning.LightningModule):
     def _loss(self, given: Tensor, recorded: Tensor, weights: Tensor) -> Tensor:
         """Mean over what is known; weights add to it, so that a correction pulls harder."""
         known = torch.isfinite(recorded)
-        error = (given - recorded.nan_to_num()) / self._scale.to(given.device)
+        # No command can go beyond its range: what was recorded there is as good as its end.
+        low, high = self.network.low.to(given.device), self.network.high.to(given.device)
+        wanted = recorded.nan_to_num().clamp(low, high)
+        error = (given - wanted) / self._scale.to(given.device)
         squared = error.square() * known * self._weights.to(given.device) * weights[..., None]
         # Of all processes: their gradients are averaged, as if one had had the whole batch.
         count = self.all_gather(known.sum()).float().mean()

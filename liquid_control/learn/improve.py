@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from liquid_control.learn.card import model_card
-from liquid_control.learn.export import CARD_FILE, put_in_place
+from liquid_control.learn.export import CARD_FILE, check_target, put_in_place
 from liquid_control.learn.improvement import Improvement, Round
 from liquid_control.learn.ingest import bag_digest
 from liquid_control.learn.practice import Practice
@@ -65,6 +65,7 @@ def improve(
     if out.resolve() == start.resolve():
         raise ConfigError(f'--out is the policy to start from, {start}: name another directory')
     folder = runs / out.name
+    check_target(out, folder)
     recipe = practice.recipe(recipe)
     settings = {
         'start': load_bundle(start).digest,

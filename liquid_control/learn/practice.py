@@ -132,12 +132,19 @@ class RecordedPractice:
             details.append({'bag': episode.name, 'judged, s': float(judged)})
         found = scores(torch.cat(given), torch.cat(recorded), commands)
         weights = recipe.fit.command_weights or (1.0,) * len(commands)
+        # Of what is known in them: there may be no speed in what is held out.
+        known = [c.name for c in commands if 'rmse' in found[c.name]]
         loss = sum(
             weight * (found[c.name]['rmse'] / ((c.max - c.min) / 2)) ** 2
             for weight, c in zip(weights, commands, strict=True)
+            if c.name in known
         )
         return Judgement(
             score=(loss,),
-            metrics={f'{c.name}, mean error, {c.unit}': found[c.name]['mae'] for c in commands},
+            metrics={
+                f'{c.name}, mean error, {c.unit}': found[c.name]['mae']
+                for c in commands
+                if c.name in known
+            },
             details=tuple(details),
         )

@@ -34,7 +34,7 @@ class Spread:
 def spread(
     episodes: Sequence[Episode], weights: Weights, commands: Sequence[CommandSpec]
 ) -> Spread:
-    """Of the commands that are learnt from.
+    """Of the commands that are learnt from, within their ranges.
 
     Raises:
         BagError: a command is known nowhere.
@@ -45,7 +45,8 @@ def spread(
         counts = weights.at(episode.stretches, stamps) > 0
         counts &= (episode.start_ns <= stamps) & (stamps <= episode.end_ns)
         learnt.append(episode.commands[counts].astype(np.float64))
-    values = np.concatenate(learnt)
+    low, high = np.array([(command.min, command.max) for command in commands]).T
+    values = np.clip(np.concatenate(learnt), low, high)
     for index, command in enumerate(commands):
         if not np.isfinite(values[:, index]).any():
             raise BagError(

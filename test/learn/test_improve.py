@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from liquid_control.cli import app
 from liquid_control.learn import improve as improve_module
+from liquid_control.learn.export import ExportError
 from liquid_control.learn.imitation import Imitation
 from liquid_control.learn.improve import improve
 from liquid_control.learn.improvement import FILE, Improvement, Judgement
@@ -287,3 +288,12 @@ def test_a_wrong_option_is_one_line(
     assert result.exit_code == 1
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_where_nothing_can_be_written_no_round_begins(home: Path, tmp_path: Path) -> None:
+    (tmp_path / 'better').mkdir()
+    (tmp_path / 'better' / 'thesis.txt').write_text('precious')
+    practice = Rehearsal(tmp_path, scores=[2.0, 1.0])
+    with pytest.raises(ExportError, match='no policy bundle but something else'):
+        run(home, tmp_path, practice, rounds=1)
+    assert not practice.judged

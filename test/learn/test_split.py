@@ -58,6 +58,10 @@ def test_the_spread_is_of_what_is_learnt_from_and_never_nothing(drive) -> None:
     np.testing.assert_allclose(found.mean, learnt.mean(axis=0), atol=1e-6)
     assert found.deviation[1] == pytest.approx(0.0, abs=1e-6)  # a constant speed
     assert found.scale(COMMANDS)[1] == pytest.approx(0.05)  # of half its range of 2 m/s
+    absurd = episode.commands.copy()
+    absurd[3, 1] = 1e6
+    spiked = spread([replace(episode, commands=absurd)], DEFAULT_WEIGHTS, COMMANDS)
+    assert spiked.deviation[1] < 0.1
     blind = replace(episode, commands=episode.commands * [np.nan, 1.0])
     with pytest.raises(BagError, match='steering_angle is known nowhere'):
         spread([blind], DEFAULT_WEIGHTS, COMMANDS)
