@@ -49,7 +49,7 @@ class PolicyFollower:
         self._mode = ControlMode.DISENGAGED
         self._began_at = time.monotonic()
         self._heard_at: float | None = None
-        self._repeats = False
+        self._repeats = False  # who tells only what changes is not gone when nothing does
         self._disengaged_at = -_LAST_COMMAND
         self._asked = False
         self._clients: tuple[Client, Client] | None = None
