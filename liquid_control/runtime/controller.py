@@ -12,6 +12,7 @@ import enum
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,7 @@ class Mode(enum.IntEnum):
     SAFE_STOP = 3
 
 
-@dataclass(frozen=True)
-class Thought:
+class Thought(NamedTuple):
     """What the policies made of one instant, before it is decided what the robot is told."""
 
     now_ns: int
