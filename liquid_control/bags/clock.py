@@ -74,24 +74,35 @@ def in_one_clock(
         max_age: By topic, s; a stamp further in the future of its arrival is refused, as on the
             robot.
     """
-    clock = _Clock(max_age)
+    clock, seen = _Clock(max_age), refusals.seen
+    newest, limits = clock.newest, clock.limits
     source, again = iter(messages), deque[BagMessage]()
     while True:
         message = again.popleft() if again else next(source, None)
         if message is None:
             return
-        message.number = refusals.seen[message.topic]
-        refusals.seen[message.topic] += 1
+        topic, stamp_ns = message.topic, message.stamp_ns
+        message.number = seen[topic]
+        seen[topic] += 1
+        early_ns = stamp_ns - message.log_ns
+        # Nearly all messages: nothing is odd. Said here, where it costs little.
+        is_next = newest.get(topic, stamp_ns) < stamp_ns <= clock.now + PAUSE_NS
+        if is_next and early_ns <= limits.get(topic, _AHEAD_NS):
+            newest[topic] = stamp_ns
+            if stamp_ns > clock.now:
+                clock.now, clock.log_ns = stamp_ns, message.log_ns
+            yield message
+            continue
         why, jump = clock.refusal(message), None
         if not why:
             jump = clock.jump(message)
             if jump is not None and not clock.went_on(message):
-                ahead = _look_ahead(message, again, source)
+                ahead = _look_ahead(again, source)
                 again.extendleft(reversed(ahead))
                 if not _moved(message, ahead):
                     why = clock.apart(message)
         if why:
-            refusals.add(message.topic, 'stamp', why, message.stamp_ns, message.number)
+            refusals.add(topic, 'stamp', why, stamp_ns, message.number)
             continue
         if jump is not None:
             clock.move(jump)
@@ -104,31 +115,33 @@ class _Clock:
     """What was accepted so far."""
 
     def __init__(self, max_age: Mapping[str, float]) -> None:
-        self._ahead_ns = {topic: round(age * 1e9) for topic, age in max_age.items()}
-        self._newest: dict[str, int] = {}
-        self._now = -1
+        self.limits = {topic: round(age * 1e9) for topic, age in max_age.items()}
+        """How far a stamp may lie in the future of its arrival, ns."""
+        self.newest: dict[str, int] = {}
+        """Newest stamp of each topic."""
+        self.now = -1
         """Newest stamp of all, -1 before the first."""
-        self._log_ns = 0
+        self.log_ns = 0
         """When that arrived."""
         self._shift_ns = 0
 
     def refusal(self, message: BagMessage) -> str:
         """What is wrong with a stamp by itself, '' where nothing is."""
-        if message.stamp_ns == self._newest.get(message.topic):
+        if message.stamp_ns == self.newest.get(message.topic):
             return 'stamp is repeated'
         early = message.stamp_ns - message.log_ns
         # Arrival tells the time only where the others are stamped by the clock it is told by.
-        is_told = self._now >= 0 and abs(self._now - self._log_ns) <= PAUSE_NS
-        if is_told and early > self._ahead_ns.get(message.topic, _AHEAD_NS):
+        is_told = self.now >= 0 and abs(self.now - self.log_ns) <= PAUSE_NS
+        if is_told and early > self.limits.get(message.topic, _AHEAD_NS):
             return f'stamp is {early / 1e9:.3f} s in the future'
         return ''
 
     def jump(self, message: BagMessage) -> Jump | None:
         """How the clock jumps, if this message is to be believed."""
-        stamp_ns, now = message.stamp_ns, self._now
+        stamp_ns, now = message.stamp_ns, self.now
         if now < 0:
             return None
-        if stamp_ns < self._newest.get(message.topic, stamp_ns) - REORDER_NS:
+        if stamp_ns < self.newest.get(message.topic, stamp_ns) - REORDER_NS:
             shift_ns = self._shift_ns + now - stamp_ns + _APART_NS
         elif stamp_ns - now > PAUSE_NS:
             shift_ns = self._shift_ns
@@ -138,12 +151,12 @@ class _Clock:
 
     def went_on(self, message: BagMessage) -> bool:
         """Whether as much time passed as the stamps say: a pause, not a stamp gone wrong."""
-        passed = message.log_ns - self._log_ns
-        return 0 <= message.stamp_ns - self._now <= passed + PAUSE_NS
+        passed = message.log_ns - self.log_ns
+        return 0 <= message.stamp_ns - self.now <= passed + PAUSE_NS
 
     def apart(self, message: BagMessage) -> str:
         """How far a stamp is from those of the other messages."""
-        away = (message.stamp_ns - self._now) / 1e9
+        away = (message.stamp_ns - self.now) / 1e9
         side = 'after' if away > 0 else 'before'
         return f'stamp is {abs(away):.3f} s {side} those of the other messages'
 
@@ -151,22 +164,20 @@ class _Clock:
         """Go on after a jump."""
         self._shift_ns = jump.shift_ns
         if jump.is_back:
-            self._newest.clear()
-            self._now = -1
+            self.newest.clear()
+            self.now = -1
 
     def take(self, message: BagMessage) -> None:
         """Accept a message."""
         stamp_ns, topic = message.stamp_ns, message.topic
-        if stamp_ns > self._newest.get(topic, stamp_ns - 1):
-            self._newest[topic] = stamp_ns
-        if stamp_ns > self._now:
-            self._now, self._log_ns = stamp_ns, message.log_ns
+        if stamp_ns > self.newest.get(topic, stamp_ns - 1):
+            self.newest[topic] = stamp_ns
+        if stamp_ns > self.now:
+            self.now, self.log_ns = stamp_ns, message.log_ns
 
 
-def _look_ahead(
-    message: BagMessage, again: deque[BagMessage], source: Iterator[BagMessage]
-) -> list[BagMessage]:
-    """The messages after one, until several of each topic are among them."""
+def _look_ahead(again: deque[BagMessage], source: Iterator[BagMessage]) -> list[BagMessage]:
+    """The messages that follow."""
     ahead: list[BagMessage] = []
     held = 0
     while len(ahead) < _AHEAD and held < _AHEAD_BYTES:

@@ -218,6 +218,30 @@ def test_jumping_clock_is_named_and_is_no_time(tmp_path: Path, policy: Policy) -
     assert result.duration < 3
 
 
+def test_the_report_says_what_was_left_out_and_why(tmp_path: Path, policy: Policy) -> None:
+    entries = [
+        entry
+        for entry in rec.drive_entries(3.0)
+        if entry.topic != rec.IMU or not 1.0 < (entry.stamp_ns - rec.START_NS) / 1e9 < 1.6
+    ]
+    told = [entry for entry in entries if entry.topic == rec.COMMAND]
+    told[10].values['twist']['angular']['z'] = float('nan')
+    told[20].values['twist']['linear']['x'] = 40.0
+    broken = next(e for e in entries if e.stamp_ns == rec.START_NS + 3 * rec.FRAME_NS)
+    broken.values['encoding'] = '16UC1'
+    with BagReader(rec.write_bag(tmp_path / 'bag', entries)) as reader:
+        report = replay_bag(reader, policy, Options()).report()
+    assert report['left_out_seconds'] == {'imu': pytest.approx(0.45, abs=0.06)}
+    left_out = {(e['topic'], e['why'].split(':')[0]): e for e in report['messages_left_out']}
+    assert left_out[rec.COMMAND, 'command is not finite']['first'] == 10
+    assert left_out[rec.COMMAND, 'command is far beyond all others']['first_ns'] == (
+        rec.START_NS + 20 * rec.COMMAND_NS
+    )
+    (picture,) = (e for e in report['messages_left_out'] if e['topic'] == rec.IMAGE)
+    assert (picture['count'], picture['first']) == (1, 3)
+    assert report['commands']['speed']['max_abs'] < 3
+
+
 def test_command_that_is_no_number_is_refused(tmp_path: Path) -> None:
     broken = Policy.load(make_bundle(tmp_path / 'broken', break_='nan'))
     bag = rec.write_bag(tmp_path / 'bag', rec.drive_entries(0.3))

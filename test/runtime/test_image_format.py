@@ -1,11 +1,15 @@
 """Compressed pictures: the format says in which order colours came; only 8 bits are pictures."""
 
+import queue
+
 import cv2
 import numpy as np
 import pytest
 
+from liquid_control.bags.messages import serialize
 from liquid_control.runtime.errors import ImageError
-from liquid_control.runtime.image import decode_compressed
+from liquid_control.runtime.image import Pixels, decode_compressed
+from liquid_control.runtime.vision import Vision
 
 
 def smooth_picture() -> np.ndarray:
@@ -60,3 +64,26 @@ def test_what_is_not_of_8_bits_is_refused(format: str, message: str) -> None:
     data = cv2.imencode('.png', np.full((48, 64), 1000, np.uint16))[1].tobytes()
     with pytest.raises(ImageError, match=message):
         decode_compressed(data, format)
+
+
+def test_the_camera_on_the_robot_goes_by_the_format_too() -> None:
+    picture = smooth_picture()
+    values = {
+        'format': 'rgb8; jpeg compressed rgb8',
+        'data': np.frombuffer(jpeg(picture[..., ::-1]), np.uint8),
+    }
+    sent = [serialize('sensor_msgs/msg/CompressedImage', values, 1)]
+    seen: queue.Queue[Pixels] = queue.Queue()
+    vision = Vision(
+        lambda timeout: sent.pop() if sent else None,
+        lambda pixels, stamp_ns, received_ns: seen.put(pixels),
+        compressed=True,
+        now_ns=lambda: 1,
+        on_error=lambda error: pytest.fail(str(error)),
+    )
+    vision.start()
+    try:
+        found = seen.get(timeout=30)
+    finally:
+        vision.stop()
+    assert np.abs(found.astype(int) - picture.astype(int)).max() <= 12
