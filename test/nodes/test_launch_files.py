@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
+import launches
 import pytest
 import recordings as rec
 import ros  # noqa: F401  a ROS domain of its own
@@ -59,6 +61,21 @@ def test_without_arguments_every_node_is_as_shipped(name: str) -> None:
     assert (policy['policy'], policy['robot']) == ('track_cfc', 'simulated_car')
     assert policy['autostart'] is True
     assert policy.get('use_sim_time', False) is (name != 'drive')
+
+
+def test_launch_files_run_in_a_python_that_has_only_system_packages() -> None:
+    """That of `ros2 launch`, where the nodes have a virtual environment."""
+    missing = 'cv2 lz4 matplotlib mcap mujoco onnxruntime rich rosbags torch typer zstandard'
+    program = (
+        f'import sys; sys.path.insert(0, {str(Path(launches.__file__).parent)!r}); '
+        f'sys.modules.update(dict.fromkeys({missing.split()})); '
+        'from launches import launch; '
+        'print(*sorted({*launch("sim"), *launch("replay", bag="bag")}))'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == sorted(NODES['sim'] | NODES['replay']), done.stderr
 
 
 @pytest.mark.parametrize('name', NODES)
