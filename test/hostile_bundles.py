@@ -42,7 +42,7 @@ def endless(graph: onnx.GraphProto) -> str:
 
 
 def slow(graph: onnx.GraphProto) -> str:
-    """A loop of some 0.1 s. Its rounds hang on an input, so that they are none of the loading."""
+    """A loop of some 0.05 s. Its rounds hang on an input, so that they are none of the loading."""
     graph.node.extend(
         [
             helper.make_node('ReduceSum', ['elapsed'], ['seconds'], keepdims=0),
@@ -51,7 +51,7 @@ def slow(graph: onnx.GraphProto) -> str:
             ),
             helper.make_node('Cast', ['no_time'], ['no_rounds'], to=TensorProto.INT64),
             helper.make_node(
-                'Add', ['no_rounds', constant(graph, 'many', np.int64(100_000))], ['n']
+                'Add', ['no_rounds', constant(graph, 'many', np.int64(40_000))], ['n']
             ),
         ]
     )

@@ -352,7 +352,11 @@ class PolicyNode(ManagedNode):
                 if name or slot == 'policy':
                     find_bundle(name)
             return
-        for slot in self._policies.assign(names):
+        try:
+            assigned = self._policies.assign(names)
+        finally:
+            self.abandoned |= self._policies.stuck
+        for slot in assigned:
             change = f'{slot}: {names[slot] or "none"}'
             self.get_logger().info(change)
             self._drive_helm.announce(change)
