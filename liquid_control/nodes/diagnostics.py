@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from liquid_control.nodes.commands import CommandPort
 from liquid_control.nodes.policy_parameters import PolicyParameters
+from liquid_control.nodes.shadow import ShadowThread
 from liquid_control.runtime.controller import Controller, Mode
 from liquid_control.runtime.timing import Timing, summarise
 from liquid_control.runtime.vision import Vision
@@ -28,6 +29,7 @@ class Diagnostics:
         controller: Controller,
         commands: CommandPort,
         vision: Callable[[], Vision | None],
+        shadow: ShadowThread,
     ) -> None:
         self._node = node
         self._parameters = parameters
@@ -35,6 +37,7 @@ class Diagnostics:
         self._controller = controller
         self._commands = commands
         self._vision = vision
+        self._shadow = shadow
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Wall time: a simulation that stands still must not hide what is wrong.
         self._timer = node.create_timer(
@@ -93,6 +96,9 @@ class Diagnostics:
         lateness = timing.late.p99
         if lateness > limits.warn_lateness / controller.pilot.policy.contract.control_rate:
             return DiagnosticStatus.WARN, f'ticks up to {1e3 * lateness:.1f} ms late (p99)'
+        stuck = self._shadow.stuck
+        if stuck is not None:
+            return DiagnosticStatus.WARN, f'the shadow policy {stuck.name} does not answer'
         if controller.mode is Mode.AUTONOMOUS and self._commands.listeners == 0:
             return DiagnosticStatus.WARN, 'nobody listens to the command'
         return DiagnosticStatus.OK, controller.mode.name.lower()

@@ -144,6 +144,7 @@ class PolicyNode(ManagedNode):
             self._controller,
             self._commands,
             lambda: self._vision,
+            self._shadow,
         )
         made.callback(diagnostics.close)
         self.get_logger().info(

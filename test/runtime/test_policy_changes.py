@@ -48,20 +48,27 @@ def break_policy(drive: Drive, how: str) -> None:
     """Make the policy in charge fail from the next step on."""
     pilot, step = drive.pilot, drive.policy.step
 
-    def fail(**inputs: object) -> np.ndarray:
-        if how == 'raise':
+    def fail(*picture: object, **inputs: object) -> np.ndarray:
+        if how != 'nan':
             raise RuntimeError('device lost')
         return np.full_like(step(**inputs), np.nan)
 
     if how == 'slow':
         pilot._budget_ns = 1.0
+    elif how == 'encoder':
+        drive.policy.encode = fail
     else:
         drive.policy.step = fail
 
 
 @pytest.mark.parametrize(
     ('how', 'reason'),
-    [('raise', 'device lost'), ('nan', 'not finite'), ('slow', 'too slow')],
+    [
+        ('raise', 'device lost'),
+        ('nan', 'not finite'),
+        ('slow', 'too slow'),
+        ('encoder', 'encoder failed: device lost'),
+    ],
 )
 def test_policy_that_fails_stops_without_a_fallback(drive: Drive, how: str, reason: str) -> None:
     moving(drive)
@@ -71,7 +78,7 @@ def test_policy_that_fails_stops_without_a_fallback(drive: Drive, how: str, reas
     assert reason in tick.reason
 
 
-@pytest.mark.parametrize('how', ['raise', 'nan', 'slow'])
+@pytest.mark.parametrize('how', ['raise', 'nan', 'slow', 'encoder'])
 def test_policy_that_fails_is_replaced_within_the_tick(
     drive: Drive, tmp_path: Path, how: str
 ) -> None:
