@@ -296,6 +296,7 @@ class Recording:
         if absence and self.episode is not None:
             self._end_quietly(f'policy node gone: {absence}')
             self._report(f'{absence}: the episode was ended')
+            self._waiting = absence  # said
         return absence
 
     def _end_quietly(self, ended_by: str) -> None:
