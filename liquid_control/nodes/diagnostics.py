@@ -91,14 +91,14 @@ class Diagnostics:
             return DiagnosticStatus.ERROR, f'{missed:.1%} of the cycles missed'
         if self._commands.rivals > 0:
             return DiagnosticStatus.ERROR, 'another node publishes on the command topic'
+        stuck = self._shadow.stuck
+        if stuck is not None:
+            return DiagnosticStatus.WARN, f'the shadow policy {stuck.name} does not answer'
         if missed > limits.warn_missed:
             return DiagnosticStatus.WARN, f'{missed:.1%} of the cycles missed'
         lateness = timing.late.p99
         if lateness > limits.warn_lateness / controller.pilot.policy.contract.control_rate:
             return DiagnosticStatus.WARN, f'ticks up to {1e3 * lateness:.1f} ms late (p99)'
-        stuck = self._shadow.stuck
-        if stuck is not None:
-            return DiagnosticStatus.WARN, f'the shadow policy {stuck.name} does not answer'
         if controller.mode is Mode.AUTONOMOUS and self._commands.listeners == 0:
             return DiagnosticStatus.WARN, 'nobody listens to the command'
         return DiagnosticStatus.OK, controller.mode.name.lower()

@@ -72,7 +72,14 @@ def test_a_shadow_that_never_returns_costs_nothing_and_cannot_be_promoted(tmp_pa
         stops = [each.reason for each in robot.modes if each.mode == ControlMode.SAFE_STOP]
         assert all(' old' in reason for reason in stops), stops
         told = robot.peer.listen(DiagnosticArray, '/diagnostics')
-        robot.wait(lambda: told and 'does not answer' in told[-1].status[0].message, 'its name')
+        # More than one cycle in twenty missed, as on a starved machine, is worse and said first.
+        robot.wait(
+            lambda: (
+                any('does not answer' in each.status[0].message for each in told)
+                or any('missed' in each.status[0].message for each in told[5:])
+            ),
+            'its name',
+        )
         refusal = robot.peer.call(Trigger, 'policy_node/promote', Trigger.Request())
         assert not refusal.success
         assert 'does not answer' in refusal.message
