@@ -33,6 +33,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu
 from std_srvs.srv import SetBool
 
+from liquid_control.evaluate.domains import claim_domain
+
 # Of config/robots/simulated_car.yaml.
 TOP_SPEED, GAIN, FALL, WHEELBASE, STEERING = 2.5, 3.0, 5.0, 0.325, 0.5
 # Commands that may get lost on the way here (depth 1), and how far two stamps may be off, s.
@@ -288,5 +290,5 @@ def _stamp(now_ns: int) -> Time:
 
 def own_domain() -> None:
     """Talk to nobody else."""
-    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+    os.environ['ROS_DOMAIN_ID'] = str(claim_domain())
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
