@@ -152,15 +152,18 @@ def scan(path: Path) -> Recovered:
                     recovered.end = stop
             elif opcode == Opcode.MESSAGE_INDEX and not damaged:
                 _note_message_index(contents.chunks[-1], stream.read(2), offset, length)
-            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
+            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
                 check_size(f'a record of {path}', length)
-                _read_record(contents, opcode, stream.read(length))
-                recovered.end = stop
-            elif opcode == Opcode.MESSAGE:
-                channel, _, log_ns, _ = MESSAGE.unpack(stream.read(MESSAGE.size))
-                contents.count(channel, log_ns)
-                _note_loose(recovered.loose, offset, stop, log_ns)
-                recovered.end = stop
+                try:
+                    if opcode == Opcode.MESSAGE:
+                        channel, _, log_ns, _ = MESSAGE.unpack(stream.read(MESSAGE.size)[:length])
+                        contents.count(channel, log_ns)
+                        _note_loose(recovered.loose, offset, stop, log_ns)
+                    else:
+                        _read_record(contents, opcode, stream.read(length))
+                    recovered.end = stop
+                except _DAMAGE:
+                    recovered.lost_bytes += length
             elif opcode == Opcode.DATA_END:
                 finished = True
                 break

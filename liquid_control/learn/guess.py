@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from liquid_control.bags import samples
 from liquid_control.bags.errors import BagError, TopicError
 from liquid_control.bags.reader import BagReader, describe
-from liquid_control.bags.topics import COMMAND_TYPES, TopicRoles, find_topic
+from liquid_control.bags.topics import COMMAND_TYPES, TopicRoles, candidates, find_topic
 from liquid_control.learn.signals import NO_TOPICS, Signals, Topics
 from liquid_control.learn.wheels import STANDING, Commanded, commanded
 from liquid_control.runtime.bounds import BOUNDS, MAX_AGE
@@ -67,7 +67,7 @@ def _guess(
     bag: Path, topics: Topics, say: Callable[[str], None], wheelbase: float | None
 ) -> Signals:
     with BagReader(bag) as reader:
-        roles = _roles(reader, topics)
+        roles = _roles(reader, topics, say)
         assert roles.command is not None
         use_odometry = roles.image is None and roles.odom is not None
         used = roles.image, roles.imu, roles.odom if use_odometry else None
@@ -91,7 +91,7 @@ def _guess(
         )
 
 
-def _roles(reader: BagReader, named: Topics) -> TopicRoles:
+def _roles(reader: BagReader, named: Topics, say: Callable[[str], None]) -> TopicRoles:
     """The command, and what there is to see; what others than the camera are not sure of is not
     used. Raises TopicError, about the command first.
     """
@@ -109,6 +109,8 @@ def _roles(reader: BagReader, named: Topics) -> TopicRoles:
             f'{reader.path} needs a camera or an IMU to learn from; it has {describe(topics)}'
         )
     odom = find_topic(topics, 'odom', named.odom, optional=image is not None)
+    if imu is None and (several := candidates(topics, 'imu')):
+        say(f'IMU: not used, it could be {" or ".join(several)}; name one with --imu-topic')
     return TopicRoles(image, imu, odom, command)
 
 

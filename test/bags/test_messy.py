@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
+from liquid_control.bags.repair import repair
 from liquid_control.cli import app
 from liquid_control.learn.ingest import bag_digest
 
@@ -61,6 +63,19 @@ def test_a_definition_that_cannot_be_read_costs_only_its_own_topic(tmp_path: Pat
             (message,) = reader.messages([name])
             with pytest.raises(BagError, match='no definition of my_msgs'):
                 _ = message.value
+
+
+def test_a_record_outside_chunks_that_is_damaged_costs_what_needs_it(tmp_path: Path) -> None:
+    file = tmp_path / 'bag' / 'bag_0.mcap'
+    with mcap_file(file, use_chunking=False) as mcap:
+        add_int8s(mcap, topic='/other')
+        add_int8s(mcap)
+    content = bytearray(file.read_bytes()[:-40])
+    content[content.index(b'/other')] = 0xFF
+    file.write_bytes(content)
+    os.utime(file, (0, 0))
+    assert counts(file) == COUNT
+    assert repair(file.parent).message_counts == {'/count': 10}
 
 
 def test_two_versions_of_a_type_are_each_decoded_by_their_own(tmp_path: Path) -> None:

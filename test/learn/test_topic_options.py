@@ -36,9 +36,11 @@ def drive(path: Path, **doubles: str) -> Path:
 
 def test_two_imus_beside_a_camera_are_done_without_unless_one_is_named(tmp_path: Path) -> None:
     bag = drive(tmp_path / 'bag', gyro=rec.IMU)
-    signals = guess_signals([bag])
+    said: list[str] = []
+    signals = guess_signals([bag], say=said.append)
     assert signals.image is not None
     assert signals.imu is None
+    assert 'IMU: not used, it could be /gyro or /imu/data; name one with --imu-topic' in said
     named = guess_signals([bag], Topics(imu='/gyro'))
     assert named.imu is not None
     with BagReader(bag) as reader, (tmp_path / 'pictures').open('wb') as pictures:
