@@ -9,7 +9,7 @@ is the clock that moved.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from liquid_control.bags.reader import BagMessage
@@ -64,7 +64,10 @@ class Jump:
 
 
 def in_one_clock(
-    messages: Iterable[BagMessage], refusals: Refusals, max_age: Mapping[str, float]
+    messages: Iterable[BagMessage],
+    refusals: Refusals,
+    max_age: Mapping[str, float],
+    aside: Container[str | None] = (),
 ) -> Iterator[BagMessage | Jump]:
     """Leave out messages with impossible stamps, and say where the clock jumps.
 
@@ -73,6 +76,7 @@ def in_one_clock(
         refusals: Where messages left out are counted.
         max_age: By topic, s; a stamp further in the future of its arrival is refused, as on the
             robot.
+        aside: Topics that say nothing of the clock: what is latched may be stamped long ago.
     """
     clock, seen = _Clock(max_age), refusals.seen
     newest, limits = clock.newest, clock.limits
@@ -84,6 +88,9 @@ def in_one_clock(
         topic, stamp_ns = message.topic, message.stamp_ns
         message.number = seen[topic]
         seen[topic] += 1
+        if topic in aside:
+            yield message
+            continue
         early_ns = stamp_ns - message.log_ns
         # Nearly all messages: nothing is odd. Said here, where it costs little.
         is_next = newest.get(topic, stamp_ns) < stamp_ns <= clock.now + PAUSE_NS

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from liquid_control.bags.errors import BagError
 from liquid_control.learn.episode import Episode
+from liquid_control.learn.spans import contains
 from liquid_control.learn.stretches import Weights
 from liquid_control.runtime.contract import CommandSpec
 
@@ -42,8 +43,7 @@ def spread(
     learnt = []
     for episode in episodes:
         stamps = episode.command_ns
-        counts = weights.at(episode.stretches, stamps) > 0
-        counts &= (episode.start_ns <= stamps) & (stamps <= episode.end_ns)
+        counts = contains(episode.taught(weights), stamps)
         learnt.append(episode.commands[counts].astype(np.float64))
     low, high = np.array([(command.min, command.max) for command in commands]).T
     values = np.clip(np.concatenate(learnt), low, high)

@@ -106,7 +106,7 @@ def read_streams(
     }
     jumps: list[Jump] = []
     messages = reader.messages({topic for topic in topics if topic})
-    for message in in_one_clock(messages, collected.refusals, max_age):
+    for message in in_one_clock(messages, collected.refusals, max_age, {mode}):
         if isinstance(message, Jump):
             jumps.append(message)
             collected.shift_ns = message.shift_ns

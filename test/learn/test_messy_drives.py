@@ -22,6 +22,7 @@ from liquid_control.learn.episode import Episode
 from liquid_control.learn.recipe import Timing
 from liquid_control.learn.sequences import Windows, whole
 from liquid_control.learn.signals import Signals
+from liquid_control.runtime.controller import Mode
 
 BLIND = replace(SIGNALS, image=None)
 CAMERA_ONLY = replace(SIGNALS, imu=None)
@@ -81,6 +82,15 @@ def test_a_pause_and_a_clock_that_is_set_are_no_time(tmp_path: Path, away_ns: in
     (jump,) = episode.jumps
     assert f'jump by {(away_ns - SECOND_NS) / 1e9:.1f} s' in jump
     assert not episode.left_out()
+
+
+def test_who_drove_was_said_long_ago(tmp_path: Path) -> None:
+    """What is latched is recorded again in every recording, with the stamp of when it was new."""
+    latched = rec.Entry(at(-300), '/policy_node/mode', {'mode': int(Mode.DISENGAGED)}, 300 * 10**9)
+    kind = {'policy_node/mode': 'liquid_control/msg/ControlMode'}
+    episode = open_one(rec.write_bag(tmp_path / 'bag', [latched, *blind_drive(2.0)], **kind))
+    assert (episode.jumps, episode.refused) == ((), ())
+    assert episode.drivers() == {'human': pytest.approx(2.0)}
 
 
 def test_no_window_goes_over_a_hole(tmp_path: Path) -> None:
