@@ -37,6 +37,9 @@ _DEPTH = 100  # messages kept for reliable subscribers that are behind
 # between is lost to best-effort subscribers. In this time /clock shows where the bag begins: who
 # judges the age of the first messages must know the time first.
 _SETTLE_SECONDS = 0.5
+# Time goes on for so long at the end of a round: who works at a rate takes what came last before
+# time goes back, where it would be of the future.
+_TAIL_NS = 100_000_000
 _WAIT_SECONDS = 0.02  # between two looks at who subscribes
 _PATIENCE = 5.0  # s after which somebody should know who is waited for
 _ACKNOWLEDGE_SECONDS = 5.0
@@ -245,7 +248,8 @@ class PlayerNode(ManagedNode):
         """Yield the times that /clock shows, the last one at or after `end_ns`."""
         if self._config.clock_rate:
             period_ns = round(_NS / self._config.clock_rate)
-            yield from range(start_ns, end_ns + period_ns, period_ns)
+            tail_ns = _TAIL_NS if self._config.loop else 0
+            yield from range(start_ns, end_ns + tail_ns + period_ns, period_ns)
 
     def _sleep_until(self, began: float, elapsed: float) -> float:
         """Sleep until `elapsed` seconds after `began`; return `began`, later by any pause."""

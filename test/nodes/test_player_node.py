@@ -191,6 +191,9 @@ def test_a_loop_begins_again_until_it_is_told_to_end(
     starts = [i for i, entry in enumerate(seen) if entry == ('imu', START_NS)]
     for start in starts[1:]:
         assert seen[start - 10 : start].count(('clock', START_NS)) >= 5
+    # And before that it went on, so that nobody is left with messages of the future.
+    last = START_NS + (MESSAGES - 1) * PERIOD_NS
+    assert max(stamp for kind, stamp in seen if kind == 'clock') >= last + 10 * PERIOD_NS
 
 
 def test_what_was_latched_is_latched_and_what_is_excluded_is_not_played(
