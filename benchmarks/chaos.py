@@ -168,6 +168,9 @@ class Chaos:
             for fault in FAULTS
             if fault.policy in ('', self._kind) and fault.simulated in (None, self._simulated)
         ]
+        own = [fault for fault in fitting if fault.policy]
+        if own and self._rng.random() < 0.5:
+            fitting = own
         fault = fitting[self._rng.integers(len(fitting))]
         began = time.monotonic()
         fault.begin(self._world)
@@ -221,6 +224,7 @@ class Chaos:
         for publisher in (world.sensors._imu, world.sensors._camera):
             for _ in range(200):
                 publisher.publish(b'\0\1\0\0' + self._rng.bytes(int(self._rng.integers(20, 400))))
+                time.sleep(0.003)  # good ones come between: only the newest counts
         self._goes_on('noise', began)
 
     def _encoder(self) -> None:

@@ -23,12 +23,14 @@ from liquid_control.nodes.commands import CommandPort
 from liquid_control.nodes.helm import GUARD_PERIOD, Helm
 from liquid_control.nodes.inbox import OwnThread
 from liquid_control.nodes.patient_log import PatientLog
+from liquid_control.runtime import realtime
 
 # How often the command topic is looked at for rivals and lost listeners, s.
 _TOPIC_CHECK_PERIOD = 0.5
 _HEARTBEAT_PERIOD = 1.0  # s, of ~/mode
 # How long the guard waits after a defect of its own, s: it must not keep a core busy with it.
 _PAUSE = 0.02
+_HIGHEST_PRIORITY = 99
 # A guard that was so much longer away than it wanted was stopped with its process, s; overrides
 # of that time come in for a moment after it, s, and are old.
 _LATE, _CATCHING_UP = 0.4, 0.2
@@ -48,6 +50,8 @@ class Drive:
     """Gives up threads that are stuck in a policy which is no longer in charge."""
     exclusive: bool
     """Nobody else may publish on the command topic."""
+    priority: int
+    """SCHED_FIFO priority of the control thread, 0 for none: the guard's is above it."""
 
 
 class Guard:
@@ -100,11 +104,16 @@ class Guard:
             self._at_work.release()
 
     def _run(self) -> None:
+        prepared: Drive | None = None
         while not self._stopping.is_set():
             try:
                 self._wait()
                 with self._at_work:
-                    self._work(self._drive)
+                    drive = self._drive
+                    if drive is not None and drive is not prepared and drive.priority:
+                        realtime.set_priority(min(drive.priority + 1, _HIGHEST_PRIORITY))
+                    prepared = drive
+                    self._work(drive)
             except Exception as error:  # a guard that ends guards nobody
                 self._log.warning_at_times('guard', f'guard: {type(error).__name__}: {error}')
                 time.sleep(_PAUSE)

@@ -189,6 +189,7 @@ class PolicyNode(ManagedNode):
                 sense=sensing.update,
                 recover=self._recover,
                 exclusive=self.parameters.exclusive_command,
+                priority=self.parameters.priority,
             )
         )
 
@@ -319,12 +320,15 @@ class PolicyNode(ManagedNode):
         if helm.stuck is not None and helm.stuck is not pilot:
             helm.give_up_thread()
             self._begin_control()
+            self.abandoned = True
         if vision is not None and vision.busy > _ENCODER_PATIENCE:
             if self._looking is pilot:
                 pilot.fault = f'policy {pilot.name}: encoder does not answer'
             else:
                 vision.start()
-        self._shadow.recover()
+                self.abandoned = True
+        if self._shadow.recover():
+            self.abandoned = True
 
     def _why_silent(self) -> str:
         if self._sim_clock is None:

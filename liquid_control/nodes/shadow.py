@@ -63,11 +63,13 @@ class ShadowThread:
             return None
         return at_work[0]
 
-    def recover(self) -> None:
-        """Begin anew where the one that does not answer is the shadow no longer."""
+    def recover(self) -> bool:
+        """Begin anew where the stuck one is the shadow no longer; returns whether it did."""
         stuck = self.stuck
-        if stuck is not None and stuck is not self._controller.shadow:
-            self.start()
+        if stuck is None or stuck is self._controller.shadow:
+            return False
+        self.start()
+        return True
 
     def _work(self, stopping: threading.Event, offered: threading.Event) -> None:
         last: tuple[Pilot, int] | None = None
