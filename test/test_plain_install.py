@@ -146,7 +146,7 @@ def lap(installed: Installation) -> Path:
     policy = installed.folder / 'patient'
     shutil.copytree(installed.prefix / 'share/liquid_control/models/track_cfc', policy)
     contract = (policy / 'policy.yaml').read_text()
-    (policy / 'policy.yaml').write_text(re.sub('max_age: .*', 'max_age: 3.0', contract))
+    (policy / 'policy.yaml').write_text(re.sub('max_age: .*', 'max_age: 2.0', contract))
     free = 'env', '-u', 'ROS_DOMAIN_ID'
     drive = 'liquid-control', 'drive', '--policy', policy, '--laps', '1', '--out', 'out'
     done = installed.run(*free, *drive)
