@@ -148,6 +148,15 @@ def test_sign_and_verify_from_the_command_line(tmp_path: Path) -> None:
     assert run(app, ['verify', path, '--key', str(again)]).exit_code == 1
 
 
+def test_keys_are_found_in_the_home_directory(
+    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('HOME', str(key.parent))
+    path = make_bundle(tmp_path / 'bundle')
+    sign_bundle(path, Path('~', key.name))
+    assert load_bundle(path, trusted_keys=[f'~/{public(key).name}']).path == path
+
+
 def test_verify_tries_a_policy_as_the_robot_does(tmp_path: Path, key: Path) -> None:
     path = with_load(tmp_path / 'huge', huge)
     sign_bundle(path, key)

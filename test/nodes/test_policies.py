@@ -1,0 +1,36 @@
+"""Roles of policies change between two ticks, never within one."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from pilots import Drive, make_pilot
+
+from liquid_control.nodes.policies import SLOTS, Policies
+from liquid_control.nodes.policy_parameters import PolicyParameters
+from liquid_control.runtime.trial import Trials
+
+
+@pytest.mark.parametrize('slot', ['shadow_policy', 'fallback_policy'])
+def test_a_role_is_emptied_only_between_two_ticks(tmp_path: Path, slot: str) -> None:
+    drive, lock = Drive(tmp_path), threading.Lock()
+    pilot = make_pilot(tmp_path / 'second')
+    setattr(drive.controller, SLOTS[slot], pilot)
+    parameters = PolicyParameters(policy=drive.pilot.name, **{slot: pilot.name})
+    policies = Policies(
+        drive.controller,
+        parameters,
+        trials=Trials(),
+        lock=lock,
+        now_ns=lambda: drive.now,
+        warn=lambda text: None,
+    )
+    setting = threading.Thread(target=policies.assign, args=({slot: ''},))
+    with lock:  # as the control thread has it while it ticks
+        setting.start()
+        setting.join(0.2)
+        assert getattr(drive.controller, SLOTS[slot]) is pilot
+    setting.join()
+    assert getattr(drive.controller, SLOTS[slot]) is None
