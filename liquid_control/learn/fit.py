@@ -55,6 +55,13 @@ def fit(
         lambda steps, rng: augment(steps, recipe.augment, names, rng),
         recipe.weights,
     )
+    if windows.too_short:
+        console.print(
+            f'{windows.too_short:.1f} s are in pieces shorter than a window and are not learnt '
+            'from; a lower timing.steps uses them',
+            soft_wrap=True,
+            highlight=False,
+        )
     batch_size, batches = epoch_plan(windows.count_per_pass, how, processes.count)
     console.print(
         f'{windows.count_per_pass} windows of {recipe.timing.steps * period_ns / 1e9:g} s in '

@@ -21,6 +21,7 @@ from liquid_control.bags.errors import BagError
 from liquid_control.bags.samples import COMMAND_HOLD_NS
 from liquid_control.learn.episode import Episode
 from liquid_control.learn.recipe import Timing
+from liquid_control.learn.spans import duration, within
 from liquid_control.learn.stretches import DEFAULT_WEIGHTS, Stamps, Weights, learnable
 
 
@@ -137,12 +138,16 @@ class Windows(Dataset[Steps]):
         weights: Weights = DEFAULT_WEIGHTS,
     ):
         window_ns = timing.steps * period_ns
-        self._episodes = [
-            episode.within(*span)
-            for episode in episodes
-            for span in learnable(episode.taught(weights), episode.fresh, window_ns)
-            if span[1] - span[0] > window_ns
-        ]
+        self.too_short = 0.0
+        """In pieces shorter than a window, from which nothing is learnt, s."""
+        self._episodes: list[Episode] = []
+        for episode in episodes:
+            taught = episode.taught(weights)
+            for first_ns, last_ns in learnable(taught, episode.fresh, window_ns):
+                if last_ns - first_ns > window_ns:
+                    self._episodes.append(episode.within(first_ns, last_ns))
+                else:
+                    self.too_short += duration(within(taught, first_ns, last_ns))
         if not self._episodes:
             raise BagError(
                 f'no bag holds {window_ns / 1e9:.1f} s in one piece to learn from, the length of '

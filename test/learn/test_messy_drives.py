@@ -102,6 +102,9 @@ def test_no_window_goes_over_a_hole(tmp_path: Path) -> None:
     clock = np.zeros_like(episode.imu)
     clock[:, 0] = (episode.imu_ns - rec.START_NS) / 1e9
     windows = Windows([replace(episode, imu=clock)], PERIOD_NS, Timing(steps=16), 1)
+    assert windows.too_short == 0
+    longer = Windows([episode], PERIOD_NS, Timing(steps=61), 1)
+    assert longer.too_short == pytest.approx(3.0)
     for index in range(40):
         seen = windows[index].imu[:, 0]
         assert seen.diff().max() < 0.3
