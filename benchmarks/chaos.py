@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,16 @@ KINDS = ['good', 'nan', 'hang', 'encoder raises', 'encoder hangs']
 class Chaos:
     """Rounds, and what came of them."""
 
-    def __init__(self, world: World, folder: Path, seed: int, slack: float) -> None:
-        """slack: what this machine may add to a promised time, s."""
+    def __init__(
+        self, world: World, folder: Path, seed: int, slack: float, kinds: Sequence[str]
+    ) -> None:
+        """Make the policies.
+
+        Args:
+            slack: what this machine may add to a promised time, s.
+            kinds: of policies to drive with.
+        """
+        self._kinds = list(kinds)
         self._world, self._folder, self._slack = world, folder, slack
         self._rng = np.random.default_rng(seed)
         self._policies = {
@@ -142,7 +150,7 @@ class Chaos:
         world = self._world
         world.sensors.heal()
         if world.process is None or world.process.poll() is not None:
-            self._kind = str(self._rng.choice(KINDS))
+            self._kind = str(self._rng.choice(self._kinds))
             self._simulated = bool(self._rng.integers(2))
             world.start_node(self._policies[self._kind], simulated=self._simulated)
         answer = ''
@@ -225,7 +233,8 @@ class Chaos:
             for _ in range(200):
                 publisher.publish(b'\0\1\0\0' + self._rng.bytes(int(self._rng.integers(20, 400))))
                 time.sleep(0.003)  # good ones come between: only the newest counts
-        self._goes_on('noise', began)
+        # Only the newest message counts: where that is noise, a sensor may grow old.
+        self._goes_on('noise', began, excused=' old')
 
     def _encoder(self) -> None:
         if self._kind.startswith('encoder'):
@@ -257,13 +266,14 @@ class Chaos:
         slowed = judge.slowed_at(began) or math.inf
         self._note(name, stopped - began, slowed - began, bound)
 
-    def _goes_on(self, name: str, began: float) -> None:
+    def _goes_on(self, name: str, began: float, *, excused: str = '') -> None:
         time.sleep(1.0)
         stopped = self._world.judge.stopped_at(began)
         self._note(name, 0.0, 0.0, 0.0)
         if stopped is not None:
             reasons = [reason for at, _, reason in self._world.judge.modes if at >= began]
-            self._fail(f'{name}: stopped, {reasons[:1]}')
+            if not (excused and any(excused in reason for reason in reasons)):
+                self._fail(f'{name}: stopped, {reasons[:1]}')
 
     def _end(self, signum: signal.Signals, name: str) -> None:
         took = self._world.end_node(signum)
@@ -292,6 +302,7 @@ def main() -> None:
     parser.add_argument('--minutes', type=float, default=30.0)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--slack', type=float, default=0.25, help='s, for a busy machine')
+    parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS, help='of policies')
     parser.add_argument('--calm', action='store_true', help='only swaps, and memory')
     options = parser.parse_args()
     own_domain()
@@ -299,7 +310,7 @@ def main() -> None:
     console = Console(width=130)
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))
-        chaos = Chaos(world, Path(folder), options.seed, options.slack)
+        chaos = Chaos(world, Path(folder), options.seed, options.slack, options.kinds)
         end, told = time.monotonic() + 60 * options.minutes, time.monotonic()
         try:
             while time.monotonic() < end:

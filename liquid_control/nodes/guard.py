@@ -184,6 +184,8 @@ class Guard:
         elif drive is None:
             problem = 'the node is not active: configure and activate it first'
         else:
+            # Whoever listens now is missed from now on, not from the next look at the topic on.
+            self._had_listener = drive.commands.listeners > 0
             problem = _rivalry(drive) or drive.helm.engage(drive.sense)
         done = 'engaged' if request.data else 'disengaged'
         response = SetBool.Response(success=not problem, message=problem or done)
