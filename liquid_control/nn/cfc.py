@@ -49,8 +49,9 @@ class MaskedLinear(nn.Linear):
 
 def _linear(module: nn.Module) -> bool:
     """Whether the module is weight and bias and nothing else."""
-    kept = intact(module, nn.Linear.forward, MaskedLinear.forward)
-    return kept and module.bias is not None
+    return intact(module, nn.Linear.forward, MaskedLinear.forward) and (
+        module._parameters.get('bias') is not None or module.bias is not None  # parametrised
+    )
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -241,7 +242,10 @@ class CfCCell(LiquidCell):
             # Any module may be the activation, but one for all layers.
             if shape is not modules[1][1] or not intact(shape, type(shape).forward):
                 return f'backbone.{name_after}'
-        return next((name for name in self.heads if not _linear(self._modules[name])), None)
+        for name in self.heads:
+            if not _linear(self._modules[name]):
+                return name
+        return None
 
     def _must_call(self) -> bool:
         """Whether submodules must be called: their weights do not say all that is wanted."""
@@ -249,16 +253,17 @@ class CfCCell(LiquidCell):
 
     def equations(self) -> CfCEquations:
         """The equations with the parameters of now."""
-        heads = [getattr(self, name) for name in self.heads]
-        weights = [head.weight for head in heads]
-        if self.sparsity_mask is not None:
+        # Past the attributes of modules, which cost more than the rest of it.
+        heads = [self._modules[name] for name in self.heads]
+        weights, mask = [head.weight for head in heads], self.sparsity_mask
+        if mask is not None:
             for index in range(self.masked_heads):
-                weights[index] = weights[index] * self.sparsity_mask
-        linear, pure = [*self.backbone][::2], self.mode == 'pure'
+                weights[index] = weights[index] * mask
+        layers, pure = list(self._modules['backbone']._modules.values()), self.mode == 'pure'
         return CfCEquations(
             mode=self.mode,
-            activation=self.backbone[1] if self.backbone else torch.tanh,
-            backbone=tuple((layer.weight, layer.bias) for layer in linear),
+            activation=layers[1] if layers else torch.tanh,
+            backbone=tuple((layer.weight, layer.bias) for layer in layers[::2]),
             heads=torch.cat(weights),
             heads_bias=torch.cat([head.bias for head in heads]),
             w_tau=self.w_tau if pure else None,
@@ -371,12 +376,12 @@ class WiredCfCCell(LiquidCell):
 
     @property
     def weight(self) -> Tensor:
-        return self.layers[0].weight
+        return self._modules['layer_0'].weight
 
     @property
     def layers(self) -> list[CfCCell]:
         """The cells in the order in which a signal passes them."""
-        return [getattr(self, f'layer_{index}') for index in range(len(self.layer_sizes))]
+        return [self._modules[f'layer_{index}'] for index in range(len(self.layer_sizes))]
 
     def altered(self) -> str | None:
         for index, layer in enumerate(self.layers):
