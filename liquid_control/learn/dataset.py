@@ -99,7 +99,7 @@ def describe_dataset(path: Path) -> str:
 def left_out_lines(episode: Episode) -> list[str]:
     """What of an episode is not learnt from, and why; nothing where all of it is."""
     name = episode.name
-    seconds = ', '.join(f'{why} {time:.1f} s' for why, time in episode.left_out().items())
+    seconds = ', '.join(f'{why}: {time:.1f} s' for why, time in episode.left_out().items())
     refused = [describe(Refusal.read(entry), entry['of']) for entry in episode.refused]
     lines = [f'left out: {seconds}'] if seconds else []
     return [f'{name}: {line}' for line in (*lines, *refused, *episode.jumps)]

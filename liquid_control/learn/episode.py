@@ -121,12 +121,15 @@ class Episode:
 
     def left_out(self) -> dict[str, float]:
         """Seconds that cannot be learnt from, by reason: the first one that holds."""
-        rest = complement(self._pauses(), self.start_ns, self.end_ns)
+        rest, command = (
+            complement(self._pauses(), self.start_ns, self.end_ns),
+            self.topics['command'],
+        )
         reasons = {}
         for kind, age in self.max_age.items():
             reasons[f'{kind} older than {age:g} s'] = rest, self._fresh(kind)
             rest = intersection(rest, self._fresh(kind))
-        reasons[f'no command for {COMMAND_HOLD_NS / 1e9:g} s'] = rest, self.commanded
+        reasons[f'no command on {command} for {COMMAND_HOLD_NS / 1e9:g} s'] = rest, self.commanded
         lost = {
             why: duration(before) - duration(intersection(before, kept))
             for why, (before, kept) in reasons.items()

@@ -281,7 +281,7 @@ def test_what_is_left_out_is_counted_and_named(episode: Episode, bag: Path) -> N
     left_out = episode.left_out()
     assert left_out['image older than 0.3 s'] == pytest.approx(0.7, abs=0.05)
     assert left_out['imu older than 0.1 s'] == pytest.approx(0.3, abs=0.02)
-    assert left_out['no command for 0.5 s'] == pytest.approx(1.5, abs=0.05)
+    assert left_out['no command on /cmd_vel for 0.5 s'] == pytest.approx(1.5, abs=0.05)
     refused = {(entry['topic'], entry['why'].split(':')[0]): entry for entry in episode.refused}
     stamps = {topic: e['count'] for (topic, why), e in refused.items() if 'stamp' in why}
     assert stamps == {CAMERA: 3, rec.IMU: 1}

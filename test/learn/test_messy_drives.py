@@ -119,7 +119,9 @@ def test_keys_are_learnt_from_while_they_hold(tmp_path: Path) -> None:
     ]
     episode = open_one(rec.write_bag(tmp_path / 'bag', entries))
     assert episode.duration == pytest.approx(4 * 0.5, abs=0.01)
-    assert episode.left_out()['no command for 0.5 s'] == pytest.approx(4 * 1.5, abs=0.01)
+    assert episode.left_out()['no command on /cmd_vel for 0.5 s'] == pytest.approx(
+        4 * 1.5, abs=0.01
+    )
 
 
 def test_where_nothing_is_left_topics_and_their_silence_are_named(tmp_path: Path) -> None:
