@@ -165,7 +165,7 @@ class Chaos:
             lambda: world.judge.commands and world.judge.commands[-1][1] > 0.2, 10
         )
         if not moving:
-            seen = world.judge.modes[-1:], world.judge.commands[-1:]
+            seen = [list(each)[-1:] for each in (world.judge.modes, world.judge.commands)]
             self._fail(f'does not drive: {answer}; {self._kind}, {self._simulated}, {seen}')
             world.end_node(signal.SIGKILL)
         return bool(moving)
