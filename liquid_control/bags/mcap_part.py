@@ -19,7 +19,7 @@ from mcap.writer import MCAP0_MAGIC as MAGIC
 
 from liquid_control.bags.mcap_file import FOOTER, RECORD, Contents
 from liquid_control.bags.mcap_messages import messages_in, read_chunk, read_record
-from liquid_control.bags.parts import FIRST_NS, LAST_NS, Channel, Message, Piece, signed
+from liquid_control.bags.parts import FIRST_NS, LAST_NS, Channel, Message, Piece
 from liquid_control.bags.recovery import LooseMessages, Recovered, is_finished, scan
 from liquid_control.bags.unpacking import check_size
 from liquid_control.runtime.files import open_regular
@@ -47,12 +47,14 @@ class McapPart:
             number: _channel(contents, record) for number, record in contents.channels.items()
         }
         self.compression = ', '.join(sorted({c.compression for c in contents.chunks} - {''}))
-        ends = (signed(contents.start_ns), signed(contents.end_ns))
-        self.start_ns, self.end_ns = min(ends), max(ends)
         self.pieces: list[Piece] | None = [
             *(self._chunk(index) for index in contents.chunks),
             *(self._run(run) for run in loose),
         ]
+        self.start_ns, self.end_ns = contents.start_ns, contents.end_ns
+        if self.end_ns > LAST_NS:  # some times wrapped around: only the messages tell
+            times = [log_ns for piece in self.pieces for log_ns, *_ in piece.read(self.channels)]
+            self.start_ns, self.end_ns = min(times, default=0), max(times, default=0)
 
     def stream(self, wanted: Mapping[int, Any], start_ns: int, end_ns: int) -> Iterator[Message]:
         """Not needed: all is in pieces."""

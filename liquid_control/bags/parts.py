@@ -86,11 +86,6 @@ class Part(Protocol):
         """Close the file."""
 
 
-def signed(stamp_ns: int) -> int:
-    """A time that was written unsigned; one before 1970 has wrapped around."""
-    return stamp_ns if stamp_ns <= LAST_NS else stamp_ns - (1 << 64)
-
-
 def merged(
     parts: Sequence[tuple[Part, Mapping[int, Any]]], start_ns: int, end_ns: int
 ) -> Iterator[Message]:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from heapq import merge
+from itertools import chain
 
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
@@ -43,6 +43,9 @@ _TAIL_NS = 100_000_000
 _WAIT_SECONDS = 0.02  # between two looks at who subscribes
 _PATIENCE = 5.0  # s after which somebody should know who is waited for
 _ACKNOWLEDGE_SECONDS = 5.0
+# Longer than this without a message is no pause to sit through, but a clock that was set.
+_LONGEST_PAUSE_NS = 60 * _NS
+_LAST_NS = ((1 << 31) - 2) * _NS  # ROS counts seconds in 32 bits
 
 
 @dataclass(frozen=True)
@@ -218,23 +221,25 @@ class PlayerNode(ManagedNode):
             self._clock_publisher.publish(Clock(clock=Time(nanoseconds=stamp_ns).to_msg()))
 
     def _start_ns(self, bag: BagReader) -> int:
-        return bag.start_ns + round(self._config.start * _NS)
+        return _begin_ns(bag) + round(self._config.start * _NS)
 
     def _play(self, bag: BagReader) -> bool:
         """Play the bag once; False where playing was stopped."""
         start_ns = self._start_ns(bag)
         self._settle(start_ns)
-        end_ns = bag.start_ns + round(self._config.end * _NS) if self._config.end else bag.end_ns
-        messages = (
-            (message.log_ns, message)
-            for message in bag.messages(
-                self._publishers_by_topic, start_ns=start_ns, end_ns=end_ns + 1
+        end_ns = min(bag.end_ns, _LAST_NS)
+        if bag.start_ns < 0 or bag.end_ns > _LAST_NS:
+            self.get_logger().warning(
+                'messages before 1970 or after 2038 are not played: ROS has no such time',
+                once=True,
             )
-        )
-        ticks = ((stamp_ns, None) for stamp_ns in self._ticks(start_ns, end_ns))
+        if self._config.end:
+            end_ns = _begin_ns(bag) + round(self._config.end * _NS)
+        messages = bag.messages(self._publishers_by_topic, start_ns=start_ns, end_ns=end_ns + 1)
         began = time.monotonic()
-        for stamp_ns, message in merge(ticks, messages, key=_stamp):
-            began = self._sleep_until(began, (stamp_ns - start_ns) / _NS / self._config.rate)
+        for stamp_ns, message, gone_over_ns in self._timeline(messages, start_ns, end_ns):
+            elapsed = (stamp_ns - start_ns - gone_over_ns) / _NS / self._config.rate
+            began = self._sleep_until(began, elapsed)
             if self._stopping:
                 return False
             if message is None:
@@ -244,12 +249,34 @@ class PlayerNode(ManagedNode):
                 self._played += 1
         return True
 
-    def _ticks(self, start_ns: int, end_ns: int) -> Iterator[int]:
-        """Yield the times that /clock shows, the last one at or after `end_ns`."""
-        if self._config.clock_rate:
-            period_ns = round(_NS / self._config.clock_rate)
-            tail_ns = _TAIL_NS if self._config.loop else 0
-            yield from range(start_ns, end_ns + tail_ns + period_ns, period_ns)
+    def _timeline(
+        self, messages: Iterator[BagMessage], start_ns: int, end_ns: int
+    ) -> Iterator[tuple[int, BagMessage | None, int]]:
+        """Yield times that /clock shows (the last one at or after `end_ns`) and messages, each
+        with the time that has been gone over so far: a clock that was set is not waited for.
+        """
+        rate = self._config.clock_rate
+        period_ns = round(_NS / rate) if rate else 0
+        tick_ns = last_ns = start_ns
+        gone_over_ns = 0
+        tail_ns = _TAIL_NS if self._config.loop else 0
+        for message in chain(messages, [None]):
+            if message is None and end_ns - last_ns > _LONGEST_PAUSE_NS:
+                end_ns = last_ns
+            last_tick_ns = end_ns + tail_ns + max(period_ns - 1, 0)
+            stamp_ns = last_tick_ns if message is None else message.log_ns
+            if stamp_ns - last_ns > _LONGEST_PAUSE_NS:
+                self.get_logger().warning(
+                    f'nothing was recorded for {(stamp_ns - last_ns) / _NS:.0f} s: gone over'
+                )
+                gone_over_ns += stamp_ns - last_ns
+                tick_ns = stamp_ns
+            while period_ns and tick_ns <= stamp_ns:
+                yield tick_ns, None, gone_over_ns
+                tick_ns += period_ns
+            if message is not None:
+                yield stamp_ns, message, gone_over_ns
+            last_ns = stamp_ns
 
     def _sleep_until(self, began: float, elapsed: float) -> float:
         """Sleep until `elapsed` seconds after `began`; return `began`, later by any pause."""
@@ -275,8 +302,9 @@ class PlayerNode(ManagedNode):
         return response
 
 
-def _stamp(entry: tuple[int, BagMessage | None]) -> int:
-    return entry[0]
+def _begin_ns(bag: BagReader) -> int:
+    """ROS has no time before 1970, where clocks that ran over have put messages."""
+    return max(bag.start_ns, 0)
 
 
 def main() -> None:

@@ -189,7 +189,8 @@ def test_messages_before_1970_and_out_of_order_are_read_in_order(
             mcap.add_message(channel, log_ns, b'\0\1\0\0' + bytes([i]), log_ns)
     assert counts(tmp_path / 'x.mcap') == [1, 2, 4, 0, 3]
     with BagReader(tmp_path / 'x.mcap') as reader:
-        assert next(reader.messages()).log_ns == -5
+        assert next(reader.messages()).log_ns == reader.start_ns == -5
+        assert reader.end_ns == START_NS * 10 // 9
 
 
 def test_metadata_that_does_not_tell_what_lies_there_is_named(tmp_path: Path) -> None:

@@ -303,3 +303,23 @@ def test_a_bag_damaged_in_the_middle_is_played_up_to_there(
     with running('player_node', tmp_path / 'log', bag=damaged, rate=5.0) as player:
         assert player.popen.wait(TIMEOUT) == 1
         assert 'damaged.mcap is damaged: ' in player.output
+
+
+def test_clocks_that_were_set_or_ran_over_are_not_waited_for(peer: Peer, tmp_path: Path) -> None:
+    text = peer.listen(String, '/text', DEEP)
+    clock = peer.listen(Clock, '/clock', DEEP)
+    times = {'1970': 0, 'soon': 10**9, '2030': 19 * 10**17, '2200': 7 * 10**18, 'past': 2**64 - 9}
+    with BagWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/text', 'std_msgs/msg/String')
+        for words, log_ns in times.items():
+            writer.write_message('/text', {'data': words}, log_ns)
+    with running(
+        'player_node', tmp_path / 'log', bag=tmp_path / 'bag', wait_for=['/text'], rate=2.0
+    ) as player:
+        peer.wait(lambda: player.popen.poll() is not None, 'the player ends')
+    assert player.popen.returncode == 0
+    assert [message.data for message in text] == ['1970', 'soon', '2030']
+    assert player.output.count('gone over') == 1
+    assert 'before 1970 or after 2038' in player.output
+    assert nanoseconds(clock[-1].clock) >= times['2030']
+    assert all(nanoseconds(message.clock) >= 0 for message in clock)
