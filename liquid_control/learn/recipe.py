@@ -105,7 +105,7 @@ class Fit:
         learning_rate: of AdamW at the start.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
-        command_weights: of each command's squared error; none: all 1.
+        command_weights: of each command's squared error in shares of its spread; none: all 1.
         patience: epochs without a better held-out score before stopping.
     """
 
@@ -138,7 +138,8 @@ class Recipe:
         elapsed_range: shortest and longest time between steps to be accepted, s.
         frames: first frame used of every bag and first not used; None: all.
         test_frames: likewise, to report a score on in the model card and for nothing else.
-        holdout: share of the bags, whole ones, to judge by.
+        holdout: share of the bags to judge by, whole ones: at least one, or the end of one where that
+            would be much; 0: none.
         weights: how much stretches count, by who drove.
     """
 
