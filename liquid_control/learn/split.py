@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from liquid_control.bags.errors import BagError
 from liquid_control.learn.episode import Episode
 from liquid_control.learn.recipe import Recipe
+from liquid_control.learn.spans import duration
 
 # A whole recording is held out of few ones only if it is at most this share of all.
 LARGEST_SHARE = 1 / 3
@@ -60,26 +61,26 @@ def split_episodes(episodes: Sequence[Episode], recipe: Recipe) -> Split:
 def _divide(usable: list[Episode], recipe: Recipe) -> tuple[list[Episode], list[Episode], str]:
     if recipe.holdout == 0:
         return usable, [], 'nothing, as holdout 0 says'
-    total = sum(episode.duration for episode in usable)
+    seconds = [duration(episode.taught(recipe.weights)) for episode in usable]
+    total = sum(seconds)
     count = min(round(recipe.holdout * len(usable)), len(usable) - 1)
-    if count == 0 and len(usable) > 1 and usable[0].duration <= LARGEST_SHARE * total:
+    if count == 0 and len(usable) > 1 and seconds[0] <= LARGEST_SHARE * total:
         count = 1
     if count:
         held = usable[:count]
         names = ', '.join(sorted(episode.name for episode in held[:5]))
         more = f' and {count - 5} more' if count > 5 else ''
-        seconds = sum(episode.duration for episode in held)
-        words = f'{count} of {len(usable)} recordings, {seconds:.1f} of {total:.1f} s'
+        words = f'{count} of {len(usable)} recordings, {sum(seconds[:count]):.1f} of {total:.1f} s'
         return usable[count:], held, f'{words}: {names}{more}'
-    longest = max(usable, key=lambda episode: episode.duration)
+    longest = usable[seconds.index(max(seconds))]
     length = max(recipe.holdout * total, SHORTEST_PART)
-    border_ns = _from_the_end(longest, recipe, length)
-    if length > LARGEST_SHARE * longest.duration or border_ns == longest.start_ns:
+    if length > LARGEST_SHARE * max(seconds):
         return usable, [], f'nothing, {total:.1f} s in all are too few'
+    border_ns = _from_the_end(longest, recipe, length)
     before = longest.within(longest.start_ns, border_ns)
     after = longest.within(border_ns, longest.end_ns)
     train = [before if episode is longest else episode for episode in usable]
-    return train, [after], f'the end of {longest.name}, {after.duration:.1f} of {total:.1f} s'
+    return train, [after], f'the end of {longest.name}, {length:.1f} of {total:.1f} s'
 
 
 def _from_the_end(episode: Episode, recipe: Recipe, seconds: float) -> int:

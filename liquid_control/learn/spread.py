@@ -42,8 +42,7 @@ def spread(
     """
     learnt = []
     for episode in episodes:
-        stamps = episode.command_ns
-        counts = contains(episode.taught(weights), stamps)
+        counts = contains(episode.taught(weights), episode.command_ns)
         learnt.append(episode.commands[counts].astype(np.float64))
     low, high = np.array([(command.min, command.max) for command in commands]).T
     values = np.clip(np.concatenate(learnt), low, high)
