@@ -24,6 +24,7 @@ _LONGEST_LAG_NS = 100_000_000
 """Further behind than this, time is given up instead of being caught up in a rush."""
 _RATE_WINDOW_NS = 1_000_000_000
 _SILENCE = 1.0  # s of wall time without /clock after which nobody leads; nodes meet within it
+_DEATH = 5.0  # s of it after which somebody who is known to publish it counts as dead
 _NAP = 0.002  # s between two looks at the time of another
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -47,6 +48,7 @@ class SimulatedTime:
         self._message = Clock()
         self._publisher: Publisher | None = None
         self._subscription: Subscription | None = None
+        self._dead: set[str] = set()
         self._anchor = self._measured_from = (0, time.monotonic_ns())
         self._follow()
 
@@ -59,7 +61,9 @@ class SimulatedTime:
         self._measure(time_ns)
         if self._publisher is not None:
             return self._lead(time_ns)
-        if time.monotonic() - self._heard_at > _SILENCE:
+        silent = time.monotonic() - self._heard_at
+        # One that is known and says nothing may be slow to be heard, or have been killed.
+        if silent > _DEATH or (silent > _SILENCE and not self._leaders()):
             self._begin_to_lead(time_ns)
             return 0.0
         if self._heard_ns is None:
@@ -85,17 +89,21 @@ class SimulatedTime:
         """
         if self._publisher is None or self._node.count_publishers('/clock') < 2:
             return
-        names = [
-            f'{end.node_namespace.rstrip("/")}/{end.node_name}'
-            for end in self._node.get_publishers_info_by_topic('/clock')
-        ]
+        names = self._leaders()
         mine = self._node.get_fully_qualified_name()
         if names.count(mine) > 1:
             raise self._duplicate()
-        if min(names) < mine:
+        if min(set(names) - self._dead, default=mine) < mine:
             self._node.destroy_publisher(self._publisher)
             self._publisher = None
             self._follow()
+
+    def _leaders(self) -> list[str]:
+        """The nodes that publish /clock, as far as the graph knows: also those just killed."""
+        return [
+            f'{end.node_namespace.rstrip("/")}/{end.node_name}'
+            for end in self._node.get_publishers_info_by_topic('/clock')
+        ]
 
     def _follow(self) -> None:
         self._heard_ns: int | None = None
@@ -112,6 +120,7 @@ class SimulatedTime:
         self._heard_at = time.monotonic()
 
     def _begin_to_lead(self, time_ns: int) -> None:
+        self._dead = set(self._leaders())  # who comes back follows
         self._node.destroy_subscription(self._subscription)
         self._publisher = self._node.create_publisher(Clock, '/clock', QoSProfile(depth=1))
         self._anchor = (time_ns, time.monotonic_ns())
@@ -132,6 +141,6 @@ class SimulatedTime:
 
     def _duplicate(self) -> ConfigError:
         return ConfigError(
-            f'{self._node.get_fully_qualified_name()} is there already and publishes /clock: end '
+            f'{self._node.get_fully_qualified_name()} is there already: end '
             'it, or start this one in a namespace (-r __ns:=/car2) or in another ROS_DOMAIN_ID'
         )
