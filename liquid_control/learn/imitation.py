@@ -76,7 +76,7 @@ class Imitation(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         given, recorded, weights = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
         self._judged.clear()
-        self.log('val_loss', self._loss(given, recorded, weights), sync_dist=True)
+        self.log('val_loss', self._chosen_by(given, recorded, weights), sync_dist=True)
         for command, score in scores(given, recorded, self.recipe.signals.commands).items():
             if isinstance(score['r2'], float):
                 self.log(f'r2_{command}', score['r2'], sync_dist=True)
@@ -99,13 +99,27 @@ class Imitation(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint |= origin(self.recipe, self._data)
 
+    def _chosen_by(self, given: Tensor, recorded: Tensor, weights: Tensor) -> Tensor:
+        """What the weights are chosen by: each command's error in shares of its variance.
+
+        One that is not followed at all must not hide what becomes of the others: beyond its
+        variance, which a constant would reach, its error counts hardly more.
+        """
+        known = torch.isfinite(recorded) * weights[:, None]
+        shares = (given - self._wanted(recorded)).cpu() / self._scale
+        shares = (shares.square() * known).sum(dim=0) / known.sum(dim=0).clamp(min=1e-9)
+        shares = torch.where(shares > 1, 1.1 - 0.1 / shares.clamp(min=1), shares)
+        return (shares * self._weights).sum() / self._weights.sum().clamp(min=1e-9)
+
+    def _wanted(self, recorded: Tensor) -> Tensor:
+        """No command can go beyond its range: what was recorded there is as good as its end."""
+        low, high = (b.to(recorded.device) for b in (self.network.low, self.network.high))
+        return recorded.nan_to_num().clamp(low, high)
+
     def _loss(self, given: Tensor, recorded: Tensor, weights: Tensor) -> Tensor:
         """Mean over what is known; weights add to it, so that a correction pulls harder."""
         known = torch.isfinite(recorded)
-        # No command can go beyond its range: what was recorded there is as good as its end.
-        low, high = self.network.low.to(given.device), self.network.high.to(given.device)
-        wanted = recorded.nan_to_num().clamp(low, high)
-        error = (given - wanted) / self._scale.to(given.device)
+        error = (given - self._wanted(recorded)) / self._scale.to(given.device)
         squared = error.square() * known * self._weights.to(given.device) * weights[..., None]
         # Of all processes: their gradients are averaged, as if one had had the whole batch.
         count = self.all_gather(known.sum()).float().mean()

@@ -18,6 +18,7 @@ from stripe_drives import COMMANDS, RECIPE, write_drive
 
 from liquid_control.learn import callbacks
 from liquid_control.learn.export import ExportError
+from liquid_control.learn.imitation import Imitation
 from liquid_control.learn.recipe import Augment, Fit, Recipe
 from liquid_control.learn.scores import scores
 from liquid_control.learn.train import train
@@ -202,3 +203,15 @@ def test_a_new_network_begins_at_the_mean_and_reaches_as_far_as_commands_go() ->
     assert (commands[1:, 0] - 0.1).abs() == pytest.approx([0.06, 0.06], abs=0.01)
     network.hold(1, 1.25)
     assert network.commands(outputs)[:, 1].tolist() == pytest.approx([1.25] * 3)
+
+
+def test_a_command_that_is_not_followed_does_not_choose_the_weights() -> None:
+    module = Imitation(make_network(), RECIPE, [0.1, 0.1])
+    recorded = torch.tensor([[0.1, 1.0], [-0.1, 1.2]])
+    near, far = recorded + torch.tensor([0.05, 0.3]), recorded + torch.tensor([0.08, 0.2])
+
+    def judged(given: torch.Tensor) -> float:
+        return float(module._chosen_by(given, recorded, torch.ones(2)))
+
+    assert judged(near) < judged(far)
+    assert judged(near) < judged(near + torch.tensor([0.0, 0.1]))  # worse is still worse
