@@ -376,7 +376,7 @@ def number_of_units(units: object) -> int:
 
 
 def _refuse_others(x: object, state: object) -> None:
-    """What is no tensor: arrays, packed sequences."""
+    """What is no dense tensor: arrays, packed sequences."""
     parts = state if isinstance(state, tuple | list) else () if state is None else (state,)
     for name, part in (('inputs', x), *(('the state', part) for part in parts)):
         if not isinstance(part, Tensor):
@@ -384,6 +384,8 @@ def _refuse_others(x: object, state: object) -> None:
                 f'{name} must be torch tensors, got {type(part).__name__}: torch.as_tensor makes '
                 'one of an array, torch.nn.utils.rnn.pad_packed_sequence of a packed sequence'
             )
+        if part.is_nested or part.layout is not torch.strided:
+            raise TypeError(f'{name} must be dense, got a sparse or nested tensor: make it dense')
 
 
 def _no_autocast(device: str) -> AbstractContextManager[object]:

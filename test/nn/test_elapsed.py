@@ -243,6 +243,10 @@ def test_what_is_no_tensor_is_refused(kind):
     for given in (x, x.tolist(), packed):
         with pytest.raises(TypeError, match='inputs must be torch tensors, got'):
             layer(given)
+    dense = torch.from_numpy(x)
+    for given in (dense.to_sparse(), torch.nested.nested_tensor(list(dense))):
+        with pytest.raises(TypeError, match='inputs must be dense'):
+            layer(given)
     for state in (np.zeros((3, 4)), (np.zeros((3, 4)),)):
         with pytest.raises(TypeError, match='state must be torch tensors, got ndarray'):
             layer(torch.from_numpy(x), state)
