@@ -96,8 +96,9 @@ def replay(
     odom_topic: Topic = None,
     command_topic: Topic = None,
     wheelbase: Annotated[
-        float, typer.Option(help='Of the recorded robot, m; joins yaw rate and steering angle.')
-    ] = 0.325,
+        float | None,
+        typer.Option(help='Of the recorded robot, m; the robot that the policy knows without it.'),
+    ] = None,
     against: Annotated[
         str | None, typer.Option(help='Another policy; exit status 1 where they differ.')
     ] = None,

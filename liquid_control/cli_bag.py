@@ -82,9 +82,9 @@ def topics(
     contract = load_bundle(find_bundle(policy)).contract
     with BagReader(bag) as reader:
         types = reader.topics
-    roles = choose_topics(
-        types, contract, image=image_topic, imu=imu_topic, odom=odom_topic, need_command=False
-    )
+        roles = choose_topics(
+            reader, contract, image=image_topic, imu=imu_topic, odom=odom_topic, need_command=False
+        )
     found = {'image': roles.image, 'imu': roles.imu, 'odom': roles.odom}
     print(json.dumps({part: {'topic': t, 'type': types[t]} for part, t in found.items() if t}))
 

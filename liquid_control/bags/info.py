@@ -162,7 +162,7 @@ def _others(parts: list[Part]) -> list[TopicInfo]:
 
 
 def _topics(reader: BagReader, problems: list[str]) -> list[TopicInfo]:
-    roles = _roles(reader.topics)
+    roles = _roles(reader.filled)
     infos = {
         topic: TopicInfo(topic, kind, role=roles.get(topic, ''))
         for topic, kind in reader.topics.items()

@@ -109,7 +109,8 @@ class BagReader:
         parts: Its files, where they are open already; from here on they are this object's.
 
     Attributes:
-        topics: Message type of each topic with ROS messages.
+        topics: Message type of each topic of ROS messages.
+        filled: Those with a message at least; a recorder also notes what nobody published.
         others: What is on the other topics, in words: JSON, Protobuf, …
         message_counts: Number of messages of each topic.
         start_ns: Log time of the first message.
@@ -199,6 +200,13 @@ class BagReader:
         """Return a message's bytes as ROS 2 sends them; those of ROS 1 bags are converted."""
         return message.to_cdr()
 
+    def describe(self) -> str:
+        """Return topics and types in words, for messages."""
+        return ', '.join(
+            f'{topic} ({kind}{"" if topic in self.filled else ", without a message"})'
+            for topic, kind in self.topics.items()
+        )
+
     def _open(self) -> None:
         found = find_files(self.path)
         if found.missing:
@@ -240,6 +248,7 @@ class BagReader:
                 self.problems.append(
                     f'{topic} has messages of several types; only {self.topics[topic]} is read'
                 )
+        self.filled = {t: kind for t, kind in self.topics.items() if self.message_counts[t]}
         filled = [part for part in self._parts if any(c.message_count for c in _channels(part))]
         if not any(self.message_counts.values()):
             self.close()
@@ -276,7 +285,7 @@ class BagReader:
         missing = sorted(set(topics) - self.topics.keys())
         if missing:
             raise TopicError(
-                f'{self.path} has no topic {", ".join(missing)}; it has {describe(self.topics)}'
+                f'{self.path} has no topic {", ".join(missing)}; it has {self.describe()}'
             )
 
     def _remedy(self) -> str:
@@ -285,11 +294,6 @@ class BagReader:
             part.path.suffix == '.mcap' for part in self._parts
         )
         return ' (run `liquid-control bag repair`)' if can_be_repaired else ''
-
-
-def describe(topics: dict[str, str]) -> str:
-    """Return topics and types in words, for messages."""
-    return ', '.join(f'{name} ({msgtype})' for name, msgtype in sorted(topics.items()))
 
 
 def describe_channel(channel: Channel) -> str:

@@ -56,7 +56,7 @@ def guess_topics(
     """Find the topics' parts by their types, the command first.
 
     Args:
-        topics: Type of each topic, as `BagReader.topics`.
+        topics: Type of each topic, as `BagReader.filled`.
         image: Topic to take, where the user named one; the same for the other parts. An odometry
             topic may be named as `command`: its speed and yaw rate are then what was commanded.
         optional: Parts that are left out where several topics could play them.
@@ -79,7 +79,7 @@ def guess_takeover(
     """Find who drove and what a person commanded who took over: topics of the policy node.
 
     Args:
-        topics: Type of each topic, as `BagReader.topics`.
+        topics: Type of each topic, as `BagReader.filled`.
         mode, override: Topics to take, where the user named them.
 
     Raises:
@@ -94,7 +94,7 @@ def find_topic(
     """Find the topic that plays one part, None where there is none.
 
     Args:
-        topics: Type of each topic, as `BagReader.topics`.
+        topics: Type of each topic, as `BagReader.filled`.
         role: command, image, imu, odom, mode or override.
         named: Topic to take, where the user named one.
         optional: None also where several could play it.
@@ -138,7 +138,7 @@ def _checked(topics: Mapping[str, str], role: str, named: str) -> str:
         found = topics.get(named)
         raise TopicError(
             f'{named} cannot be the {role} topic: expected {" or ".join(types)}, '
-            f'{f"it is {found}" if found else "the bag has no such topic"}; '
+            f'{f"it is {found}" if found else "the bag has no such topic with messages"}; '
             f'possible: {", ".join(_of_type(topics, role)) or "none"}'
         )
     return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,6 +22,9 @@ from liquid_control.evaluate.trace import Trace
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.policy import Policy
 
+# Of the simulated car, m.
+WHEELBASE = 0.325
+
 
 @dataclass(frozen=True)
 class Options:
@@ -34,8 +38,9 @@ class Options:
     imu_topic: str | None = None
     odom_topic: str | None = None
     command_topic: str | None = None
-    wheelbase: float = 0.325
-    """Of the recorded robot, m; joins yaw rate and steering angle. That of the simulated car."""
+    wheelbase: float | None = None
+    """Of the recorded robot, m; joins yaw rate and steering angle. None: that of the robot that
+    the policy learnt from, or of the simulated car."""
     need_command: bool = True
     """Whether a bag without recorded commands is refused."""
 
@@ -47,7 +52,7 @@ class Options:
                 f'--end-frame must be above --start-frame {self.start_frame}, '
                 f'found {self.end_frame}'
             )
-        if not self.wheelbase > 0:
+        if self.wheelbase is not None and not 0 < self.wheelbase < math.inf:
             raise ReplayError(f'--wheelbase must be > 0 m, found {self.wheelbase}')
 
 
@@ -147,6 +152,7 @@ def replay_bag(
         )
     if topics.command is not None:
         check_command(topics.command, reader.topics[topics.command], policy.contract.command_names)
+    wheelbase = options.wheelbase or policy.contract.wheelbase or WHEELBASE
     stages, faults, problem = Stages(), Faults(), ''
     silent: dict[str, float] = {}
     begun: list[int] = []
@@ -170,7 +176,7 @@ def replay_bag(
         reader,
         policy,
         topics,
-        wheelbase=options.wheelbase,
+        wheelbase=wheelbase,
         start_frame=options.start_frame,
         end_frame=options.end_frame,
         stages=stages,
@@ -199,7 +205,7 @@ def replay_bag(
         errors=errors,
         stages=stages,
         wall=wall,
-        wheelbase=options.wheelbase,
+        wheelbase=wheelbase,
         problem=problem,
         silent=silent,
         faults=faults,
@@ -225,7 +231,7 @@ def _leave_out_spikes(trace: Trace, begun: list[int], topic: str, faults: Faults
 
 def _topics(reader: BagReader, contract: Contract, options: Options) -> TopicRoles:
     return choose_topics(
-        reader.topics,
+        reader,
         contract,
         image=options.image_topic,
         imu=options.imu_topic,

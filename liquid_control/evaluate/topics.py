@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from liquid_control.bags.errors import TopicError
-from liquid_control.bags.reader import describe
+from liquid_control.bags.reader import BagReader
 from liquid_control.bags.topics import (
     COMMAND_TYPES,
     IMAGE_TYPES,
@@ -21,7 +19,7 @@ _NORMALISED = ('steering', 'throttle')
 
 
 def choose_topics(
-    topics: Mapping[str, str],
+    reader: BagReader,
     contract: Contract,
     *,
     image: str | None = None,
@@ -33,7 +31,6 @@ def choose_topics(
     """The topics that a policy's inputs and the recorded commands come from.
 
     Args:
-        topics: type of each topic of the bag.
         image, imu, odom, command: topics that the user named.
         need_command: whether a bag without commands is refused.
 
@@ -55,12 +52,12 @@ def choose_topics(
                 raise TopicError(f'policy {contract.name} has no input for --{part}-topic {topic}')
             continue
         needed = need_command or part != 'command'
-        found[part] = find_topic(topics, part, topic, optional=not needed)
+        found[part] = find_topic(reader.filled, part, topic, optional=not needed)
         if needed and found[part] is None:
             hint = f'; --{part}-topic may also name an Odometry' if part == 'command' else ''
             raise TopicError(
                 f'policy {contract.name} needs a topic for {part} of type {" or ".join(kinds)}'
-                f'{hint}; the bag has {describe(dict(topics))}'
+                f'{hint}; the bag has {reader.describe()}'
             )
     return TopicRoles(**found)
 

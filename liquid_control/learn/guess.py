@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liquid_control.bags import samples
 from liquid_control.bags.errors import BagError, TopicError
-from liquid_control.bags.reader import BagReader, describe
+from liquid_control.bags.reader import BagReader
 from liquid_control.bags.topics import COMMAND_TYPES, TopicRoles, candidates, find_topic
 from liquid_control.learn.signals import NO_TOPICS, Signals, Topics
 from liquid_control.learn.wheels import STANDING, Commanded, commanded
@@ -95,18 +95,18 @@ def _roles(reader: BagReader, named: Topics, say: Callable[[str], None]) -> Topi
     """The command, and what there is to see; what others than the camera are not sure of is not
     used. Raises TopicError, about the command first.
     """
-    topics = reader.topics
+    topics = reader.filled
     command = find_topic(topics, 'command', named.command)
     if command is None:
         raise TopicError(
             f'{reader.path} needs a command topic of type {" or ".join(COMMAND_TYPES)} to learn '
-            f'from; --command-topic may also name an Odometry; it has {describe(topics)}'
+            f'from; --command-topic may also name an Odometry; it has {reader.describe()}'
         )
     image = find_topic(topics, 'image', named.image)
     imu = find_topic(topics, 'imu', named.imu, optional=image is not None)
     if image is None and imu is None:
         raise TopicError(
-            f'{reader.path} needs a camera or an IMU to learn from; it has {describe(topics)}'
+            f'{reader.path} needs a camera or an IMU to learn from; it has {reader.describe()}'
         )
     odom = find_topic(topics, 'odom', named.odom, optional=image is not None)
     if imu is None and (several := candidates(topics, 'imu')):

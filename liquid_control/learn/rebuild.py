@@ -9,14 +9,10 @@ from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.weights import load_weights
 from liquid_control.nn.policy import Network, PolicyNetwork
-from liquid_control.runtime.bounds import BOUNDS
 from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.contract import Contract, NetworkSpec
 from liquid_control.runtime.errors import BundleError
 from liquid_control.runtime.records import read_record
-
-# In a bundle's provenance.
-WHEELBASE = 'wheelbase, m'
 
 
 def recipe_of(contract: Contract) -> Recipe:
@@ -31,7 +27,7 @@ def recipe_of(contract: Contract) -> Recipe:
             image=contract.image,
             imu=contract.imu,
             speed=contract.speed,
-            wheelbase=_wheelbase(contract),
+            wheelbase=contract.wheelbase or Signals.wheelbase,
         ),
         description=str(contract.provenance.get('description', '')),
         control_rate=contract.control_rate,
@@ -55,13 +51,6 @@ def load_network(bundle: Path) -> PolicyNetwork:
             'describes; name the --recipe that it was trained with'
         )
     return network.eval()
-
-
-def _wheelbase(contract: Contract) -> float:
-    """Of the robot that it learnt from, m."""
-    found = contract.provenance.get(WHEELBASE)
-    least, most = BOUNDS['wheelbase']
-    return found if isinstance(found, float) and least <= found <= most else Signals.wheelbase
 
 
 def _shape(spec: NetworkSpec, name: str) -> Network:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liquid_control.bags import samples
 from liquid_control.bags.clock import Jump, in_one_clock
 from liquid_control.bags.errors import TopicError
-from liquid_control.bags.reader import BagMessage, BagReader, describe
+from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.refusals import Refusals
 from liquid_control.bags.topics import TopicRoles, candidates, find_topic, guess_takeover
 from liquid_control.learn.signals import Signals
@@ -231,7 +231,7 @@ def _roles(
     reader: BagReader, signals: Signals
 ) -> tuple[TopicRoles, tuple[str | None, str | None]]:
     """Topics that are wanted, and those of mode and override."""
-    named, topics = signals.topics, reader.topics
+    named, topics = signals.topics, reader.filled
     needed = {
         'command': True,
         'image': signals.image is not None,
@@ -242,7 +242,7 @@ def _roles(
     missing = [r for r in roles if getattr(named, r) is None and not candidates(topics, r)]
     if missing:
         raise TopicError(
-            f'{reader.path} has no topic for {", ".join(missing)}; it has {describe(topics)}'
+            f'{reader.path} has no topic for {", ".join(missing)}; it has {reader.describe()}'
         )
     found = {role: find_topic(topics, role, getattr(named, role)) for role in roles}
     # Odometry tells where a push came, if there is a steering angle to compare with.

@@ -25,7 +25,6 @@ from liquid_control.learn.fit import check_resumable, fit
 from liquid_control.learn.imitation import Imitation, origin
 from liquid_control.learn.judgement import Judgement, judge
 from liquid_control.learn.processes import Processes
-from liquid_control.learn.rebuild import WHEELBASE
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.sequences import Steps, whole
 from liquid_control.learn.split import Split, split_episodes
@@ -34,7 +33,7 @@ from liquid_control.learn.stretches import HUMAN
 from liquid_control.learn.weights import load_weights
 from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.runtime.bundle import load_bundle
-from liquid_control.runtime.contract import Contract
+from liquid_control.runtime.contract import WHEELBASE, Contract
 from liquid_control.runtime.errors import ConfigError
 
 STORE = Path('out/dataset')

@@ -21,6 +21,9 @@ from liquid_control.runtime.records import read_record
 FORMAT_VERSION = 1
 _SHA256 = re.compile('[0-9a-f]{64}')
 
+# Of the robot that a policy learnt from, in its provenance.
+WHEELBASE = 'wheelbase, m'
+
 IMU_SIZE = 6  # linear acceleration x y z (m/s^2), angular velocity x y z (rad/s)
 
 MAX_NAME_LENGTH = 100
@@ -185,6 +188,13 @@ class Contract:
     @property
     def command_names(self) -> tuple[str, ...]:
         return tuple(command.name for command in self.commands)
+
+    @property
+    def wheelbase(self) -> float | None:
+        """Of the robot that it learnt from, m, where the provenance tells it."""
+        found = self.provenance.get(WHEELBASE)
+        least, most = bounds.BOUNDS['wheelbase']
+        return found if isinstance(found, float) and least <= found <= most else None
 
     def core_inputs(self) -> dict[str, tuple[int, int]]:
         """Name and shape of every input of core.onnx, all float32."""

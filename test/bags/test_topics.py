@@ -53,7 +53,7 @@ def test_a_choice_that_cannot_be_is_refused() -> None:
     topics = {'/imu': 'sensor_msgs/msg/Imu', '/left': IMAGE}
     with pytest.raises(TopicError, match=r'/imu cannot be the image.*it is sensor_msgs/msg/Imu'):
         guess_topics(topics, image='/imu')
-    with pytest.raises(TopicError, match=r'no such topic; possible: /left'):
+    with pytest.raises(TopicError, match=r'no such topic with messages; possible: /left'):
         guess_topics(topics, image='/lft')
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ import recordings as rec
 from bundles import make_bundle
 from typer.testing import CliRunner, Result
 
+from liquid_control.bags.writer import BagWriter
 from liquid_control.cli import app
 from liquid_control.evaluate.trace import Trace
+from liquid_control.runtime.contract import Contract
+
+TWIST = 'geometry_msgs/msg/Twist'
 
 
 def invoke(*arguments: object) -> Result:
@@ -147,8 +152,9 @@ def test_two_cameras_need_one_to_be_named(tmp_path: Path, policy: Path) -> None:
     ask = ('replay', bag, '--policy', policy)
     assert 'several topics could be the image' in refused(*ask)
     assert invoke(*ask, '--image-topic', '/left/image_raw').exit_code == 0
-    assert 'the bag has no such topic; possible: /camera/image_raw, /left/image_raw' in refused(
-        *ask, '--image-topic', '/lfet/image_raw'
+    assert (
+        'the bag has no such topic with messages; possible: /camera/image_raw, /left/image_raw'
+        in refused(*ask, '--image-topic', '/lfet/image_raw')
     )
 
 
@@ -175,9 +181,40 @@ def test_wheelbase_joins_yaw_rate_and_steering_angle(
         errors.append(Trace.load(csv).recorded[0, 0])
     # The recorded commands are 1 m/s and 0.5 rad/s.
     assert errors == pytest.approx([math.atan(0.325 * 0.5), math.atan(2.7 * 0.5)])
-    assert '--wheelbase must be > 0 m' in refused(
-        'replay', bag, '--policy', policy, '--wheelbase', -1
-    )
+    for wrong in (-1, 'inf'):
+        assert '--wheelbase must be > 0 m' in refused(
+            'replay', bag, '--policy', policy, '--wheelbase', wrong
+        )
+
+
+def test_commands_are_read_with_the_wheelbase_that_the_policy_was_trained_with(
+    tmp_path: Path, bag: Path, policy: Path
+) -> None:
+    contract = Contract.parse((policy / 'policy.yaml').read_bytes())
+    replace(contract, provenance={'wheelbase, m': 2.7}).dump(policy / 'policy.yaml')
+    csv = tmp_path / 'replay.csv'
+    assert invoke('replay', bag, '--policy', policy, '--csv', csv).exit_code == 0
+    assert Trace.load(csv).recorded[0, 0] == pytest.approx(math.atan(2.7 * 0.5))
+
+
+@pytest.mark.parametrize('verb', ['replay', 'info'])
+def test_topics_that_nobody_published_on_play_no_part(
+    tmp_path: Path, policy: Path, verb: str
+) -> None:
+    bag, entries = tmp_path / 'bag', [*rec.drive_entries(1.0)]
+    with BagWriter(bag) as writer:
+        for topic, kind in (*rec.TYPES.items(), ('/b', rec.TYPES[rec.IMAGE]), ('/nav', TWIST)):
+            writer.add_topic(topic, kind)
+        for entry in entries:
+            writer.write_message(entry.topic, entry.values, entry.stamp_ns)
+    if verb == 'info':
+        told = invoke('bag', 'info', bag).output
+        assert 'several topics' not in told
+        assert '/nav' in told
+    else:
+        assert invoke('replay', bag, '--policy', policy).exit_code == 0
+        ask = ('replay', bag, '--policy', policy, '--command-topic', '/nav')
+        assert 'no such topic with messages' in refused(*ask)
 
 
 def test_frames_beyond_the_bag_are_named(bag: Path, policy: Path) -> None:

@@ -12,6 +12,7 @@ from messy_bags import rosbag2
 from liquid_control import cli, cli_learn
 from liquid_control.bags.errors import TopicError
 from liquid_control.bags.reader import BagReader
+from liquid_control.bags.writer import BagWriter
 from liquid_control.learn.guess import guess_signals
 from liquid_control.learn.signals import Topics
 from liquid_control.learn.streams import read_streams
@@ -56,6 +57,32 @@ def test_two_odometries_that_nothing_is_learnt_from_are_no_matter(tmp_path: Path
 def test_a_missing_command_is_told_before_all_else(tmp_path: Path) -> None:
     with pytest.raises(TopicError, match=r'needs a command topic .* --command-topic may also'):
         guess_signals([rosbag2(tmp_path / 'bag')])
+
+
+def test_topics_that_nobody_published_on_play_no_part(tmp_path: Path) -> None:
+    bag = tmp_path / 'bag'
+    with BagWriter(bag) as writer:
+        writer.add_topic('/nav', TWIST)
+        writer.add_topic('/b', rec.TYPES[rec.IMAGE])
+        for entry in rec.drive_entries(1.0):
+            writer.add_topic(entry.topic, rec.TYPES[entry.topic])
+            writer.write_message(entry.topic, entry.values, entry.stamp_ns)
+    signals = guess_signals([bag])
+    with BagReader(bag) as reader, (tmp_path / 'pictures').open('wb') as pictures:
+        found = read_streams(reader, signals, pictures, lambda: None)
+    assert (found.topics['image'], found.topics['command']) == (rec.IMAGE, rec.COMMAND)
+
+
+def test_a_command_that_was_never_sent_is_told(tmp_path: Path) -> None:
+    bag = rosbag2(tmp_path / 'bag')
+    with pytest.raises(TopicError, match=r'it has /imu \('):
+        guess_signals([bag])
+    with BagWriter(tmp_path / 'other') as writer:
+        writer.add_topic(rec.COMMAND, TWIST)
+        writer.add_topic(rec.IMU, IMU)
+        writer.write_message(rec.IMU, {}, rec.START_NS)
+    with pytest.raises(TopicError, match=r'TwistStamped, without a message'):
+        guess_signals([tmp_path / 'other'])
 
 
 def test_two_commands_are_asked_about_and_a_name_decides(tmp_path: Path) -> None:
