@@ -22,6 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from liquid_control.bags.bag_files import is_data_file
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.refusals import Refusal, describe
 from liquid_control.learn.episode import FACTS_FILE, Episode, open_episode
@@ -206,6 +207,10 @@ def build(
 @contextmanager
 def _locked(path: Path, console: Console) -> Iterator[None]:
     """Only one process at a time adds to a dataset; the lock ends with the process."""
+    if path.is_dir() and any(map(is_data_file, path.iterdir())):
+        raise DatasetError(
+            f'{path} holds a recording, into which nothing is written: name another directory'
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
         with (path / '.lock').open('w') as file:
@@ -216,7 +221,7 @@ def _locked(path: Path, console: Console) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
     except OSError as error:
-        raise DatasetError(f'{path} cannot be written: {error}') from error
+        raise DatasetError(f'{path} cannot be written: {error.strerror or error}') from error
 
 
 def _begin(path: Path, signals: Signals) -> None:

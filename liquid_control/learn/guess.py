@@ -25,6 +25,8 @@ WIDTH = 96
 FEATURES = 32
 # The part of the picture that is left out at the top: mostly sky, ceiling and people.
 SKY = 1 / 3
+# What is seen may be this much longer one way than the other.
+STRIP = 12
 # A command may go this much beyond what was recorded.
 ROOM = 1.2
 # Commands this much larger than nearly all others are mistakes of the one who sent them.
@@ -78,7 +80,7 @@ def _guess(
 
         image = None
         if roles.image is not None:
-            image = _image(_first_picture(reader, roles.image), rates[roles.image])
+            image = _image(_first_picture(reader, roles.image), rates[roles.image], roles.image)
         told = commanded(reader, roles.command, roles.odom)
         wheelbase = wheelbase or _wheelbase(told, say)
         return Signals(
@@ -117,8 +119,11 @@ def _roles(reader: BagReader, named: Topics, say: Callable[[str], None]) -> Topi
 def _rates(reader: BagReader, topics: Sequence[str]) -> dict[str, float]:
     """Messages a second while they come, Hz: pauses and jumps of the clock have no say."""
     arrived: dict[str, list[int]] = {topic: [] for topic in topics}
+    stamped = dict.fromkeys(topics, -1)
     for message in reader.messages(topics):
-        arrived[message.topic].append(message.log_ns)
+        if message.stamp_ns != stamped[message.topic]:  # a repeated one is refused
+            stamped[message.topic] = message.stamp_ns
+            arrived[message.topic].append(message.log_ns)
     rates = {}
     for topic, stamps in arrived.items():
         gaps = np.diff(np.sort(stamps)) / 1e9
@@ -139,9 +144,14 @@ def _first_picture(reader: BagReader, topic: str) -> NDArray[np.uint8]:
     raise BagError(f'{reader.path}, {topic}: no picture to learn from: {problem}') from problem
 
 
-def _image(picture: NDArray[np.uint8], rate: float) -> ImageSpec:
+def _image(picture: NDArray[np.uint8], rate: float, topic: str) -> ImageSpec:
     height, width = picture.shape[:2]
     top = round(height * SKY)
+    if not 1 / STRIP <= (height - top) / width <= STRIP:
+        raise BagError(
+            f'{topic}: pictures of {width}x{height} are a strip, of which nobody can guess what '
+            'a policy should see: say so with signals.image in a recipe'
+        )
     return ImageSpec(
         width=WIDTH,
         height=round(WIDTH * (height - top) / width),

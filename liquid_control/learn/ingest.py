@@ -104,11 +104,15 @@ def _span(bag: Path, streams: Streams, signals: Signals) -> tuple[int, int]:
     for name, series in used.items():
         if len(series) < 2:
             topic = streams.topics[name]
-            why = '; '.join(streams.refusals.lines(topic)) or f'it has {len(series)} messages'
+            why = '; '.join(streams.refusals.lines(topic)) or f'messages: {len(series)}'
+            if streams.refusals.count(topic, 'stamp'):
+                why += (
+                    '; every message needs the time at which it was measured, by the clock that '
+                    'the others are stamped by'
+                )
             raise BagError(
                 f'{bag}: {topic} holds too few {name} messages to learn from, as the robot would '
-                f'see them: {why}; every message needs the time at which it was measured, by the '
-                'clock that the others are stamped by'
+                f'see them: {why}'
             )
     start_ns = max(int(series.stamps[0]) for series in used.values())
     end_ns = min(int(series.stamps[-1]) for series in used.values())

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.stretches import DEFAULT_WEIGHTS, Weights
-from liquid_control.nn.policy import DEFAULT_NETWORK, Network, NetworkConfig
+from liquid_control.nn.policy import DEFAULT_NETWORK, MAX_SEED, Network, NetworkConfig
 from liquid_control.nn.solvers import COMPILED
 from liquid_control.runtime.bounds import MAX_AGE
 from liquid_control.runtime.command import check_names
@@ -121,11 +121,15 @@ class Fit:
     patience: int = 10
 
     def __post_init__(self) -> None:
-        _check_range(self, 0, inf, 'seed', 'learning_rate', 'weight_decay')
+        _check_range(self, 0, MAX_SEED, 'seed')
+        _check_range(self, 0, inf, 'weight_decay')
         _check_range(self, 1, inf, 'epochs', 'min_steps', 'batch_size', 'patience')
         _check_range(self, 1e-6, inf, 'passes', 'clip')
+        _check_range(self, 1e-12, 10, 'learning_rate')
         if any(not 0 <= weight < inf for weight in self.command_weights):
             raise ConfigError(f'command_weights must be >= 0, found {list(self.command_weights)}')
+        if self.command_weights and not any(self.command_weights):
+            raise ConfigError('command_weights are all 0: nothing would be learnt')
 
 
 @dataclass(frozen=True)
@@ -199,14 +203,16 @@ class Recipe:
 
     def network_config(self) -> NetworkConfig:
         """The network that this recipe trains."""
-        image = self.signals.image
+        signals, image = self.signals, self.signals.image
+        if image is None and signals.imu is None and signals.speed is None:
+            raise ConfigError('signals: at least one of image, imu and speed is needed')
         return NetworkConfig(
             **vars(self.network),
             commands=self.signals.commands,
             image_size=None if image is None else (image.height, image.width),
             features=0 if image is None else image.features,
-            imu=self.signals.imu is not None,
-            speed=self.signals.speed is not None,
+            imu=signals.imu is not None,
+            speed=signals.speed is not None,
         )
 
 

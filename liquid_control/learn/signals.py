@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from liquid_control.runtime import bounds
 from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
+from liquid_control.runtime.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Signals:
     speed: SensorSpec | None = None
     wheelbase: float = 0.325
     topics: Topics = NO_TOPICS
+
+    def __post_init__(self) -> None:
+        bounds.check('signals', ConfigError, wheelbase=self.wheelbase)
 
     @property
     def command_names(self) -> tuple[str, ...]:

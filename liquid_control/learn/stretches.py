@@ -8,6 +8,7 @@ weigh interventions up for the same reason).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from liquid_control.learn.spans import Spans, union
 from liquid_control.runtime.controller import Mode
+from liquid_control.runtime.errors import ConfigError
 
 HUMAN, RECOVERY, CORRECTED = 'human', 'recovery', 'corrected'
 AUTONOMOUS, STOPPED = 'autonomous', 'stopped'
@@ -63,6 +65,11 @@ class Weights:
     recoveries: float = 1.0
     interventions: float = 4.0
     autonomous: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, weight in vars(self).items():
+            if not 0 <= weight < math.inf:
+                raise ConfigError(f'{name} must be >= 0, found {weight:g}')
 
     def of(self, kind: str) -> float:
         """Weight of a kind of stretch."""

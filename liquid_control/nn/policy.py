@@ -34,6 +34,10 @@ WIRINGS = ('auto-ncp',)
 # Convolutions of an encoder: keypoints leave before the last of them, and each halves the picture.
 MIN_CHANNELS, MAX_CHANNELS = BEFORE_KEYPOINTS + 1, 8
 
+# A network is built as it is described, by a recipe or by somebody else's bundle: memory grows
+# with the square of these. And what a generator takes for a seed.
+MAX_SIZE, MAX_SEED = 4096, 2**32 - 1
+
 # One unit of an input as the core sees it, before tanh: what a small robot meets in normal driving
 # lies in the straight part of the curve, a hard bump is squeezed instead of drowning the camera.
 ACCELERATION_UNIT = 10.0  # m/s^2
@@ -87,14 +91,21 @@ class Network:
         ):
             if (found := getattr(self, name)) not in known:
                 raise ConfigError(f'{name} must be one of {", ".join(known)}, found {found!r}')
-        if not MIN_CHANNELS <= len(self.channels) <= MAX_CHANNELS or min(self.channels) < 1:
+        if not MIN_CHANNELS <= len(self.channels) <= MAX_CHANNELS or not all(
+            1 <= channels <= MAX_SIZE for channels in self.channels
+        ):
             raise ConfigError(
-                f'channels must be {MIN_CHANNELS} to {MAX_CHANNELS} numbers of at least 1, '
+                f'channels must be {MIN_CHANNELS} to {MAX_CHANNELS} numbers within 1..{MAX_SIZE}, '
                 f'found {list(self.channels)}'
             )
-        for name, least in (('keypoints', 1), ('neurons', 4), ('wiring_seed', 0), ('unfolds', 1)):
-            if (found := getattr(self, name)) < least:
-                raise ConfigError(f'{name} must be at least {least}, found {found}')
+        for name, least, most in (
+            ('keypoints', 1, MAX_SIZE),
+            ('neurons', 4, MAX_SIZE),
+            ('wiring_seed', 0, MAX_SEED),
+            ('unfolds', 1, MAX_SIZE),
+        ):
+            if not least <= (found := getattr(self, name)) <= most:
+                raise ConfigError(f'{name} must be within {least}..{most}, found {found}')
         for name in ('sparsity', 'dropout'):
             if not 0 <= (found := getattr(self, name)) < 1:
                 raise ConfigError(f'{name} must be at least 0 and below 1, found {found}')

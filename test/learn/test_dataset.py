@@ -114,6 +114,14 @@ def test_a_dataset_of_other_signals_or_another_version_is_refused(tmp_path: Path
         dataset.open_dataset(made)
 
 
+def test_nothing_is_written_into_a_recording(tmp_path: Path) -> None:
+    bag = rec.write_bag(tmp_path / 'bag', rec.drive_entries(1.0))
+    before = sorted(bag.iterdir())
+    with pytest.raises(DatasetError, match='holds a recording, into which nothing is written'):
+        dataset.add_bags([bag], SIGNALS, bag, CONSOLE)
+    assert sorted(bag.iterdir()) == before
+
+
 def test_processes_take_in_what_one_does_and_a_bad_bag_stops_no_other(tmp_path: Path) -> None:
     good = [write_drive(tmp_path / f'good_{i}', seconds=1.0, phase=i) for i in range(2)]
     standing = rec.write_bag(tmp_path / 'no_camera', iter([rec.imu_entry(rec.START_NS)]))

@@ -19,6 +19,7 @@ from liquid_control.bags.errors import BagError
 from liquid_control.bags.samples import spikes
 from liquid_control.learn.dataset import add_bags, build, describe_dataset
 from liquid_control.learn.episode import Episode
+from liquid_control.learn.guess import guess_signals
 from liquid_control.learn.recipe import Timing
 from liquid_control.learn.sequences import Windows, whole
 from liquid_control.learn.signals import Signals
@@ -221,3 +222,33 @@ def test_one_command_holds_for_half_a_second(tmp_path: Path) -> None:
     steps = whole(open_one(rec.write_bag(tmp_path / 'bag', entries)), PERIOD_NS)
     known = np.isfinite(steps.commands.numpy()[:, 0])
     assert known.tolist() == [True] * 31 + [False] * 29 + [True]
+
+
+def test_the_age_of_a_sensor_is_judged_by_what_it_measures_not_by_how_often_it_is_sent(
+    tmp_path: Path,
+) -> None:
+    entries = [
+        entry._replace(late_ns=late_ns)
+        for entry in blind_drive(3.0)
+        for late_ns in (range(0, 5_000_000, 500_000) if entry.topic == rec.IMU else [0])
+    ]
+    imu = guess_signals([rec.write_bag(tmp_path / 'bag', entries)]).imu
+    assert imu is not None
+    assert (imu.rate, imu.max_age) == (pytest.approx(200, rel=0.01), 0.05)
+
+
+def test_a_strip_of_a_picture_is_not_guessed_about(tmp_path: Path) -> None:
+    strip = cv2.imencode('.jpg', np.zeros((10, 1920, 3), np.uint8))[1].tobytes()
+    bag = pictures(tmp_path / 'bag', 1.0, dict.fromkeys(range(21), strip))
+    with pytest.raises(BagError, match=r'1920x10 are a strip.* signals.image in a recipe'):
+        guess_signals([bag])
+
+
+def test_what_is_not_finite_is_not_called_a_matter_of_time(tmp_path: Path) -> None:
+    entries = [e for e in rec.drive_entries(1.0) if e.topic in (rec.ODOM, rec.IMU, rec.COMMAND)]
+    for entry in entries:
+        if entry.topic == rec.ODOM:
+            entry.values['twist']['twist']['linear']['x'] = np.nan
+    bag = rec.write_bag(tmp_path / 'bag', entries)
+    with pytest.raises(BagError, match=r'51 of 51 messages left out.*: not finite$'):
+        open_one(bag, guess_signals([bag]))

@@ -105,6 +105,8 @@ def test_a_bundle_of_before_drives_and_is_trained_further_only_as_what_it_is(
     [
         ({'cell': 'lstm'}, 'cell must be one of cfc, ltc, cfc-dense'),
         ({'cels': 'cfc'}, 'unknown field cels'),
+        ({'neurons': 10**9}, 'neurons must be within 4..4096'),
+        ({'unfolds': 10**9}, 'unfolds must be within'),
         ({'neurons': 10**18}, 'neurons must be a short text or a number'),
         ({'cell': {'deep': 1}}, 'cell must be a short text or a number'),
         ({'cell': 'x' * 101}, 'cell must be a short text or a number'),

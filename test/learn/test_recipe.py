@@ -75,7 +75,14 @@ def test_any_field_can_be_set_on_the_command_line(tmp_path: Path) -> None:
         ('fit.epochs=many', 'epochs must be a int'),
         ('fit.epochs=0', 'epochs must be at least 1, found 0'),
         ('fit.epochs', 'expected a field and its value'),
-        ('fit.learning_rate=.nan', 'learning_rate must be at least 0, found nan'),
+        ('fit.learning_rate=.nan', 'learning_rate must be within 1e-12..10, found nan'),
+        ('fit.learning_rate=0', 'learning_rate must be within'),
+        ('fit.seed=4294967296', 'seed must be within'),
+        ('fit.command_weights=[0, 0]', 'nothing would be learnt'),
+        ('network.neurons=100000000', 'neurons must be within 4..4096'),
+        ('network.channels=[16, 24, 1000000]', 'numbers within 1..4096'),
+        ('signals.wheelbase=0', 'wheelbase must be within'),
+        ('weights.human=-1', 'human must be >= 0'),
         ('fit.command_weights=[1]', r'must have 2 entries \(steering_angle, speed\)'),
         ('holdout=1.5', 'holdout must be within 0..0.9'),
         ('timing.settle=8', 'settle must be within 0..7'),
@@ -85,6 +92,12 @@ def test_any_field_can_be_set_on_the_command_line(tmp_path: Path) -> None:
 def test_a_wrong_option_names_the_field(tmp_path: Path, change: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(tmp_path, 'timing: {steps: 8}', change)
+
+
+def test_a_policy_that_would_see_nothing_is_refused(tmp_path: Path) -> None:
+    blind = build(tmp_path, 'signals: {image: null, imu: null, speed: null}')
+    with pytest.raises(ConfigError, match='at least one of image, imu and speed is needed'):
+        blind.network_config()
 
 
 def test_a_range_of_seeds_that_runs_backwards_is_refused() -> None:
