@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from liquid_control.nodes.dds import use_default_profile
 from liquid_control.nodes.parameters import DumpedParameters
+from liquid_control.nodes.terminal import never_wait_for_terminal
 from liquid_control.runtime.errors import LiquidControlError
 
 # How long the end of a node whose work is done may wait for the executor to return, which wakes at
@@ -142,7 +143,7 @@ class ManagedNode(DumpedParameters, LifecycleNode):
 
 
 def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
-    """Run a node until its work is done, SIGINT or SIGTERM; return the process's exit status.
+    """Run a node until its work is done or a signal ends it; return the process's exit status.
 
     With the parameter `autostart` the node is configured and activated first, and a failure to do
     so is exit status 1. However it ends, the node goes through its shutdown transition while the
@@ -151,12 +152,13 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
     seconds or until a second signal, SIGTERM.
     """
     use_default_profile()
+    never_wait_for_terminal()
     signals: list[int] = []
 
     def stop(signum: int, frame: FrameType | None) -> None:
         signals.append(signum)
 
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in ending_signals():
         signal.signal(signum, stop)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
@@ -192,6 +194,16 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
         if node.abandoned:
             # The interpreter's own end would wait for what the thread holds.
             os._exit(status)
+
+
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """What tells a node to end: SIGHUP too, of a connection to the robot that broke off.
+
+    Where it is ignored, as under nohup, it stays so.
+    """
+    asked = (signal.SIGINT, signal.SIGTERM)
+    hears = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return (*asked, signal.SIGHUP) if hears else asked
 
 
 @contextlib.contextmanager

@@ -16,20 +16,22 @@ from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
 from liquid_control.nodes.dds import use_default_profile
-from liquid_control.nodes.lifecycle import FINISHING_SECONDS
+from liquid_control.nodes.lifecycle import FINISHING_SECONDS, ending_signals
+from liquid_control.nodes.terminal import never_wait_for_terminal
 from liquid_control.runtime.errors import LiquidControlError
 from liquid_control.runtime.packages import needed_by
 
 
 def main() -> None:
-    """Run the node until SIGINT or SIGTERM; a car that moves is given time to be stopped."""
+    """Run the node until a signal ends it; a car that moves is given time to be stopped."""
     with needed_by('simulator_node'):  # also as `python -m`: MuJoCo is not where robots are
         from liquid_control.nodes.simulated_car import SimulatedCar
 
     signals: list[int] = []
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in ending_signals():
         signal.signal(signum, lambda signum, frame: signals.append(signum))
     use_default_profile()
+    never_wait_for_terminal()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
     node = None

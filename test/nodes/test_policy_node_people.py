@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import signal
 import subprocess
 import sys
@@ -22,6 +23,23 @@ from robots import Robot, Sensors, driven, hears_people, hold, override
 from ros import Peer, running
 from rosgraph_msgs.msg import Clock
 
+# A node whose output goes into a pipe that is full.
+UNREAD = """
+import os
+
+from liquid_control.nodes.policy_node import main
+
+unread, full = os.pipe()
+os.set_blocking(full, False)
+try:
+    while os.write(full, bytes(4096)):
+        pass
+except BlockingIOError:
+    os.set_blocking(full, True)
+os.dup2(full, 1)
+os.dup2(full, 2)
+main()
+"""
 START = 1_000_000_000_000  # ns, of simulated time
 
 
@@ -154,6 +172,18 @@ def test_a_recorder_is_nobody_who_acts(tmp_path: Path) -> None:
         )
         assert 'nobody listens' in robot.reaches(ControlMode.SAFE_STOP).reason
         recorder.destroy_node()
+
+
+def test_a_terminal_that_nobody_reads_holds_up_nobody(tmp_path: Path) -> None:
+    node = tmp_path / 'node.py'
+    node.write_text(UNREAD)
+    with driven(tmp_path / 'log', make_bundle(tmp_path / 'good'), node) as robot:
+        robot.engaged()
+        robot.sensors.imu.linear_acceleration.x = math.nan
+        robot.reaches(ControlMode.SAFE_STOP)
+        robot.wait(lambda: robot.commands[-1].twist.linear.x == 0.0, 'standstill')
+        hears_people(robot)
+        assert robot.process.interrupt() == 0
 
 
 def test_a_base_that_is_killed_is_missed_within_seconds(tmp_path: Path) -> None:
