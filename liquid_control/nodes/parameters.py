@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import difflib
 import math
+import traceback
 import typing
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -155,6 +156,9 @@ def guard_parameters(
                 take(changed)
             except LiquidControlError as error:
                 reason = str(error)
+            except Exception as error:  # a robot that drives goes on with what it has
+                node.get_logger().error(f'defect in setting parameters:\n{traceback.format_exc()}')
+                reason = f'{type(error).__name__}: {error}'
         return SetParametersResult(successful=not reason, reason=reason)
 
     node.add_on_set_parameters_callback(check)

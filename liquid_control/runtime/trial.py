@@ -29,6 +29,7 @@ import numpy as np
 from liquid_control.runtime.bundle import Bundle, load_bundle, read_contract
 from liquid_control.runtime.engine import Engine
 from liquid_control.runtime.errors import BundleError, LiquidControlError
+from liquid_control.runtime.files import reason
 
 # Below the threads of the sensors; lower still, a busy robot would not get a policy loaded.
 _NICENESS = 5
@@ -94,7 +95,10 @@ class Trials:
         limits = limits or Limits()
         digest = hashlib.sha256(read_contract(path)).hexdigest()
         if digest not in self._passed:
-            report = self._try(path, trusted_keys, limits, keep_off)
+            try:
+                report = self._try(path, trusted_keys, limits, keep_off)
+            except OSError as error:  # no process or no temporary file: a full disk is enough
+                raise BundleError(f'{path} cannot be tried: {reason(error)}') from error
             self._passed[report.digest] = report
         bundle = load_bundle(path, trusted_keys=trusted_keys)
         if bundle.digest not in self._passed:
@@ -161,14 +165,14 @@ def _judge(path: Path, limits: Limits, status: int, answer: str, words: str) -> 
         found = json.loads(answer)
     if status == 0 and 'report' in found:
         return Report(**found['report'])
-    reason = found.get('error', '')
-    if any(sign in f'{reason} {words}' for sign in _NO_MEMORY):
+    refusal = found.get('error', '')
+    if any(sign in f'{refusal} {words}' for sign in _NO_MEMORY):
         raise BundleError(
             f'{path}: asks for more than {limits.megabytes} MB while it loads '
             '(load_memory of the policy node may be raised)'
         )
-    if reason:
-        raise BundleError(reason)
+    if refusal:
+        raise BundleError(refusal)
     last = ' '.join(words.split())[-_LAST_WORDS:]
     how = f'was ended by signal {-status}' if status < 0 else f'ended with status {status}'
     raise BundleError(f'{path}: the process that tried it {how}: {last or "it said nothing"}')

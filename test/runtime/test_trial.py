@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -44,6 +45,14 @@ def test_any_refusal_of_the_trial_is_passed_on_in_one_line(tmp_path: Path) -> No
         path = make_bundle(tmp_path / damage.replace(' ', '_'), break_=damage)
         with pytest.raises(BundleError, match=str(path)):
             Trials().load(path)
+
+
+def test_without_room_for_a_trial_a_bundle_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'gone'))
+    with pytest.raises(BundleError, match=r'bundle cannot be tried: .*gone.*No such file'):
+        Trials().load(make_bundle(tmp_path / 'bundle'))
 
 
 def test_a_trial_is_nice_to_the_control_thread_and_can_be_cancelled(tmp_path: Path) -> None:
