@@ -187,7 +187,7 @@ class Recording:
         if self.episode.writer.error is not None:
             self._end_quietly('write error')
         elif full:
-            self._end_quietly('disk nearly full')
+            self._end_quietly('disk nearly full' if self._session.free_bytes() else 'write error')
             self._report(full)
 
     def close(self) -> None:

@@ -105,7 +105,10 @@ class PolicyFollower:
 
     def receive(self, data: bytes) -> None:
         """Take a serialised ControlMode, after it was recorded in the episode that it may end."""
-        message = deserialize_message(data, ControlMode)
+        try:
+            message = deserialize_message(data, ControlMode)
+        except Exception:  # whatever rclpy makes of bytes that are no such message
+            return
         policy = {'name': message.policy, 'hash': message.policy_hash}
         if policy != self.policy:
             self.policy = policy

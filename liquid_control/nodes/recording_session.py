@@ -108,7 +108,10 @@ class Session:
             BagError: The disk does not let us.
         """
         for _ in range(_TRIES):
-            path = self.directory / f'{kind}_{self._next_number(kind, ""):04d}'
+            try:
+                path = self.directory / f'{kind}_{self._next_number(kind, ""):04d}'
+            except OSError as error:
+                raise BagError(f'cannot record to {self.directory}: {error.strerror}') from error
             try:
                 return BagWriter(path, custom_data=self.origin, **options)
             except BagError as error:
@@ -129,11 +132,16 @@ class Session:
             raise BagError(f'cannot write {self._file}: {error.strerror}') from error
 
     def free_bytes(self) -> int:
-        """Return how much may still be written to the disk."""
-        return shutil.disk_usage(self.directory).free
+        """Return how much may still be written to the disk; 0 where the directory has gone."""
+        try:
+            return shutil.disk_usage(self.directory).free
+        except OSError:  # deleted, or the disk was pulled out
+            return 0
 
     def disk_problem(self, min_free_bytes: int) -> str:
         """Say what is wrong where less than this is free; empty where all is well."""
+        if not self.directory.is_dir():
+            return f'cannot record to {self.directory}: it is there no more'
         free = self.free_bytes()
         if free >= min_free_bytes:
             return ''

@@ -64,6 +64,17 @@ def test_a_disk_that_fails_ends_the_episode_and_keeps_what_was_written(recorder:
     assert all(entry['dropped'].values())
 
 
+def test_a_directory_that_vanishes_ends_the_episode_and_is_told(recorder: Recorder) -> None:
+    recorder.matched()
+    shutil.rmtree(recorder.directory)
+    problem = recorder.wait(lambda: recorder.status[-1].problem, 'it is told')
+    assert str(recorder.directory) in problem
+    recorder.wait(lambda: not recorder.status[-1].recording, 'the episode ends')
+    assert not recorder.call('start_episode').success
+    assert recorder.process.interrupt() == 0
+    assert 'Traceback' not in recorder.process.output
+
+
 def test_too_little_free_disk_is_refused_at_the_start(tmp_path: Path) -> None:
     log = tmp_path / 'log'
     with running(

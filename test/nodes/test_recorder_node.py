@@ -173,6 +173,7 @@ def test_episodes_follow_the_policy_and_the_session_says_who_drove(recorder: Rec
     recorder.matched(publisher)
     recorder.matched()
     recording(False)
+    publisher.publish(b'\0\1\0\0garbage')
     drive(ControlMode.AUTONOMOUS, 'a')
     recording(True)
     drive(ControlMode.MANUAL, 'a')
