@@ -71,6 +71,7 @@ class Helm:
     def begin(self, now_ns: int, sense: Callable[[], None]) -> tuple[int, float]:
         """Begin a tick with the newest sensors: this turn, and the time since the last, s."""
         with self._lock:
+            self._stop_if_overdue()
             sense()
             self._thinking = self._controller.pilot
             return self._turn, self._controller.begin(now_ns)
@@ -80,6 +81,7 @@ class Helm:
         with self._lock:
             if turn != self._turn:
                 return None
+            self._stop_if_overdue()
             self._thinking = None
             tick = self._controller.decide(thought)
             self._send(tick.command, thought.now_ns)
@@ -186,6 +188,11 @@ class Helm:
             self._turn += 1
             self._active = False
             self._send(self._controller.halt(), self._now_ns())
+
+    def _stop_if_overdue(self) -> None:
+        """The guard may have been away too, as in a process that was stopped and goes on."""
+        if self.overdue:
+            self._controller.stop(self._why())
 
     def _send(self, command: tuple[float, ...] | None, now_ns: int) -> None:
         if command is not None:

@@ -81,13 +81,16 @@ class Controller:
         on_mode: Callable[[Mode, str], None] = lambda mode, reason: None,
         override_timeout: float = 0.5,
         steady_ns: Callable[[], int] | None = None,
+        simulated: bool = False,
     ) -> None:
         """Stand by, disengaged.
 
         Args:
             on_mode: told of every change of mode, with its reason.
             override_timeout: an older override is no longer a hand on the wheel, s.
-            steady_ns: time in which an override gets old; the time of the ticks where None.
+            steady_ns: time in which an override gets old, and which passes between two commands
+                whatever becomes of the clock; the time of the ticks where None.
+            simulated: the time of the ticks is another's, who may be faster or slower.
 
         Raises:
             ConfigError: the robot's limits do not cover the policy's commands.
@@ -105,6 +108,9 @@ class Controller:
         self._on_mode = on_mode
         self._override_timeout = override_timeout
         self._steady_ns = steady_ns
+        self._simulated = simulated
+        self._commanded_ns: int | None = None  # when it was decided last, in steady time
+        self._did_without = False
         self._after_override = Mode.DISENGAGED
         self._reason_after = ''
         self._override: tuple[tuple[float, ...], int] | None = None
@@ -287,7 +293,12 @@ class Controller:
             if action.fault:
                 self.stop(action.fault)
         longest = self.pilot.policy.contract.elapsed_range[1]
-        limited = self._act(action.raw, min(thought.elapsed, longest), now_ns)
+        dt, since = min(thought.elapsed, longest), self._since_command()
+        if not self._simulated or self._did_without:
+            # A command may have been decided late, or without a tick, and a clock may be set.
+            dt = min(dt, since)
+        self._did_without = False
+        limited = self._act(action.raw, dt, now_ns)
         return Tick(
             now_ns=now_ns,
             mode=self.mode,
@@ -304,11 +315,12 @@ class Controller:
         The robot is stopped for that reason, a person's commands pass.
 
         Args:
-            dt: time since the last command, s.
+            dt: longest time to count since the last command, s.
         """
         self.stop(reason)
         self._end_override(now_ns)
-        limited = self._act(None, dt, now_ns)
+        limited = self._act(None, min(dt, self._since_command()), now_ns)
+        self._did_without = True
         return limited.values if limited else None
 
     def replace(self, reason: str) -> None:
@@ -332,6 +344,14 @@ class Controller:
         self.fallback = None
         self.use(fallback)
         self.announce(f'{fault}: fallback policy {fallback.name} took over')
+
+    def _since_command(self) -> float:
+        """Time since the last command was decided, s; infinite where nobody tells."""
+        if self._steady_ns is None:
+            return math.inf
+        now_ns, before_ns = self._steady_ns(), self._commanded_ns
+        self._commanded_ns = now_ns
+        return (now_ns - before_ns) / 1e9 if before_ns is not None else math.inf
 
     def _act(self, raw: Array | None, dt: float, now_ns: int) -> Limited | None:
         if self.mode is Mode.AUTONOMOUS and raw is not None:
