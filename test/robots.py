@@ -144,7 +144,10 @@ def brakes_in_time(robot: Robot, since: int) -> None:
 
 def override(robot: Robot, speed: float, turn: float = 0.0, **stamp: int) -> None:
     if not hasattr(robot, 'hand'):
-        robot.hand = robot.peer.node.create_publisher(TwistStamped, 'cmd_vel_override', 1)
+        # What offers least must be heard too.
+        robot.hand = robot.peer.node.create_publisher(
+            TwistStamped, 'cmd_vel_override', qos_profile_sensor_data
+        )
         robot.wait(robot.hand.get_subscription_count, 'the override topic')
     message = TwistStamped()
     message.twist.linear.x, message.twist.angular.z = speed, turn

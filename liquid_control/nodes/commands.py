@@ -19,6 +19,9 @@ from liquid_control.runtime.errors import ConfigError
 
 COMMAND_TYPES = ('twist_stamped', 'twist', 'ackermann')
 COMMAND_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+# Heard whatever a person's hand offers: a reliable subscription would not match a publisher that
+# is best effort, as those of microcontrollers and radios are, and would say nothing.
+OVERRIDE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 # Nodes that listen to commands and do not act on them.
@@ -82,6 +85,9 @@ class CommandPort:
             if command_type == 'ackermann'
             else (self._fill_twist, self._twist_values)
         )
+        self._type_name = '/'.join(
+            (*message_type.__module__.split('.')[:2], message_type.__name__)
+        )
         self._message = message_type()
         if self._stamped:
             self._message.header.frame_id = frame_id
@@ -90,7 +96,7 @@ class CommandPort:
             message_type,
             'cmd_vel_override',
             lambda message: None,
-            COMMAND_QOS,
+            OVERRIDE_QOS,
             callback_group=OwnThread(),
         )
         """The subscription, for whoever waits for it."""
@@ -109,11 +115,14 @@ class CommandPort:
 
     @property
     def listeners(self) -> int:
-        """How many nodes listen that act on the command, as far as their names tell."""
+        """How many nodes listen that act on the command, as far as name and type tell."""
         if not self._publisher.get_subscription_count():
             return 0
         known = self._node.get_subscriptions_info_by_topic(self.topic)
-        return sum(not self._is_passive(each.node_name) for each in known)
+        return sum(
+            each.topic_type == self._type_name and not self._is_passive(each.node_name)
+            for each in known
+        )
 
     @property
     def rivals(self) -> int:

@@ -37,8 +37,9 @@ from liquid_control.nodes.sensing import Sensing
 from liquid_control.nodes.shadow import ShadowThread
 from liquid_control.runtime import realtime
 from liquid_control.runtime.assets import find_bundle, robot_file
+from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.controller import Controller, Mode, Tick
-from liquid_control.runtime.errors import LiquidControlError
+from liquid_control.runtime.errors import ConfigError, LiquidControlError
 from liquid_control.runtime.image import Pixels, stay_in_one_thread
 from liquid_control.runtime.observation import Sensors
 from liquid_control.runtime.pilot import Frame, Pilot
@@ -97,8 +98,9 @@ class PolicyNode(ManagedNode):
             on_mode=self._publish_mode,
             override_timeout=parameters.override_timeout,
             steady_ns=time.monotonic_ns,
+            simulated=self.get_clock().ros_time_is_active,
         )
-        rate = parameters.control_rate or pilot.policy.contract.control_rate
+        rate = _control_rate(parameters.control_rate, pilot.policy.contract)
         self._timing = Timing(rate)
         self._period_ns = round(1e9 / rate)
         self._sim_clock = SimClock() if self.get_clock().ros_time_is_active else None
@@ -198,12 +200,12 @@ class PolicyNode(ManagedNode):
         if self._loop is not None:
             self._drive_helm.leave('deactivated')
             self._wait_until_at_rest()
+            self._drive_helm.end_drive()
+            self._guard.leave()  # which begins no other control thread from here on
             self._cancelled.set()
             self._loop.join(_PATIENCE)
             self._let_go('control', not self._loop.is_alive())
             self._loop = None
-            self._drive_helm.end_drive()
-            self._guard.leave()
         self._active.close()
         self._sensing = self._vision = None
 
@@ -411,6 +413,22 @@ class PolicyNode(ManagedNode):
     def _warn(self, warning: str) -> None:
         if warning:
             self.get_logger().warning(warning)
+
+
+def _control_rate(wanted: float, contract: Contract) -> float:
+    """In Hz; 0 stands for the policy's own.
+
+    Raises:
+        ConfigError: the policy was not made for steps of such a length.
+    """
+    shortest, longest = contract.elapsed_range
+    if wanted and not shortest <= 1 / wanted <= longest:
+        raise ConfigError(
+            f'control_rate must be 0 or within {1 / longest:g}..'
+            f'{1 / shortest if shortest else math.inf:g} Hz, which policy {contract.name} was '
+            f'validated for, found {wanted:g}'
+        )
+    return wanted or contract.control_rate
 
 
 def main() -> None:
