@@ -23,6 +23,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from liquid_control.runtime.bundle import Bundle, load_bundle
+from liquid_control.runtime.child import child_command
 from liquid_control.runtime.errors import LiquidControlError, ProviderError
 from liquid_control.runtime.providers import (
     CPU,
@@ -99,7 +100,7 @@ def build_engine(bundle: Path, graph: Graph, options: ProviderOptions, say: Say)
 def _build(bundle: Path, graph: Graph, options: ProviderOptions, partial: Path, say: Say) -> None:
     arguments = {'bundle': str(bundle), 'file': graph.file, 'directory': str(partial)}
     arguments['sha256'] = hashlib.sha256(graph.data).hexdigest()
-    command = [sys.executable, '-m', __name__, json.dumps({**arguments, **asdict(options)})]
+    command = child_command(__name__, json.dumps({**arguments, **asdict(options)}))
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

@@ -27,6 +27,7 @@ from typing import IO, Any
 import numpy as np
 
 from liquid_control.runtime.bundle import Bundle, load_bundle, read_contract
+from liquid_control.runtime.child import child_command
 from liquid_control.runtime.engine import Engine
 from liquid_control.runtime.errors import BundleError, LiquidControlError
 from liquid_control.runtime.files import reason
@@ -121,7 +122,7 @@ class Trials:
         self, path: Path, keys: Sequence[str], limits: Limits, keep_off: Sequence[int]
     ) -> Report:
         order = _Order(str(path), list(keys), limits.seconds, limits.megabytes, list(keep_off))
-        command = [sys.executable, '-m', __name__, json.dumps(asdict(order))]
+        command = child_command(__name__, json.dumps(asdict(order)))
         # One heap: with one for each thread, limits of address space would count what is not used.
         environment = {**os.environ, 'MALLOC_ARENA_MAX': '1', 'OMP_NUM_THREADS': '1'}
         with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as words:

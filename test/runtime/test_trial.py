@@ -47,6 +47,15 @@ def test_any_refusal_of_the_trial_is_passed_on_in_one_line(tmp_path: Path) -> No
             Trials().load(path)
 
 
+def test_what_lies_in_the_working_directory_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = make_bundle(tmp_path / 'bundle')
+    (bundle / 'numpy.py').write_text('import os\nos._exit(7)\n')
+    monkeypatch.chdir(bundle)
+    Trials().load(Path('.'))
+
+
 def test_without_room_for_a_trial_a_bundle_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
