@@ -9,13 +9,17 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
+from rosgraph_msgs.msg import Clock
 
 from liquid_control.nodes.dds import use_default_profile
 from liquid_control.nodes.parameters import DumpedParameters
@@ -30,6 +34,9 @@ _POLL_SECONDS = 0.5
 FINISHING_SECONDS = 4.0
 _FINISHING_POLL_SECONDS = 0.05
 _LAST_WORDS_SECONDS = 0.2
+# What a mistake on the command line or in a parameter file raises before there is a node; rclpy's
+# own are RuntimeErrors.
+START_ERRORS = (LiquidControlError, ParameterException, NameValidationException, RuntimeError)
 _NOWHERE = open(os.devnull, 'w')  # noqa: SIM115, it must outlive everything
 
 
@@ -60,6 +67,14 @@ class ManagedNode(DumpedParameters, LifecycleNode):
                 read_only=True,
             ),
         )
+
+    def create_subscription(
+        self, msg_type: Any, topic: str, callback: Callable[..., None], *rest: Any, **options: Any
+    ) -> Subscription:
+        """As rclpy's, whose own subscription of /clock ends a process by a time before 1970."""
+        if msg_type is Clock:
+            callback = _without_negative(callback)
+        return super().create_subscription(msg_type, topic, callback, *rest, **options)
 
     @property
     def state(self) -> str:
@@ -142,6 +157,14 @@ class ManagedNode(DumpedParameters, LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
 
+def _without_negative(take: Callable[[Clock], None]) -> Callable[[Clock], None]:
+    def take_time(message: Clock) -> None:
+        if message.clock.sec >= 0:
+            take(message)
+
+    return take_time
+
+
 def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
     """Run a node until its work is done or a signal ends it; return the process's exit status.
 
@@ -160,10 +183,10 @@ def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) ->
 
     for signum in ending_signals():
         signal.signal(signum, stop)
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = node_class()
-    except LiquidControlError as error:  # a parameter that cannot be
+    except START_ERRORS as error:
         get_logger('liquid_control').error(str(error))
         rclpy.try_shutdown()
         return 1

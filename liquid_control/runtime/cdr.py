@@ -137,6 +137,8 @@ def read_odometry_speed(message: Serialized) -> tuple[int, float]:
 def read_clock(message: Serialized) -> int:
     """Parse a serialized rosgraph_msgs/Clock -> time (ns). Raises SensorError."""
     sec, nanosec = _Cursor(message, 'rosgraph_msgs/Clock').take('iI', 4)
+    if sec < 0 or nanosec >= _NS:
+        raise SensorError(f'/clock must tell a time since 1970, found {sec} s and {nanosec} ns')
     return int(sec) * _NS + int(nanosec)
 
 

@@ -169,13 +169,15 @@ def test_last_message_of_a_node_that_is_ended_is_a_stop(robot: Robot, signum: in
         ({'control_rate': 0.1}, 'control_rate must be 0 or within'),
         ({'providers': "['gpu']"}, 'providers'),
         ({'policy': 17}, 'policy'),
+        ({'autostart': 'maybe'}, 'autostart'),
+        ({'use_sim_time': 'maybe'}, 'use_sim_time'),
     ],
 )
 def test_wrong_parameter_is_refused_with_its_reason(
     tmp_path: Path, parameters: dict[str, Any], message: str
 ) -> None:
-    parameters = {'policy': make_bundle(tmp_path / 'bundle'), **parameters}
-    with running('policy_node', tmp_path / 'log', autostart=True, **parameters) as process:
+    parameters = {'autostart': True, 'policy': make_bundle(tmp_path / 'bundle'), **parameters}
+    with running('policy_node', tmp_path / 'log', **parameters) as process:
         assert process.popen.wait(30) != 0
         assert message in process.output
         assert 'Traceback' not in process.output

@@ -97,6 +97,9 @@ def test_a_clock_that_stands_still_or_creeps_stops_the_robot_and_people_are_hear
         assert not robot.engage().success
         hears_people(robot)
         sensors.pace = 1.0
+    sensors.time_ns = -START
+    hears_people(robot)
+    assert robot.process.popen.poll() is None, 'a time before 1970 is none'
 
 
 def test_an_override_that_is_old_by_its_stamp_or_lay_waiting_is_refused(tmp_path: Path) -> None:
