@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from liquid_control.runtime.plain_text import printable
+
 Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
 Topic = Annotated[str | None, typer.Option(help='Where the type does not tell.')]
 
@@ -92,10 +94,3 @@ def topics(
 def complain(words: str) -> None:
     """Say in one line what went wrong."""
     print(f'liquid-control: {printable(" ".join(words.split()))}', file=sys.stderr)
-
-
-def printable(words: str) -> str:
-    """Text of others without what a terminal would obey."""
-    return ''.join(
-        letter if letter.isprintable() else '\N{REPLACEMENT CHARACTER}' for letter in words
-    )

@@ -13,6 +13,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from liquid_control.cli_bag import complain
+from liquid_control.runtime.plain_text import printable
+
 Changes = Annotated[
     list[str] | None,
     typer.Option('--set', help='Any field of a recipe, e.g. fit.epochs=3; may be repeated.'),
@@ -71,10 +74,11 @@ def dataset(
     signals = _recipe(sources, recipe, changes, topics).signals
     console = Console(stderr=True)
     outcomes = add_bags(bags, signals, out, console, jobs=jobs or _cores(), ray=ray)
-    Console(soft_wrap=True).print(describe_dataset(out), highlight=False)
+    told = printable(describe_dataset(out))
+    Console(soft_wrap=True).print(told, highlight=False, markup=False)
     reasons = [outcome.reason for outcome in outcomes if outcome.reason]
     for reason in reasons:
-        print(f'liquid-control: {reason}', file=sys.stderr)
+        complain(reason)
     if reasons:
         raise typer.Exit(1)
 
@@ -277,7 +281,7 @@ def _recipe(
     chosen = build_recipe(signals, path=file, changes=changes or (), start=policy)
     if guessed and chosen.signals.commands == guessed[0].commands:
         for note in notes:
-            print(note, file=sys.stderr)
+            print(printable(note), file=sys.stderr)
     return replace(chosen, signals=_named(chosen.signals, topics))
 
 

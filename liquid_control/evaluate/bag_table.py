@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from liquid_control.bags.info import BagInfo, TopicInfo
+from liquid_control.runtime.plain_text import printable
 
 _NUMBERS = ('messages', 'Hz', 's', 'longest gap, s')
 
@@ -68,4 +69,4 @@ def _table(topics: list[TopicInfo]) -> Table:
 
 def _text(words: str) -> Text:
     """Text of others: no markup, and nothing that a terminal would obey."""
-    return Text(''.join(letter if letter.isprintable() else '\ufffd' for letter in words))
+    return Text(printable(words))

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from liquid_control.evaluate.trace import Trace
 
+# What changes by less than this share of its size does so by rounding.
+CONSTANT = 1e-6
+
 
 @dataclass(frozen=True)
 class CommandError:
@@ -49,7 +52,10 @@ def _command_error(
     error = found - wanted
     worst = int(np.abs(error).argmax())
     deviation, swing = wanted - wanted.mean(), found - found.mean()
-    variance, other = float(deviation @ deviation), float(swing @ swing)
+    variance, other = (
+        float(change @ change) if np.abs(change).max() > CONSTANT * np.abs(of).max() else 0.0
+        for change, of in ((deviation, wanted), (swing, found))
+    )
     return CommandError(
         mae=float(np.abs(error).mean()),
         rmse=float(np.sqrt(np.mean(error**2))),

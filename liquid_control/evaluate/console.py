@@ -5,10 +5,12 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from liquid_control.bags.reader import BagReader
 from liquid_control.evaluate.bag_replay import BagReplay, Options, frame_count, replay_bag
 from liquid_control.evaluate.compare import Comparison
+from liquid_control.runtime.plain_text import printable
 from liquid_control.runtime.policy import Policy
 
 # The bar is told of every so many frames; telling it costs more than a step of the policy.
@@ -74,7 +76,8 @@ def print_replay(replay: BagReplay, console: Console) -> None:
         highlight=False,
     )
     for line in (*replay.faults.refusals.lines(), *map(str, replay.faults.jumps)):
-        console.print(line, style='yellow', highlight=False, soft_wrap=True)
+        said = Text(printable(line), style='yellow')
+        console.print(said, highlight=False, soft_wrap=True)
     if replay.left_out:
         console.print(
             f'{replay.left_out} of {len(replay.trace.stamp_ns)} ticks left out, on a robot a '

@@ -6,21 +6,22 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from liquid_control.runtime.bundle import Bundle
 from liquid_control.runtime.contract import Contract
+from liquid_control.runtime.plain_text import printable
 
 
 def print_bundle(bundle: Bundle, console: Console) -> None:
     """Print everything a bundle says of itself."""
     contract = bundle.contract
-    table = Table(
-        title=f'{contract.name}  ({bundle.path})', title_justify='left', show_header=False
-    )
+    title = Text(printable(f'{contract.name}  ({bundle.path})'))
+    table = Table(title=title, title_justify='left', show_header=False)
     table.add_column('', style='bold')
     table.add_column('', overflow='fold')
     for name, text in (*_contract_rows(contract), *_provenance_rows(contract.provenance)):
-        table.add_row(name, text)
+        table.add_row(Text(printable(name)), Text(printable(text)))
     size = len(bundle.core) + len(bundle.encoder or b'')
     table.add_row('graphs', f'{size / 1e6:.2f} MB, opset {contract.opset}')
     table.add_row('digest', bundle.digest)

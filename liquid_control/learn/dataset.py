@@ -32,6 +32,7 @@ from liquid_control.learn.signals import Signals
 from liquid_control.runtime.errors import LiquidControlError
 from liquid_control.runtime.files import reason as reason_of
 from liquid_control.runtime.files import write_atomically
+from liquid_control.runtime.plain_text import printable
 from liquid_control.runtime.records import read_record
 from liquid_control.sim.pool import CancelledError, IsCancelled, run_all
 
@@ -173,7 +174,8 @@ def _told(outcomes: list[Outcome], console: Console) -> list[Outcome]:
     """Say what of the bags was not read because their files are damaged."""
     for outcome in outcomes:
         for problem in outcome.problems:
-            console.print(f'{outcome.bag.name}: {problem}', markup=False, highlight=False)
+            words = printable(f'{outcome.bag.name}: {problem}')
+            console.print(words, markup=False, highlight=False)
     return outcomes
 
 

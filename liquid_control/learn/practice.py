@@ -22,6 +22,7 @@ from liquid_control.learn.scores import scores
 from liquid_control.learn.sequences import whole
 from liquid_control.learn.train import STORE
 from liquid_control.runtime.bundle import load_bundle
+from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import ConfigError
 
 HELD_OUT = 0.2
@@ -88,7 +89,7 @@ class RecordedPractice:
                 'or train a new policy'
             )
         console = console or Console(stderr=True)
-        known = {entry.get('sha256') for entry in contract.provenance.get('datasets', ())}
+        known = _learnt_from(contract)
         digests = {bag_digest(bag): bag for bag in bags}
         taught = [
             episode.digest
@@ -148,3 +149,11 @@ class RecordedPractice:
             },
             details=tuple(details),
         )
+
+
+def _learnt_from(contract: Contract) -> set[str]:
+    """Digests of the recordings that a policy says it learnt from; it may say anything."""
+    said = contract.provenance.get('datasets')
+    entries = said if isinstance(said, list) else []
+    digests = [entry.get('sha256') for entry in entries if isinstance(entry, dict)]
+    return {digest for digest in digests if isinstance(digest, str)}

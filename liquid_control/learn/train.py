@@ -35,6 +35,7 @@ from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.contract import WHEELBASE, Contract
 from liquid_control.runtime.errors import ConfigError
+from liquid_control.runtime.plain_text import printable
 
 STORE = Path('out/dataset')
 RUNS = Path('out/train')
@@ -91,9 +92,10 @@ def train(
     torch.set_float32_matmul_precision('highest')
     episodes = build(sources, signals, store, console, jobs=jobs)
     for line in (line for episode in episodes for line in left_out_lines(episode)):
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(printable(line), soft_wrap=True, highlight=False, markup=False)
     split = split_episodes(episodes, recipe)
-    console.print(f'held out to judge by: {split.held_out}', soft_wrap=True, highlight=False)
+    held_out = printable(f'held out to judge by: {split.held_out}')
+    console.print(held_out, soft_wrap=True, highlight=False, markup=False)
     found = spread(split.train, recipe.weights, signals.commands)
     network.start_at(found.mean.tolist(), found.deviation.tolist())
     if warm_start is not None:

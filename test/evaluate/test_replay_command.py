@@ -54,6 +54,7 @@ def test_replay_writes_report_ticks_and_picture(tmp_path: Path, bag: Path, polic
     report = json.loads((out / 'r.json').read_text())
     assert set(report['commands']) == {'steering_angle', 'speed'}
     assert {'mae', 'rmse', 'r2', 'corr', 'max_abs'} <= set(report['commands']['speed'])
+    assert report['commands']['steering_angle']['r2'] is None  # it never changes
     assert (report['frames'], report['ticks'], report['ticks_left_out']) == (31, 21, 0)
     assert report['real_time_factor'] > 0
     assert (out / 'r.csv').read_text().count('\n') == 22
@@ -234,6 +235,29 @@ def test_camera_of_another_shape_is_named(tmp_path: Path, policy: Path) -> None:
     line = refused('replay', rec.write_bag(tmp_path / 'bag', entries), '--policy', policy)
     assert 'could not be asked at any of 7 ticks' in line
     assert 'image of 320x120 has another aspect ratio' in line
+
+
+def test_what_others_wrote_is_shown_and_neither_obeyed_nor_tripped_over(
+    tmp_path: Path, bag: Path, policy: Path
+) -> None:
+    contract = Contract.parse((policy / 'policy.yaml').read_bytes())
+    words = {'[bold]a[/': '\x1b]0;owned\x07[/red]'}
+    replace(contract, provenance={'description': words}).dump(policy / 'policy.yaml')
+    shown = invoke('inspect', policy)
+    assert shown.exit_code == 0
+    assert '[/red]' in shown.stdout
+    assert '\x1b' not in shown.stdout
+    topic = '/[/red]\x1bodd'
+    entries = [e._replace(topic=topic) for e in rec.drive_entries(1.0) if e.topic == rec.COMMAND]
+    entries[0].values['twist']['linear']['x'] = math.nan
+    entries += [e for e in rec.drive_entries(1.0) if e.topic != rec.COMMAND]
+    odd = rec.write_bag(tmp_path / 'odd', entries, **{topic[1:]: rec.TYPES[rec.COMMAND]})
+    for told in (
+        invoke('replay', odd, '--policy', policy),
+        invoke('dataset', odd, '--out', tmp_path / 'dataset'),
+    ):
+        assert told.exit_code == 0, told.output
+        assert '/[/red]\N{REPLACEMENT CHARACTER}odd: 1 of 21 messages left out' in told.output
 
 
 def test_inspect_shows_contract_and_provenance(policy: Path) -> None:

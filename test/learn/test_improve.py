@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -26,7 +27,8 @@ from liquid_control.learn.practice import RecordedPractice
 from liquid_control.learn.rebuild import recipe_of
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.train import train
-from liquid_control.runtime.bundle import load_bundle
+from liquid_control.runtime.bundle import CONTRACT_FILE, load_bundle
+from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.controller import Mode
 from liquid_control.runtime.errors import ConfigError
 
@@ -262,6 +264,17 @@ def test_recordings_are_judged_by_only_where_a_person_drove(home: Path, tmp_path
 def test_recordings_that_are_all_known_cannot_judge(home: Path) -> None:
     with pytest.raises(ConfigError, match='0 of them new'):
         RecordedPractice([home / 'first'], home / 'start', SHORT, store=home / 'store')
+
+
+@pytest.mark.parametrize('said', [5, None, 'a', [3], [{'sha256': [1]}], {'a': 1}])
+def test_whatever_a_bundle_says_of_its_past_it_can_be_improved(
+    home: Path, tmp_path: Path, said: object
+) -> None:
+    start = shutil.copytree(home / 'start', tmp_path / 'start')
+    contract = Contract.parse((start / CONTRACT_FILE).read_bytes())
+    replace(contract, provenance={'datasets': said}).dump(start / CONTRACT_FILE)
+    with pytest.raises(ConfigError, match='1 of them new'):
+        RecordedPractice([home / 'first'], start, SHORT, store=home / 'store', console=QUIET)
 
 
 def test_a_policy_s_own_contract_is_recipe_enough_to_go_on_from_it(home: Path) -> None:
