@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 import rclpy
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import SingleThreadedExecutor
@@ -57,6 +58,9 @@ class ManagedNode(DumpedParameters, LifecycleNode):
 
     def __init__(self, name: str, *, autostart: bool = False) -> None:
         super().__init__(name)
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = self._refusing(service.callback)
         self.exit_status: int | None = None
         """Set by a node whose work is done: its process ends with it."""
         self.declare_parameter(
@@ -144,6 +148,25 @@ class ManagedNode(DumpedParameters, LifecycleNode):
         self._attempt(self.stop)
         self._attempt(self.release)
         return TransitionCallbackReturn.SUCCESS
+
+    def _refusing(self, change: Callable[..., ChangeState.Response]) -> Callable[..., Any]:
+        """Asked for what the state does not allow, rclpy ends the process."""
+
+        def answer(
+            request: ChangeState.Request, response: ChangeState.Response
+        ) -> ChangeState.Response:
+            before = self.state
+            try:
+                return change(request, response)
+            except RuntimeError as error:
+                wanted = request.transition.label or request.transition.id
+                self.get_logger().error(
+                    f'no transition {wanted} of a node that is {before}: {error}'
+                )
+                response.success = False
+                return response
+
+        return answer
 
     def _attempt(self, hook: Callable[[], None]) -> TransitionCallbackReturn:
         try:

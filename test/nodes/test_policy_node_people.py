@@ -148,6 +148,9 @@ def test_a_node_that_is_not_active_says_so_and_its_sensors_are_its_own(tmp_path:
             ):
                 request = ChangeState.Request(transition=Transition(id=transition))
                 assert peer.call(ChangeState, 'policy_node/change_state', request).success
+            # What its state does not allow is refused, and it goes on.
+            again = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+            assert not peer.call(ChangeState, 'policy_node/change_state', again).success
             robot.wait(lambda: '/front' in topics(peer), 'it subscribes under its own name')
             assert {'/front', '/imu/data', '/cmd_vel_override'} <= topics(peer)
             assert '/image_raw' not in topics(peer)

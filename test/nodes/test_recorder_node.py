@@ -295,6 +295,7 @@ def test_a_lifecycle_manager_starts_and_ends_sessions(peer: Peer, tmp_path: Path
             recorder.matched()
             recorder.say(episode, episode + 1)
             recorder.received('/chatter', 1)
+            assert not change(Transition.TRANSITION_CLEANUP), 'it is active, and stays so'
             assert change(Transition.TRANSITION_DEACTIVATE)
             assert strings(recorder.episode(episode)) == [episode]
             recorder.status.clear()
