@@ -157,8 +157,9 @@ def guard_parameters(
             except LiquidControlError as error:
                 reason = str(error)
             except Exception as error:  # a robot that drives goes on with what it has
-                node.get_logger().error(f'defect in setting parameters:\n{traceback.format_exc()}')
-                reason = f'{type(error).__name__}: {error}'
+                defect = LiquidControlError(f'defect:\n{traceback.format_exc()}')
+                node.get_logger().error(str(defect))
+                reason = str(LiquidControlError(f'{type(error).__name__}: {error}'))
         return SetParametersResult(successful=not reason, reason=reason)
 
     node.add_on_set_parameters_callback(check)

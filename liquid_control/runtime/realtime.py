@@ -64,8 +64,8 @@ def set_affinity(cpus: Sequence[int]) -> str:
     """Keep the calling thread on some processors; returns a warning, '' when done."""
     try:
         os.sched_setaffinity(0, cpus)
-    except OSError as error:
-        return f'no affinity to the processors {list(cpus)}: {error.strerror}'
+    except (OSError, ValueError, OverflowError) as error:  # numbers that no processor has
+        return f'no affinity to the processors {list(cpus)}: {error}'
     return ''
 
 

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from ros import Peer
 
-from liquid_control.nodes.parameters import read_parameters
+from liquid_control.nodes.parameters import guard_parameters, read_parameters
 from liquid_control.nodes.policy_parameters import PolicyParameters
 from liquid_control.runtime.errors import ConfigError
 
@@ -69,3 +69,19 @@ def test_random_sets_are_read_within_their_ranges_or_refused_by_name(
             low, high = field.metadata['range']
             assert low <= value <= high, name
         assert not field.metadata['choices'] or value in field.metadata['choices']
+
+
+def test_whatever_fails_while_a_parameter_is_set_is_a_refusal(peer: Peer) -> None:
+    def fail(changed: list[Parameter]) -> None:
+        raise OSError('no room in \udcff')
+
+    node = Node('failing', context=peer.context, enable_rosout=False)
+    try:
+        read_parameters(node, PolicyParameters)
+        guard_parameters(node, PolicyParameters, lambda: True, fail)
+        (result,) = node.set_parameters([Parameter('policy', value='other')])
+        assert not result.successful
+        assert result.reason == 'OSError: no room in \\udcff'
+        assert node.get_parameter('policy').value == 'track_cfc'
+    finally:
+        node.destroy_node()

@@ -2,6 +2,9 @@
 
 import threading
 
+import pytest
+
+from liquid_control.runtime import realtime
 from liquid_control.runtime.rate import FixedRate, SimClock
 
 PERIOD = 33_333_333
@@ -89,3 +92,8 @@ def test_sim_time_ticks_follow_the_clock_and_one_that_stands_still_can_be_left()
         stop.set()
         thread.join(5)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize('processor', [-1, 9999, 2**70])
+def test_a_processor_that_is_not_there_is_a_warning(processor: int) -> None:
+    assert str(processor) in realtime.set_affinity([processor])
