@@ -79,9 +79,10 @@ def fit(
     held_out: Any = [whole(e, period_ns, recipe.weights) for e in split.validation]
     best = ModelCheckpoint(run, 'best', monitor='val_loss', enable_version_counter=False)
     last = ModelCheckpoint(run, 'last', enable_version_counter=False)
-    callbacks: list[Callback] = [Progress(console), interrupt, last]
+    callbacks: list[Callback] = [Progress(console), interrupt]
     if held_out:
         callbacks += [best, Patience(how.patience, anew=further)]
+    callbacks += [last]  # after `best`, whose newest state it keeps
     if console.is_terminal:
         callbacks.append(RichProgressBar(leave=False))
     # Its notes on hardware and other products say nothing about this training.
@@ -142,7 +143,10 @@ def check_resumable(last: Path, wanted: dict[str, Any]) -> bool:
     """Whether the run is to go on beyond what it was started for."""
     if not last.exists():
         raise ConfigError(f'nothing to resume: {last} does not exist; train without --resume')
-    found = torch.load(last, weights_only=True)
+    try:
+        found = torch.load(last, weights_only=True)
+    except Exception as error:  # damage can make torch raise anything
+        raise ConfigError(f'{last} is damaged; train without --resume') from error
     for what, words in (('recipe', 'another recipe'), ('data', 'other recordings')):
         if found.get(what) != wanted[what]:
             raise ConfigError(

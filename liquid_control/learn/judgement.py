@@ -58,6 +58,11 @@ def judge(network: PolicyNetwork, split: Split, recipe: Recipe, spread: Spread) 
             notes[name] = f'{words}; do not rely on it: record more, or train longer (--epochs)'
     for command in recipe.signals.commands:
         r2 = metrics[f'training, {command.name}']['r2']
+        if r2 == 'constant':
+            notes[command.name] = (
+                f'{command.name} never changes in what was learnt from: the policy gives that '
+                'value, whatever it sees'
+            )
         if command.name not in notes and isinstance(r2, float) and r2 < POOR:
             notes[command.name] = (
                 f'{command.name} was hardly learnt: R² {r2:.2f} on the training data themselves; '

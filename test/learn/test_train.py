@@ -90,7 +90,7 @@ def test_training_stops_when_held_out_episodes_are_not_followed_better(
     stuck = replace(
         RECIPE,
         holdout=0.34,
-        fit=Fit(epochs=50, passes=0.1, min_steps=1, batch_size=4, learning_rate=0.0, patience=2),
+        fit=Fit(epochs=50, passes=0.1, min_steps=1, batch_size=4, learning_rate=1e-12, patience=2),
     )
     run(bags, tmp_path, stuck)
     rows = (tmp_path / 'runs' / 'policy' / 'metrics.csv').read_text().splitlines()[1:]

@@ -91,7 +91,7 @@ def test_a_line_comes_only_now_and_then(bag: Path, tmp_path: Path) -> None:
 def test_a_command_that_was_not_learnt_is_named_and_a_speed_gives_its_mean(
     bag: Path, tmp_path: Path
 ) -> None:
-    hopeless = replace(SHORT.fit, learning_rate=0.0)
+    hopeless = replace(SHORT.fit, learning_rate=1e-12)
     contract, said = run(bag, tmp_path, replace(SHORT, fit=hopeless))
     notes = contract.provenance['notes']
     assert 'speed was not learnt: R² -' in notes['speed']
@@ -119,6 +119,8 @@ def test_a_constant_command_is_called_constant(tmp_path: Path) -> None:
     steady = write_drive(tmp_path / 'steady', seconds=4.0)
     contract, said = run(steady, tmp_path, SHORT)
     assert contract.provenance['metrics']['training, speed']['r2'] == 'constant'
+    assert 'speed never changes in what was learnt from' in contract.provenance['notes']['speed']
+    assert 'speed never changes' in said
     card = (tmp_path / 'policy' / 'README.md').read_text()
     assert 'constant' in card
     written = (tmp_path / 'policy' / 'policy.yaml').read_text()
@@ -134,7 +136,7 @@ def test_scores_of_a_command_that_is_never_known_are_left_out() -> None:
 
 
 def test_a_finished_training_goes_on_with_more_epochs(bag: Path, tmp_path: Path) -> None:
-    two = replace(SHORT, fit=replace(SHORT.fit, epochs=2, patience=1, learning_rate=0.0))
+    two = replace(SHORT, fit=replace(SHORT.fit, epochs=2, patience=1, learning_rate=1e-12))
     run(bag, tmp_path, two)
     assert epochs_of(tmp_path) == 2
     # It had waited for as long as its patience lasts, and waits anew.
@@ -142,6 +144,15 @@ def test_a_finished_training_goes_on_with_more_epochs(bag: Path, tmp_path: Path)
     assert epochs_of(tmp_path) == 3
     with pytest.raises(ConfigError, match='for 3 epochs: --resume goes on for as many or for mo'):
         run(bag, tmp_path, two, resume=True)
+
+
+def test_resuming_what_is_finished_writes_the_same_policy_again(bag: Path, tmp_path: Path) -> None:
+    first, _ = run(bag, tmp_path, SHORT)
+    again, _ = run(bag, tmp_path, SHORT, resume=True)
+    assert again.hashes == first.hashes
+    (tmp_path / 'runs' / 'policy' / 'last.ckpt').write_bytes(b'junk')
+    with pytest.raises(ConfigError, match='is damaged; train without --resume'):
+        run(bag, tmp_path, SHORT, resume=True)
 
 
 def test_a_training_does_not_go_on_with_other_recordings(bag: Path, tmp_path: Path) -> None:
