@@ -85,6 +85,7 @@ def print_replay(replay: BagReplay, console: Console) -> None:
             f'{replay.problem}',
             style='yellow',
             highlight=False,
+            soft_wrap=True,
         )
 
 

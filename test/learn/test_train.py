@@ -274,7 +274,7 @@ def test_the_command_learns_from_a_bag_alone(
         ('control_rate: fast', 'control_rate must be a float'),
         ('network: {cell: lstm}', "cell must be one of cfc, ltc, cfc-dense, found 'lstm'"),
         ('network: {cell: ltc, solver: rk4}', 'solver must be one of fused, exponential_mid'),
-        ('network: {unfolds: 0}', 'unfolds must be at least 1, found 0'),
+        ('network: {unfolds: 0}', 'unfolds must be within 1..4096, found 0'),
         ('[', 'not valid YAML'),
     ],
 )
