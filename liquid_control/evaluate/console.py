@@ -23,7 +23,7 @@ def replay_with_progress(
     """Replay a bag with a progress bar. Raises as `replay_bag`."""
     total = frame_count(reader, policy.contract, options)
     columns = (
-        TextColumn('{task.description}'),
+        TextColumn('{task.description}', markup=False),
         BarColumn(),
         TextColumn('{task.completed:.0f}/{task.total:.0f} frames'),
         TimeRemainingColumn(),
@@ -40,7 +40,8 @@ def replay_with_progress(
 
 def print_replay(replay: BagReplay, console: Console) -> None:
     """The errors of each command, and how fast it went."""
-    table = Table(title=f'{replay.contract.name} on {replay.bag.name}', title_justify='left')
+    title = Text(printable(f'{replay.contract.name} on {replay.bag.name}'))
+    table = Table(title=title, title_justify='left')
     table.add_column('command', no_wrap=True)
     for heading in ('MAE', 'RMSE', 'R²', 'corr', 'largest', 'ticks'):
         table.add_column(heading, justify='right')
@@ -48,10 +49,10 @@ def print_replay(replay: BagReplay, console: Console) -> None:
         error = replay.errors[command.name]
         name = command.name if command.unit == '1' else f'{command.name}, {command.unit}'
         if error is None:
-            table.add_row(name, *['–'] * 6)
+            table.add_row(Text(printable(name)), *['–'] * 6)
             continue
         table.add_row(
-            name,
+            Text(printable(name)),
             f'{error.mae:.4f}',
             f'{error.rmse:.4f}',
             '–' if error.r2 is None else f'{error.r2:.3f}',
@@ -82,17 +83,18 @@ def print_replay(replay: BagReplay, console: Console) -> None:
         console.print(
             f'{replay.left_out} of {len(replay.trace.stamp_ns)} ticks left out, on a robot a '
             f'safe stop ({", ".join(f"{name} {time:.1f} s" for name, time in silent.items())}): '
-            f'{replay.problem}',
+            f'{printable(replay.problem)}',
             style='yellow',
             highlight=False,
             soft_wrap=True,
+            markup=False,
         )
 
 
 def print_comparison(comparison: Comparison, ticks: int, console: Console) -> None:
     """Whether two replays are equal, and if not, where they part."""
     if comparison.problem:
-        console.print(comparison.problem, style='red', highlight=False)
+        console.print(printable(comparison.problem), style='red', highlight=False, markup=False)
         return
     largest = ', '.join(f'{name} {gap:.2e}' for name, gap in comparison.max_abs.items())
     limits = f'atol {comparison.atol:g}, rtol {comparison.rtol:g}'
@@ -103,6 +105,7 @@ def print_comparison(comparison: Comparison, ticks: int, console: Console) -> No
             f'{largest}',
             style='green',
             highlight=False,
+            markup=False,
         )
         return
     console.print(
@@ -111,6 +114,7 @@ def print_comparison(comparison: Comparison, ticks: int, console: Console) -> No
         f'expected {_value(first.expected)}; largest difference: {largest}',
         style='red',
         highlight=False,
+        markup=False,
     )
 
 

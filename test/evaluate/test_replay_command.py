@@ -242,7 +242,9 @@ def test_what_others_wrote_is_shown_and_neither_obeyed_nor_tripped_over(
 ) -> None:
     contract = Contract.parse((policy / 'policy.yaml').read_bytes())
     words = {'[bold]a[/': '\x1b]0;owned\x07[/red]'}
-    replace(contract, provenance={'description': words}).dump(policy / 'policy.yaml')
+    replace(contract, name='[/red]', provenance={'description': words}).dump(
+        policy / 'policy.yaml'
+    )
     shown = invoke('inspect', policy)
     assert shown.exit_code == 0
     assert '[/red]' in shown.stdout
@@ -251,12 +253,16 @@ def test_what_others_wrote_is_shown_and_neither_obeyed_nor_tripped_over(
     entries = [e._replace(topic=topic) for e in rec.drive_entries(1.0) if e.topic == rec.COMMAND]
     entries[0].values['twist']['linear']['x'] = math.nan
     entries += [e for e in rec.drive_entries(1.0) if e.topic != rec.COMMAND]
+    pictures = [entry for entry in entries if entry.topic == rec.IMAGE]
+    for entry in pictures[:2]:
+        entry.values['encoding'] = '[/red]\x1b'
     odd = rec.write_bag(tmp_path / 'odd', entries, **{topic[1:]: rec.TYPES[rec.COMMAND]})
     for told in (
         invoke('replay', odd, '--policy', policy),
         invoke('dataset', odd, '--out', tmp_path / 'dataset'),
     ):
         assert told.exit_code == 0, told.output
+        assert '\x1b' not in told.output
         assert '/[/red]\N{REPLACEMENT CHARACTER}odd: 1 of 21 messages left out' in told.output
 
 
