@@ -12,12 +12,12 @@ from types import FrameType
 from typing import Any
 
 import rclpy
-from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
+from rclpy.service import Service
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rosgraph_msgs.msg import Clock
@@ -59,8 +59,7 @@ class ManagedNode(DumpedParameters, LifecycleNode):
     def __init__(self, name: str, *, autostart: bool = False) -> None:
         super().__init__(name)
         for service in self.services:
-            if service.srv_type is ChangeState:
-                service.callback = self._refusing(service.callback)
+            service.callback = self._refusing(service)
         self.exit_status: int | None = None
         """Set by a node whose work is done: its process ends with it."""
         self.declare_parameter(
@@ -149,21 +148,20 @@ class ManagedNode(DumpedParameters, LifecycleNode):
         self._attempt(self.release)
         return TransitionCallbackReturn.SUCCESS
 
-    def _refusing(self, change: Callable[..., ChangeState.Response]) -> Callable[..., Any]:
-        """Asked for what the state does not allow, rclpy ends the process."""
+    def _refusing(self, service: Service) -> Callable[[Any, Any], Any]:
+        """Serve as before; what rclpy raises for a request that makes no sense is a refusal.
 
-        def answer(
-            request: ChangeState.Request, response: ChangeState.Response
-        ) -> ChangeState.Response:
+        Such as a transition that the state does not allow, or a parameter of no type.
+        """
+        serve = service.callback
+
+        def answer(request: Any, response: Any) -> Any:
             before = self.state
             try:
-                return change(request, response)
-            except RuntimeError as error:
-                wanted = request.transition.label or request.transition.id
-                self.get_logger().error(
-                    f'no transition {wanted} of a node that is {before}: {error}'
-                )
-                response.success = False
+                return serve(request, response)
+            except Exception as error:
+                name = service.srv_type.__name__
+                self.get_logger().error(f'{name} refused, the node is {before}: {error}')
                 return response
 
         return answer

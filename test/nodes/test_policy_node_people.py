@@ -18,6 +18,9 @@ from geometry_msgs.msg import TwistStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from liquid_control.msg import ControlMode
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from robots import Robot, Sensors, driven, hears_people, hold, override
 from ros import Peer, running
@@ -151,6 +154,9 @@ def test_a_node_that_is_not_active_says_so_and_its_sensors_are_its_own(tmp_path:
             # What its state does not allow is refused, and it goes on.
             again = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
             assert not peer.call(ChangeState, 'policy_node/change_state', again).success
+            typeless = ParameterMessage(name='policy', value=ParameterValue(type=200))
+            nonsense = SetParameters.Request(parameters=[typeless])
+            assert not peer.call(SetParameters, 'policy_node/set_parameters', nonsense).results
             robot.wait(lambda: '/front' in topics(peer), 'it subscribes under its own name')
             assert {'/front', '/imu/data', '/cmd_vel_override'} <= topics(peer)
             assert '/image_raw' not in topics(peer)
