@@ -212,7 +212,10 @@ def _times(info: TopicInfo, stamps: Any, logs: Any) -> None:
     if len(stamps) < 2:
         return
     steps = np.diff(stamps.astype(float))
-    usual = float(np.median(steps))
+    new = steps[steps != 0]  # a repeated stamp measures nothing
+    usual = float(np.median(new)) if len(new) else 0.0
+    if 0 < len(new) < len(steps):
+        info.problems.append(f'{len(steps) - len(new)} stamps are repeated')
     if usual > 0:
         info.rate = 1e9 / usual
     elif (steps == 0).all():

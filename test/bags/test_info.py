@@ -60,6 +60,12 @@ def test_gaps_jumps_and_stamps_of_another_clock_are_named(tmp_path: Path) -> Non
     assert '5 stamps are not by the clock of the recording (usually -1700000000.0 s)' in found
     entries = [rec.imu_entry(rec.START_NS)._replace(late_ns=i) for i in range(5)]
     assert 'all stamps are the same' in problems(rec.write_bag(tmp_path / 'same', entries))
+    entries = [
+        rec.imu_entry(rec.START_NS + i // 4 * S // 10)._replace(late_ns=i) for i in range(8)
+    ]
+    repeated = rec.write_bag(tmp_path / 'repeated', entries)
+    assert '6 stamps are repeated' in problems(repeated)
+    assert ' 10.0 ' in run(repeated)[1]  # Hz
 
 
 def test_what_two_topics_could_be_is_asked(tmp_path: Path) -> None:
