@@ -37,7 +37,7 @@ def fit(
     resume_from: Path | None = None,
     further: bool = False,
 ) -> Path:
-    """Train; returns the checkpoint of the best weights (of the last, without validation).
+    """Train; returns the checkpoint of the best weights (of the last, where nothing chooses).
 
     Args:
         resume_from: checkpoint to go on from.
@@ -80,7 +80,7 @@ def fit(
     best = ModelCheckpoint(run, 'best', monitor='val_loss', enable_version_counter=False)
     last = ModelCheckpoint(run, 'last', enable_version_counter=False)
     callbacks: list[Callback] = [Progress(console), interrupt]
-    if held_out:
+    if split.chooses:
         callbacks += [best, Patience(how.patience, anew=further)]
     callbacks += [last]  # after `best`, whose newest state it keeps
     if console.is_terminal:
@@ -122,7 +122,7 @@ def fit(
             DataLoader(held_out, batch_size=None) if held_out else None,
             ckpt_path=resume_from,
         )
-    return Path(best.best_model_path if held_out else last.best_model_path)
+    return Path(best.best_model_path if split.chooses else last.best_model_path)
 
 
 def epoch_plan(windows: int, fit: Fit, processes: int = 1) -> tuple[int, int]:

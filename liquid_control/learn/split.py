@@ -14,6 +14,8 @@ from liquid_control.learn.spans import duration
 LARGEST_SHARE = 1 / 3
 # Less tells nothing, s.
 SHORTEST_PART = 2.0
+# Less tells how well, but not which epoch was best, s: what it prefers is chance.
+LONG_ENOUGH_TO_CHOOSE = 30.0
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Split:
 
     Attributes:
         held_out: what the validation is, in words.
+        chooses: whether the validation is long enough to choose the weights by.
     """
 
     train: list[Episode]
     validation: list[Episode]
     test: list[Episode]
     held_out: str
+    chooses: bool
 
     @property
     def parts(self) -> dict[str, list[Episode]]:
@@ -55,7 +59,8 @@ def split_episodes(episodes: Sequence[Episode], recipe: Recipe) -> Split:
     usable.sort(key=lambda episode: episode.digest)
     train, validation, held_out = _divide(usable, recipe)
     test = [e.cut(recipe.test_frames) for e in episodes] if recipe.test_frames else []
-    return Split(train, validation, test, held_out)
+    seconds = sum(duration(episode.taught(recipe.weights)) for episode in validation)
+    return Split(train, validation, test, held_out, seconds >= LONG_ENOUGH_TO_CHOOSE)
 
 
 def _divide(usable: list[Episode], recipe: Recipe) -> tuple[list[Episode], list[Episode], str]:

@@ -96,6 +96,8 @@ def train(
     split = split_episodes(episodes, recipe)
     held_out = printable(f'held out to judge by: {split.held_out}')
     console.print(held_out, soft_wrap=True, highlight=False, markup=False)
+    if split.validation and not split.chooses:
+        console.print('too short to choose by: all epochs are trained, and the last weights count')
     found = spread(split.train, recipe.weights, signals.commands)
     network.start_at(found.mean.tolist(), found.deviation.tolist())
     if warm_start is not None:

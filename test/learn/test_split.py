@@ -42,6 +42,11 @@ def test_where_a_whole_one_would_be_much_the_end_of_the_longest_is_held_out(
     assert before.end_ns == part.start_ns
 
 
+def test_seconds_that_are_held_out_do_not_choose_the_weights(drive) -> None:
+    assert not split([drive(60.0, 0)]).chooses
+    assert split([drive(30.0, i) for i in range(10)]).chooses
+
+
 def test_where_nothing_can_be_held_out_that_is_said(drive) -> None:
     assert split([drive(3.0, 0)]).held_out == 'nothing, 3.0 s in all are too few'
     assert split([drive(60.0, 0)], holdout=0.0).held_out == 'nothing, as holdout 0 says'

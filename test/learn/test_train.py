@@ -22,6 +22,7 @@ from stripe_drives import RECIPE, write_drive
 from typer.testing import CliRunner
 
 from liquid_control.cli import app
+from liquid_control.learn import split
 from liquid_control.learn.dataset import add_bags
 from liquid_control.learn.imitation import Imitation
 from liquid_control.learn.recipe import Fit, Network, Recipe
@@ -84,17 +85,23 @@ def test_a_policy_learns_to_steer_by_what_it_sees(trained: Path, bags: list[Path
     assert list((trained / 'runs' / 'policy').glob('events.out.tfevents.*'))  # TensorBoard's
 
 
-def test_training_stops_when_held_out_episodes_are_not_followed_better(
-    bags: list[Path], tmp_path: Path
+@pytest.mark.parametrize(('long_enough', 'epochs'), [(0.0, '012'), (1000.0, '0123')])
+def test_training_stops_when_held_out_episodes_long_enough_are_not_followed_better(
+    bags: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    long_enough: float,
+    epochs: str,
 ) -> None:
+    monkeypatch.setattr(split, 'LONG_ENOUGH_TO_CHOOSE', long_enough)
     stuck = replace(
         RECIPE,
         holdout=0.34,
-        fit=Fit(epochs=50, passes=0.1, min_steps=1, batch_size=4, learning_rate=1e-12, patience=2),
+        fit=Fit(epochs=4, passes=0.1, min_steps=1, batch_size=4, learning_rate=1e-12, patience=2),
     )
     run(bags, tmp_path, stuck)
     rows = (tmp_path / 'runs' / 'policy' / 'metrics.csv').read_text().splitlines()[1:]
-    assert {row.split(',')[0] for row in rows} == {'0', '1', '2'}
+    assert {row.split(',')[0] for row in rows} == set(epochs)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(

@@ -16,7 +16,7 @@ from exports import make_network
 from rich.console import Console
 from stripe_drives import COMMANDS, RECIPE, write_drive
 
-from liquid_control.learn import callbacks
+from liquid_control.learn import callbacks, split
 from liquid_control.learn.export import ExportError
 from liquid_control.learn.imitation import Imitation
 from liquid_control.learn.recipe import Augment, Fit, Recipe
@@ -135,7 +135,10 @@ def test_scores_of_a_command_that_is_never_known_are_left_out() -> None:
     assert found['steering_angle']['rmse'] == pytest.approx(0.158, abs=1e-3)
 
 
-def test_a_finished_training_goes_on_with_more_epochs(bag: Path, tmp_path: Path) -> None:
+def test_a_finished_training_goes_on_with_more_epochs(
+    bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split, 'LONG_ENOUGH_TO_CHOOSE', 0.0)
     two = replace(SHORT, fit=replace(SHORT.fit, epochs=2, patience=1, learning_rate=1e-12))
     run(bag, tmp_path, two)
     assert epochs_of(tmp_path) == 2
