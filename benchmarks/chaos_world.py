@@ -29,6 +29,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu
 from std_srvs.srv import SetBool
@@ -161,7 +162,8 @@ class World:
     """Sensors, base, person and judge around one policy node at a time."""
 
     def __init__(self, folder: Path) -> None:
-        rclpy.init()
+        # Ctrl-C is the program's: the report still needs the judge.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._folder = folder
         self.node, watching = rclpy.create_node('world'), rclpy.create_node('recorder_judge')
         self.judge, self.sensors = Judge(watching), Sensors(self.node)
