@@ -149,6 +149,10 @@ def override(robot: Robot, speed: float, turn: float = 0.0, **stamp: int) -> Non
             TwistStamped, 'cmd_vel_override', qos_profile_sensor_data
         )
         robot.wait(robot.hand.get_subscription_count, 'the override topic')
+        # The node's end of it is told a moment later, by nothing that can be waited for.
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            robot.peer.spin(0.05)
     message = TwistStamped()
     message.twist.linear.x, message.twist.angular.z = speed, turn
     for field, value in stamp.items():
