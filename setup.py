@@ -41,6 +41,7 @@ SIM = [
     'mujoco==3.17.0; python_version < "3.11"',
 ]
 TRAIN = ['torch==2.13.0', 'lightning>=2.4', 'tensorboard', 'onnx>=1.16']
+ODE = ['torchdiffeq>=0.2.3']  # solvers that choose their own steps, for training alone
 SIGN = ['cryptography']
 RAY = ['ray>=2.9']
 
@@ -108,11 +109,13 @@ setup(
         'ros-build-system': ['colcon-common-extensions', 'setuptools<80', 'empy<4', 'lark'],
         'sim': SIM,
         'train': TRAIN,
+        'ode': ODE,
         'sign': SIGN,
         'ray': RAY,
         'test': [
             *SIM,
             *TRAIN,
+            *ODE,
             *SIGN,
             *RAY,
             'ncps==1.0.1',

@@ -90,7 +90,9 @@ def train(
         str | None,
         typer.Option(help='YAML or shipped name; --from or the first bag decides what it leaves.'),
     ] = None,
-    cell: Annotated[str | None, typer.Option(help='cfc, ltc or cfc-dense.')] = None,
+    cell: Annotated[
+        str | None, typer.Option(help='cfc, ltc, or another; a wrong name lists them.')
+    ] = None,
     neurons: Annotated[int | None, typer.Option(help='Of the liquid core.', min=4)] = None,
     epochs: Annotated[int | None, typer.Option(help='At most.', min=1)] = None,
     seed: Annotated[int | None, typer.Option(help='Same seed, same weights.', min=0)] = None,

@@ -10,12 +10,19 @@ import onnxruntime as ort
 import torch
 
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FullyConnected, Random
+from liquid_control.nn.cells import layer as plain
 from liquid_control.nn.compile.core import core_model, layer_step, readout
 from liquid_control.nn.compile.encoder import encoder_model
 from liquid_control.nn.compile.graph import FLOAT, Graph
 from liquid_control.nn.compile.quantize import quantize_encoder
 from liquid_control.nn.encoder import ImageEncoder
+from liquid_control.nn.layer import LiquidLayer
+from liquid_control.nn.lrc import LRCCell
+from liquid_control.nn.ode import CTRNNCell, NeuralODECell
 from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
+from liquid_control.nn.recurrent import GRUCell, LSTMCell
+from liquid_control.nn.solvers import COMPILED
+from liquid_control.nn.stack import StackCell
 from liquid_control.runtime.contract import CommandSpec
 
 COMMANDS = (
@@ -24,7 +31,7 @@ COMMANDS = (
 )
 MIDPOINT = {'solver': 'exponential_midpoint', 'unfolds': 1}
 
-LAYERS: dict[str, Callable[[], LTC | CfC]] = {
+LAYERS: dict[str, Callable[[], LiquidLayer]] = {
     'ltc published ncp': lambda: LTC(32, NCP(12, 6, 1, 6, 4, 10, 6)),
     'ltc one unfold': lambda: LTC(5, AutoNCP(12, 2), unfolds=1),
     'ltc no mapping': lambda: LTC(9, AutoNCP(16, 3), input_mapping=None, output_mapping=None),
@@ -53,18 +60,41 @@ LAYERS: dict[str, Callable[[], LTC | CfC]] = {
     'wired cfc strict': lambda: CfC(20, AutoNCP(40, 3), strict_wiring=True),
     'wired cfc pure': lambda: CfC(20, AutoNCP(40, 3), mode='pure'),
     'wired cfc no gate': lambda: CfC(20, AutoNCP(40, 3), mode='no_gate'),
+    'wired cfc elastance': lambda: CfC(20, AutoNCP(19, 3), mode='elastance'),
+    'wired cfc elastance large': lambda: CfC(20, AutoNCP(96, 3), mode='elastance'),
+    'cfc mixed memory': lambda: CfC(12, 19, mixed_memory=True, proj_size=2),
+    'wired cfc mixed memory': lambda: CfC(20, AutoNCP(19, 3), mixed_memory=True),
+    'ltc mixed memory': lambda: LTC(9, AutoNCP(16, 3), mixed_memory=True),
+    **{
+        f'ltc {solver}': lambda solver=solver: LTC(9, AutoNCP(16, 3), solver=solver, unfolds=12)
+        for solver in ('euler', 'rk4')
+    },
+    **{
+        f'{kind} {solver}': lambda make=make, solver=solver: plain(make(solver))
+        for kind, make in (
+            ('lrc', lambda solver: LRCCell(9, AutoNCP(16, 3), solver, 2)),
+            ('ct-rnn', lambda solver: CTRNNCell(9, 16, 3, solver, 4)),
+        )
+        for solver in COMPILED
+    },
+    'neural ode euler': lambda: plain(NeuralODECell(9, 16, 3, 'euler', 2)),
+    'neural ode rk4': lambda: plain(NeuralODECell(9, 16, 3, 'rk4', 1)),
+    'lstm': lambda: plain(LSTMCell(9, 16, 3)),
+    'gru': lambda: plain(GRUCell(9, 16, 3)),
+    'feed-forward': lambda: plain(StackCell(9, 16, 3, 4)),
+    'feed-forward one frame': lambda: plain(StackCell(9, 16, 3, 1)),
 }
 
 
-def compile_layer(layer: LTC | CfC) -> onnx.ModelProto:
-    sizes = {'x': layer.input_size, 'elapsed': 1, 'state': layer.state_size}
+def compile_layer(layer: LiquidLayer) -> onnx.ModelProto:
+    sizes = {'x': layer.input_size, 'elapsed': 1, 'state': layer.packed_size}
     graph = Graph({name: ((1, size), FLOAT) for name, size in sizes.items()})
     state = layer_step(graph, layer, ['x'], 'state', 'elapsed')
     return graph.model(
         'step',
         {
             'output': (graph.linear(state, *readout(layer)), (1, layer.output_size)),
-            'next_state': (state, (1, layer.state_size)),
+            'next_state': (state, (1, layer.packed_size)),
         },
     )
 
@@ -77,7 +107,7 @@ def session(model: onnx.ModelProto) -> ort.InferenceSession:
     )
 
 
-def make(name: str) -> LTC | CfC:
+def make(name: str) -> LiquidLayer:
     """The layer with weights away from their start, where mappings are the identity."""
     torch.manual_seed(1)
     layer = LAYERS[name]()

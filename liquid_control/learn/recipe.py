@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from liquid_control.learn.signals import Signals
 from liquid_control.learn.stretches import DEFAULT_WEIGHTS, Weights
 from liquid_control.nn.policy import DEFAULT_NETWORK, MAX_SEED, Network, NetworkConfig
-from liquid_control.nn.solvers import COMPILED
 from liquid_control.runtime.bounds import MAX_AGE
 from liquid_control.runtime.command import check_names
 from liquid_control.runtime.errors import ConfigError
@@ -162,10 +161,6 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_names(self.signals.command_names)
-        if self.network.solver not in COMPILED:
-            raise ConfigError(
-                f'solver must be one of {", ".join(COMPILED)}, found {self.network.solver!r}'
-            )
         _check_range(self, 0, 0.9, 'holdout')
         for name in ('frames', 'test_frames'):
             first, end = getattr(self, name) or (0, 1)

@@ -1,7 +1,9 @@
 """Closed-form continuous-time (CfC) neurons: the state after an elapsed time, without a solver.
 
 Source: Hasani, Lechner et al., "Closed-form continuous-time neural networks", Nature Machine
-Intelligence 2022, equation 10 (default), table 1 (pure, no gate).
+Intelligence 2022, equation 10 (default), table 1 (pure, no gate). The mode 'elastance' multiplies
+the speed of the gate by a learnt share, as Farsang, Neubauer and Grosu do with the capacitance of
+an LTC (arXiv 2403.08791).
 """
 
 from __future__ import annotations
@@ -29,8 +31,14 @@ from liquid_control.nn.layer import (
 from liquid_control.nn.options import one_of, whole_number
 from liquid_control.nn.wiring import Adjacency, Wiring
 
-MODES = ('default', 'pure', 'no_gate')
 GATED_HEADS = ('ff1', 'ff2', 'time_a', 'time_b')
+# Mode -> linear heads that it has.
+MODES: dict[str, tuple[str, ...]] = {
+    'default': GATED_HEADS,
+    'pure': ('ff1',),
+    'no_gate': GATED_HEADS,
+    'elastance': (*GATED_HEADS, 'elastance'),
+}
 
 
 class LeCunTanh(nn.Module):
@@ -69,13 +77,12 @@ class CfCEquations(NamedTuple):
     """What the equations use; masked where the wiring has no synapse.
 
     Attributes:
-        mode: 'default', 'pure' or 'no_gate'.
+        mode: a name in `MODES`.
         activation: of the backbone.
         backbone: weight [out, in] and bias [out] of each layer in front of the heads; the first
             takes inputs and state side by side.
-        heads, heads_bias: [heads * units, width] and [heads * units]: ff1, ff2, time_a, time_b
-            one below the other, or ff1 alone in the mode 'pure'. At a fixed rate ff1, ff2 and
-            the sum that the gate takes.
+        heads, heads_bias: [heads * units, width] and [heads * units]: those of the mode, one below
+            the other. At a fixed rate ff1, ff2 and the sum that the gate takes.
         w_tau, A: [1, units], in the mode 'pure' only.
     """
 
@@ -132,6 +139,8 @@ def next_state(
         return A - A * torch.exp(-seconds * (w_tau.abs() + z.abs())) * z
     near, far, *time = heads
     near, far = torch.tanh(near), torch.tanh(far)
+    if mode == 'elastance':
+        time = [time[0] * torch.sigmoid(time[2]), time[1]]
     gate = torch.sigmoid(time[0] * seconds + time[1] if len(time) == 2 else time[0])
     return near + gate * far if mode == 'no_gate' else near * (1.0 - gate) + gate * far
 
@@ -163,7 +172,7 @@ class CfCCell(LiquidCell):
 
     Args:
         input_size, units: inputs and neurons.
-        mode: 'default', 'pure' or 'no_gate'.
+        mode: a name in `MODES`.
         activation: of the backbone, a name in `ACTIVATIONS`.
         backbone_units, backbone_layers: of the network in front of the heads; 0 layers: none.
         mask: 1 where a synapse may be, [inputs + units, units]; masks ff1 and ff2.
@@ -208,7 +217,7 @@ class CfCCell(LiquidCell):
         for _ in range(backbone_layers):
             self.backbone.append(nn.Linear(width, backbone_units)).append(shape)
             width = backbone_units
-        self.heads = ('ff1',) if mode == 'pure' else GATED_HEADS
+        self.heads = MODES[mode]
         self.masked_heads = len(self.heads if mask_gates else self.heads[:2])  # ff1 and ff2
         for index, head in enumerate(self.heads):
             masked = mask is not None and index < self.masked_heads
@@ -319,13 +328,14 @@ class CfCCell(LiquidCell):
 
     def _kernel_shape(self) -> tuple[float, float] | None:
         """Scale and slope of the activation where a kernel has these equations, else None."""
-        if self.mode == 'pure' or self._must_call() or len(self.backbone) > 2:
+        other = self.mode in ('pure', 'elastance')
+        if other or self._must_call() or len(self.backbone) > 2:
             return None
         return KERNEL_ACTIVATIONS.get(type(self.backbone[1])) if self.backbone else (1.0, 1.0)
 
     def equations_at(self, elapsed: Tensor, steps: int) -> CfCEquations:
         """The equations for so many steps, simpler where one elapsed time [] serves for all."""
-        fixed = elapsed.dim() == 0 and steps > 1 and self.mode != 'pure'
+        fixed = elapsed.dim() == 0 and steps > 1 and self.heads == GATED_HEADS
         return self.equations().at_fixed_rate(elapsed) if fixed else self.equations()
 
     def readout(self, states: Tensor) -> Tensor:
@@ -346,7 +356,7 @@ class WiredCfCCell(LiquidCell):
     Args:
         input_size: number of inputs.
         wiring: layers and synapses.
-        mode: 'default', 'pure' or 'no_gate'.
+        mode: a name in `MODES`.
         strict: False masks ff1 and ff2 between layers, as the reference does, and leaves
             recurrence within a layer and the time gates full. True lets no weight pass where the
             wiring has no synapse; a neuron then hears, besides its synapses, only itself.
@@ -459,8 +469,8 @@ class CfC(LiquidLayer):
         input_size: number of inputs.
         units: a wiring, or a number of neurons that share a backbone network.
         return_sequences, batch_first, mixed_memory: see `LiquidLayer`.
-        mode: 'default', 'pure' (the approximate solution itself) or 'no_gate' (adds the far
-            target instead of blending).
+        mode: 'default', 'pure' (the approximate solution itself), 'no_gate' (adds the far target
+            instead of blending) or 'elastance' (a learnt share of the gate's speed).
         strict_wiring: let no weight pass where the wiring has no synapse; see `WiredCfCCell`.
         proj_size: learn a linear map of the outputs to this size.
         activation: of the backbone (default 'lecun_tanh'), a name in `ACTIVATIONS`.

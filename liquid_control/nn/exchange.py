@@ -123,6 +123,8 @@ def to_ncps(layer: LTC | CfC) -> nn.Module:
                 f"ncps solves with 'fused' only, this layer with {layer.rnn_cell.solver!r}"
             )
         options['ode_unfolds'] = options.pop('unfolds')
+    elif options['mode'] == 'elastance':
+        raise ValueError("ncps has no CfC of the mode 'elastance'")
     elif options.pop('strict_wiring', False):
         raise ValueError('ncps has no strict wiring: its recurrence within a layer is full')
     units = layer.state_size if layer.wiring is None else _their_wiring(layer.wiring)

@@ -33,3 +33,9 @@ def intact(module: nn.Module, *forwards: Callable[..., Any]) -> bool:
         and 'forward' not in module.__dict__
         and not hooked(module)
     )
+
+
+def altered_child(module: nn.Module, *forwards: Callable[..., Any]) -> str | None:
+    """The name of the first child that does not run one of these functions alone."""
+    children = module.named_children()
+    return next((name for name, child in children if not intact(child, *forwards)), None)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from liquid_control.nn import kernels
-from liquid_control.nn.intact import hooked
+from liquid_control.nn.intact import altered_child, hooked, intact
 from liquid_control.nn.mixed_memory import MixedMemory
+from liquid_control.nn.wiring import Wiring
 
 State = Tensor | tuple[Tensor, Tensor]
 # Index of a step in the sequence and state [batch, units] before it -> state after it.
@@ -127,7 +128,13 @@ class LiquidLayer(nn.Module):
         return_sequences: return the outputs of every step, or only those of the last.
         batch_first: batched inputs are [batch, time, inputs], or [time, batch, inputs].
         mixed_memory: put an LSTM in front (see `MixedMemory`); the state is then a pair.
+
+    Attributes:
+        wiring: which neurons a synapse joins; None where all hear all.
+        packed_size: numbers that go from step to step, the memory included.
     """
+
+    wiring: Wiring | None = None
 
     def __init__(
         self, cell: LiquidCell, return_sequences: bool, batch_first: bool, mixed_memory: bool
@@ -139,6 +146,7 @@ class LiquidLayer(nn.Module):
         self.return_sequences = bool(return_sequences)
         self.batch_first = bool(batch_first)
         self.mixed_memory = bool(mixed_memory)
+        self.packed_size = cell.state_size * (1 + self.mixed_memory)
         # The names `rnn_cell` and `lstm` keep state dicts exchangeable with ncps.
         self.rnn_cell = cell
         self.lstm = MixedMemory(cell.input_size, cell.state_size) if mixed_memory else None
@@ -227,6 +235,17 @@ class LiquidLayer(nn.Module):
             states, after = self._run(x, *parts, seconds)
             return self._readout(states[0]), after
 
+    def pack(self, state: State) -> Tensor:
+        """The state as one tensor [batch, packed_size], with mixed memory both side by side."""
+        return state if isinstance(state, Tensor) else torch.cat(state, dim=-1)
+
+    def unpack(self, packed: Tensor | None) -> State | None:
+        """What `pack` was given."""
+        if packed is None or not self.mixed_memory:
+            return packed
+        state, memory = packed.split(self.state_size, dim=-1)
+        return state, memory
+
     @property
     def active_parameter_count(self) -> int:
         """Numbers to train that act; matrices are stored whole, with places without a synapse."""
@@ -239,6 +258,11 @@ class LiquidLayer(nn.Module):
         """The name of a submodule that is not as it was made; see `liquid_control.nn.intact`."""
         if hooked(self.rnn_cell):
             return 'rnn_cell'
+        if self.lstm is not None:
+            if not intact(self.lstm, MixedMemory.forward):
+                return 'lstm'
+            if (name := altered_child(self.lstm, nn.Linear.forward)) is not None:
+                return f'lstm.{name}'
         name = self.rnn_cell.altered()
         return None if name is None else f'rnn_cell.{name}'
 

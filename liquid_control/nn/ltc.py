@@ -23,7 +23,7 @@ from liquid_control.nn.layer import (
     states_of,
 )
 from liquid_control.nn.options import one_of, whole_number
-from liquid_control.nn.solvers import SOLVERS
+from liquid_control.nn.solvers import SOLVERS, dopri5_adjoint
 from liquid_control.nn.wiring import FullyConnected, Wiring
 
 # Ranges from which the parameters start (before the positivity map where there is one).
@@ -93,13 +93,17 @@ def ltc_stepper(solver: str, unfolds: int, x: Tensor, elapsed: Tensor, *weights:
     numerators = (torch.cat([numerator for numerator, _ in sensory]) + leak_rev).unbind()
     denominators = (torch.cat([denominator for _, denominator in sensory]) + leak).unbind()
     seconds = each_step(elapsed, x)
+    solve = SOLVERS[solver]
 
     def step(t: int, state: Tensor) -> Tensor:
         def drive(v: Tensor) -> tuple[Tensor, Tensor]:
             numerator, denominator = _synapses(v, *recurrent)
             return numerator + numerators[t], denominator + denominators[t]
 
-        return SOLVERS[solver](state, seconds[t], drive, cm, unfolds)
+        if solve is dopri5_adjoint:
+            tensors = numerators[t], denominators[t], cm, *recurrent
+            return dopri5_adjoint(state, seconds[t], drive, cm, unfolds, tensors)
+        return solve(state, seconds[t], drive, cm, unfolds)
 
     return step
 
@@ -250,8 +254,8 @@ class LTC(LiquidLayer):
         input_mapping: scale and offset learnt for each input: 'affine', 'linear' (scale only) or
             None.
         output_mapping: the same for the outputs.
-        solver: 'fused' (the reference's), 'exponential_midpoint', 'euler' or 'rk4'; see
-            `liquid_control.nn.solvers`.
+        solver: 'fused' (the reference's), 'exponential_midpoint', 'euler', 'rk4', 'dopri5' or
+            'dopri5_adjoint'; see `liquid_control.nn.solvers`.
         unfolds: solver steps in one elapsed time.
     """
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from liquid_control.nn.cfc import CfC
+from liquid_control.nn.cells import CELLS
 from liquid_control.nn.encoder import (
     BEFORE_KEYPOINTS,
     CHANNELS,
@@ -21,14 +21,11 @@ from liquid_control.nn.encoder import (
     KEYPOINTS,
     ImageEncoder,
 )
-from liquid_control.nn.ltc import LTC
-from liquid_control.nn.ncp import AutoNCP
-from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS, SOLVERS
+from liquid_control.nn.solvers import POLICY_UNFOLDS
 from liquid_control.nn.wiring import Wiring
 from liquid_control.runtime.contract import IMU_SIZE, CommandSpec, NetworkSpec
 from liquid_control.runtime.errors import ConfigError
 
-CELLS = ('cfc', 'ltc', 'cfc-dense')
 WIRINGS = ('auto-ncp',)
 
 # Convolutions of an encoder: keypoints leave before the last of them, and each halves the picture.
@@ -36,7 +33,7 @@ MIN_CHANNELS, MAX_CHANNELS = BEFORE_KEYPOINTS + 1, 8
 
 # A network is built as it is described, by a recipe or by somebody else's bundle: memory grows
 # with the square of these. And what a generator takes for a seed.
-MAX_SIZE, MAX_SEED = 4096, 2**32 - 1
+MAX_SIZE, MAX_SEED, MAX_STACK = 4096, 2**32 - 1, 64
 
 # One unit of an input as the core sees it, before tanh: what a small robot meets in normal driving
 # lies in the straight part of the curve, a hard bump is squeezed instead of drowning the camera.
@@ -48,16 +45,13 @@ SPEED_UNIT = 10.0  # m/s
 # gain within these bounds.
 REACH, GAINS = 3.0, (0.1, 1.5)
 
-# Of the published capacitance of an LTC neuron: time constants of 20 to 100 ms to begin with.
-CAPACITANCE_SHARE = 0.1
-
 
 @dataclass(frozen=True)
 class Network:
     """Shape of a network; with its inputs and commands, everything that rebuilds it.
 
     Attributes:
-        cell: 'cfc' (wired), 'ltc' (wired) or 'cfc-dense' (a backbone instead of a wiring).
+        cell: one of `liquid_control.nn.cells.CELLS`.
         encoder: one of `liquid_control.nn.encoder.ENCODERS`.
         channels: of the encoder's maps, one convolution each.
         keypoints: channels whose places the encoder 'keypoints' looks for.
@@ -65,8 +59,9 @@ class Network:
         wiring: one of `WIRINGS`.
         sparsity: share of the possible synapses that the wiring leaves out.
         wiring_seed: draws the wiring.
-        solver: of an LTC; a name in `liquid_control.nn.solvers.SOLVERS`.
-        unfolds: solver steps of an LTC in each control step.
+        solver: of a cell that has an equation to solve; '' takes the cell's own choice.
+        unfolds: solver steps in each control step.
+        stack: control steps that a feed-forward network sees at once.
         dropout: in the encoder, while training.
     """
 
@@ -78,19 +73,24 @@ class Network:
     wiring: str = 'auto-ncp'
     sparsity: float = 0.5
     wiring_seed: int = 22222
-    solver: str = POLICY_SOLVER
+    solver: str = ''
     unfolds: int = POLICY_UNFOLDS
+    stack: int = 4
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name, known in (
-            ('cell', CELLS),
+            ('cell', tuple(CELLS)),
             ('encoder', ENCODERS),
             ('wiring', WIRINGS),
-            ('solver', tuple(SOLVERS)),
         ):
             if (found := getattr(self, name)) not in known:
                 raise ConfigError(f'{name} must be one of {", ".join(known)}, found {found!r}')
+        solvers = CELLS[self.cell].solvers
+        if solvers and self.solver and self.solver not in solvers:
+            raise ConfigError(
+                f'solver of {self.cell} must be one of {", ".join(solvers)}, found {self.solver!r}'
+            )
         if not MIN_CHANNELS <= len(self.channels) <= MAX_CHANNELS or not all(
             1 <= channels <= MAX_SIZE for channels in self.channels
         ):
@@ -103,6 +103,7 @@ class Network:
             ('neurons', 4, MAX_SIZE),
             ('wiring_seed', 0, MAX_SEED),
             ('unfolds', 1, MAX_SIZE),
+            ('stack', 1, MAX_STACK),
         ):
             if not least <= (found := getattr(self, name)) <= most:
                 raise ConfigError(f'{name} must be within {least}..{most}, found {found}')
@@ -133,14 +134,19 @@ class NetworkConfig(Network):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.solver:
+            object.__setattr__(self, 'solver', next(iter(CELLS[self.cell].solvers), ''))
         if self.input_size == 0:
             raise ValueError('a policy needs at least one of image, imu and speed')
 
     def shape(self) -> dict[str, Any]:
         """The fields of `Network` that have a say in this one, as plain data."""
-        idle: set[str] = set() if self.cell == 'ltc' else {'solver', 'unfolds'}
-        if self.cell == 'cfc-dense':
+        cell = CELLS[self.cell]
+        idle: set[str] = set() if cell.solvers else {'solver', 'unfolds'}
+        if not cell.wired:
             idle |= {'wiring', 'sparsity', 'wiring_seed'}
+        if not cell.stacked:
+            idle.add('stack')
         if self.image_size is None:
             idle |= {'encoder', 'channels', 'dropout'}
         if self.image_size is None or self.encoder != 'keypoints':
@@ -161,8 +167,8 @@ class PolicyNetwork(nn.Module):
     Attributes:
         config: what it was made from.
         encoder: uint8 [B, H, W, 3] RGB -> features [B, F]; None without a camera.
-        cell: the liquid layer.
-        state_size: neurons that carry state from step to step.
+        cell: the core, a liquid layer or one that it is compared with.
+        state_size: numbers that go from step to step.
     """
 
     low: Tensor
@@ -181,8 +187,8 @@ class PolicyNetwork(nn.Module):
                 channels=config.channels,
                 keypoints=config.keypoints,
             )
-        self.cell = _layer(config)
-        self.state_size = self.cell.state_size
+        self.cell = CELLS[config.cell].make(config)
+        self.state_size = self.cell.packed_size
         # Motor neurons of a CfC stay within (-1, 1): the gain lets a command reach its limits.
         self.gain = nn.Parameter(torch.full((len(config.commands),), GAINS[1]))
         self.bias = nn.Parameter(torch.zeros(len(config.commands)))
@@ -213,8 +219,8 @@ class PolicyNetwork(nn.Module):
         if self.encoder is not None and images is not None:
             features = self.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
         inputs = self.core_inputs(features, imu, speed)
-        outputs, state = self.cell(inputs, state, elapsed)
-        return self.commands(outputs), state
+        outputs, after = self.cell(inputs, self.cell.unpack(state), elapsed)
+        return self.commands(outputs), self.cell.pack(after)
 
     def core(
         self,
@@ -225,8 +231,9 @@ class PolicyNetwork(nn.Module):
         state: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """One control step: [B, F], [B, 6], [B, 1], [B, 1], [B, S] -> commands [B, C], state."""
-        outputs, state = self.cell.step(self.core_inputs(features, imu, speed), state, elapsed)
-        return self.commands(outputs), state
+        inputs = self.core_inputs(features, imu, speed)
+        outputs, after = self.cell.step(inputs, self.cell.unpack(state), elapsed)
+        return self.commands(outputs), self.cell.pack(after)
 
     def core_inputs(
         self, features: Tensor | None, imu: Tensor | None, speed: Tensor | None
@@ -270,41 +277,18 @@ class PolicyNetwork(nn.Module):
         """What the bundle's contract says of the network."""
         wiring: Wiring | None = self.cell.wiring
         config = self.config
-        solver = f'{config.solver}, {config.unfolds} unfolds'
+        solver = 'closed form' if config.cell.startswith('cfc') else ''
+        if CELLS[config.cell].solvers:
+            solver = f'{config.solver}, {config.unfolds} unfolds'
         return NetworkSpec(
             cell={'cfc': 'cfc-wired'}.get(config.cell, config.cell),
             neurons=config.neurons,
             synapses=0 if wiring is None else wiring.synapse_count + wiring.sensory_synapse_count,
             parameters=sum(parameter.numel() for parameter in self.parameters()),
             state_size=self.state_size,
-            solver=solver if config.cell == 'ltc' else 'closed form',
+            solver=solver,
             config=config.shape(),
         )
-
-
-def _layer(config: NetworkConfig) -> CfC | LTC:
-    outputs = len(config.commands)
-    if config.cell == 'cfc-dense':
-        return CfC(config.input_size, config.neurons, proj_size=outputs)
-    wiring = AutoNCP(config.neurons, outputs, config.sparsity, config.wiring_seed)
-    if config.cell == 'ltc':
-        layer = LTC(config.input_size, wiring, solver=config.solver, unfolds=config.unfolds)
-        _suit_to_robot(layer.rnn_cell)
-        return layer
-    return CfC(config.input_size, wiring)
-
-
-def _suit_to_robot(cell: nn.Module) -> None:
-    """Start an LTC where a robot's inputs and time constants are.
-
-    The published initial values suit inputs within (0, 1) and time constants of about one unit of
-    time. Ours are within (-1, 1), and a car steers in tenths of a second, through three layers.
-    """
-    with torch.no_grad():
-        cell.input_w.fill_(0.5)
-        cell.input_b.fill_(0.5)
-        capacitance = CAPACITANCE_SHARE * nn.functional.softplus(cell.cm)
-        cell.cm.copy_(torch.log(torch.expm1(capacitance)))
 
 
 def _given(tensor: Tensor | None, name: str) -> Tensor:

@@ -2,16 +2,19 @@
 
 The equation is cm dv/dt = N(v) - D(v) v. N (what drives the neuron, leak included) and D (its
 total conductance, leak included) depend on the state through the synapses. Every solver takes
-`drive`, which evaluates both, and splits the elapsed time into `unfolds` equal parts. All leave
-the state exactly as it is where the elapsed time is zero.
+`drive`, which evaluates both, and splits the elapsed time into `unfolds` equal parts; Dormand and
+Prince's chooses its own steps instead. All leave the state exactly as it is where the elapsed time
+is zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+from liquid_control.runtime.errors import LiquidControlError
 
 Drive = Callable[[Tensor], tuple[Tensor, Tensor]]
 Solver = Callable[[Tensor, Tensor, Drive, Tensor, int], Tensor]
@@ -81,6 +84,59 @@ def rk4(v: Tensor, elapsed: Tensor, drive: Drive, cm: Tensor, unfolds: int) -> T
     return v
 
 
+def dopri5(v: Tensor, elapsed: Tensor, drive: Drive, cm: Tensor, unfolds: int) -> Tensor:
+    """Dormand and Prince's method with steps of its own choice; for training machines only.
+
+    Gradients go back through every one of its operations. Needs torchdiffeq; takes no notice of
+    `unfolds`.
+    """
+    return _adaptive(v, elapsed, drive, cm)
+
+
+def dopri5_adjoint(
+    v: Tensor,
+    elapsed: Tensor,
+    drive: Drive,
+    cm: Tensor,
+    unfolds: int,
+    tensors: Sequence[Tensor] = (),
+) -> Tensor:
+    """As `dopri5`, with gradients by the adjoint method: solved backwards, not remembered.
+
+    Source: Chen et al., "Neural Ordinary Differential Equations", NeurIPS 2018.
+
+    Args:
+        tensors: all that `drive` depends on besides the state, and cm: these get gradients.
+    """
+    return _adaptive(v, elapsed, drive, cm, tuple(tensors))
+
+
+def _adaptive(
+    v: Tensor,
+    elapsed: Tensor,
+    drive: Drive,
+    cm: Tensor,
+    adjoint: tuple[Tensor, ...] | None = None,
+) -> Tensor:
+    try:
+        import torchdiffeq
+    except ModuleNotFoundError as error:
+        raise LiquidControlError(
+            'the solver dopri5 needs torchdiffeq, which is not installed: pip install torchdiffeq'
+        ) from error
+    # One unit of time for all sequences, of which each takes its own number of seconds.
+    span = torch.tensor([0.0, 1.0], dtype=v.dtype, device=v.device)
+
+    def slope(share: Tensor, state: Tensor) -> Tensor:
+        return elapsed * _slope(state, drive, cm)
+
+    options = {'rtol': TOLERANCE, 'atol': TOLERANCE, 'method': 'dopri5'}
+    if adjoint is None:
+        return torchdiffeq.odeint(slope, v, span, **options)[-1]
+    wanted = tuple(tensor for tensor in adjoint if tensor.requires_grad)
+    return torchdiffeq.odeint_adjoint(slope, v, span, adjoint_params=wanted, **options)[-1]
+
+
 def _slope(v: Tensor, drive: Drive, cm: Tensor) -> Tensor:
     numerator, denominator = drive(v)
     return (numerator - denominator * v) / cm
@@ -91,10 +147,16 @@ SOLVERS: dict[str, Solver] = {
     'exponential_midpoint': exponential_midpoint,
     'euler': euler,
     'rk4': rk4,
+    'dopri5': dopri5,
+    'dopri5_adjoint': dopri5_adjoint,
 }
 
-# Those that keep the bounds for any elapsed time have a kernel and a compiled form.
-COMPILED = ('fused', 'exponential_midpoint')
+# Those with steps that are known beforehand have a compiled form; the first two, which keep the
+# bounds for any elapsed time, have a kernel too.
+COMPILED = ('exponential_midpoint', 'fused', 'euler', 'rk4')
+
+# Relative and absolute error of a step that is let pass; what float32 can hold.
+TOLERANCE = 1e-6
 
 # For new policies: nearer the exact solution than six fused steps at every control rate from 10 to
 # 100 Hz, with four evaluations instead of six (benchmarks/solvers.py). The layers default to the

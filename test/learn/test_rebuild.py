@@ -103,7 +103,7 @@ def test_a_bundle_of_before_drives_and_is_trained_further_only_as_what_it_is(
 @pytest.mark.parametrize(
     ('config', 'message'),
     [
-        ({'cell': 'lstm'}, 'cell must be one of cfc, ltc, cfc-dense'),
+        ({'cell': 'lsmt'}, 'cell must be one of cfc, ltc, cfc-dense'),
         ({'cels': 'cfc'}, 'unknown field cels'),
         ({'neurons': 10**9}, 'neurons must be within 4..4096'),
         ({'unfolds': 10**9}, 'unfolds must be within'),

@@ -279,8 +279,11 @@ def test_the_command_learns_from_a_bag_alone(
     [
         ('fit: {epoch: 3}', 'fit: unknown field epoch'),
         ('control_rate: fast', 'control_rate must be a float'),
-        ('network: {cell: lstm}', "cell must be one of cfc, ltc, cfc-dense, found 'lstm'"),
-        ('network: {cell: ltc, solver: rk4}', 'solver must be one of fused, exponential_mid'),
+        ('network: {cell: lsmt}', 'cell must be one of cfc, ltc, cfc-dense, cfc-mixed-memory'),
+        (
+            'network: {cell: ltc, solver: dopri5}',
+            'solver of ltc must be one of exponential_mid',
+        ),
         ('network: {unfolds: 0}', 'unfolds must be within 1..4096, found 0'),
         ('[', 'not valid YAML'),
     ],

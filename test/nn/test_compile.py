@@ -16,7 +16,7 @@ from compiled_cells import (
 )
 from onnx import TensorProto
 
-from liquid_control.nn import LTC, AutoNCP, CfC
+from liquid_control.nn import LTC, AutoNCP
 from liquid_control.nn.compile.core import core_model
 from liquid_control.nn.compile.encoder import encoder_model
 from liquid_control.nn.compile.quantize import quantize_encoder
@@ -47,12 +47,12 @@ def test_a_compiled_step_is_the_step_of_torch(name: str) -> None:
     xs, elapsed = irregular(64, layer.input_size)
     with torch.no_grad():
         expected, last = layer(torch.from_numpy(xs), None, torch.from_numpy(elapsed))
-    state = np.zeros((1, layer.state_size), np.float32)
+    state = np.zeros((1, layer.packed_size), np.float32)
     for x, seconds, wanted in zip(xs, elapsed, expected.numpy(), strict=True):
         feeds = {'x': x[None], 'elapsed': np.full((1, 1), seconds), 'state': state}
         output, state = compiled.run(None, feeds)
         np.testing.assert_allclose(output[0], wanted, atol=1e-5, rtol=1e-5)
-    np.testing.assert_allclose(state[0], last.numpy(), atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(state[0], layer.pack(last).numpy(), atol=1e-5, rtol=1e-5)
 
 
 def test_small_circuits_are_products_and_large_ones_matrices() -> None:
@@ -96,8 +96,6 @@ def test_what_has_no_compiled_form_is_named() -> None:
         else:
             with pytest.raises(ValueError, match=solver):
                 compile_layer(layer)
-    with pytest.raises(ValueError, match='mixed memory'):
-        compile_layer(CfC(4, 8, mixed_memory=True))
 
 
 @pytest.mark.parametrize('cell', ['ltc', 'cfc', 'cfc-dense'])

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from liquid_control.nn.policy import CELLS, NetworkConfig, PolicyNetwork
+from liquid_control.nn.cells import CELLS
+from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
 from liquid_control.runtime.contract import CommandSpec
 
 CAR = (

@@ -129,26 +129,37 @@ def _group(graph: Graph, cell: CfCCell, heard: list[_Part], elapsed: str, small:
         ff1 = graph.linear(z, heads, bias)
         return _Part((_pure(graph, ff1, elapsed, _array(p.w_tau), _array(p.A)),), whole)
 
-    near, far, rate, offset = np.split(heads, 4, axis=1)
-    near_bias, far_bias, rate_bias, offset_bias = np.split(bias, 4, axis=1)
+    near, far, rate, offset, *elastance = np.split(heads, len(cell.heads), axis=1)
+    near_bias, far_bias, rate_bias, offset_bias, *elastance_bias = np.split(
+        bias, len(cell.heads), axis=1
+    )
 
     def gate(*signs: int) -> str:
-        """sigmoid(sign * (elapsed * time_a + time_b)) for each of the signs, side by side."""
+        """sigmoid(sign * (elapsed * time_a + time_b)) for each of the signs, side by side.
+
+        With elastance, time_a times its sigmoid.
+        """
         rates, rates_bias, offsets, offsets_bias = (
             np.hstack([sign * matrix for sign in signs])
             for matrix in (rate, rate_bias, offset, offset_bias)
         )
+        speed = graph.linear(z, rates, rates_bias)
+        if elastance:
+            tiles = 1, len(signs)
+            share = graph.linear(z, np.tile(*elastance, tiles), np.tile(*elastance_bias, tiles))
+            speed = graph.add('Mul', speed, graph.add('Sigmoid', share))
         # A product with elapsed [1, 1] adds the bias for which the last product has no room.
-        timed = graph.linear(elapsed, graph.linear(z, rates, rates_bias), offsets_bias)
+        timed = graph.linear(elapsed, speed, offsets_bias)
         return graph.add('Sigmoid', graph.linear(z, offsets, timed))
 
-    if small and cell.mode == 'default':
+    blends = cell.mode in ('default', 'elastance')
+    if small and blends:
         both = graph.linear(z, np.hstack([near, far]), np.hstack([near_bias, far_bias]))
         halves = graph.add('Mul', graph.add('Tanh', both), gate(-1, 1))
         return _Part((halves,), np.vstack([whole, whole]))
     target = graph.add('Tanh', graph.linear(z, near, near_bias))
     way = graph.add('Tanh', graph.linear(z, far, far_bias))
-    if cell.mode == 'default':
+    if blends:
         way = graph.add('Sub', way, target)
     return _Part((graph.add('Add', target, graph.add('Mul', gate(1), way)),), whole)
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from liquid_control.nn.cfc import CfC, WiredCfCCell
+from liquid_control.nn.cfc import CfC, CfCCell, WiredCfCCell
 from liquid_control.nn.compile.cfc import cfc_step, wired_cfc_step
 from liquid_control.nn.compile.graph import FLOAT, Graph
 from liquid_control.nn.compile.ltc import ltc_step
-from liquid_control.nn.ltc import LTC, LTCCell
+from liquid_control.nn.compile.ode import ct_rnn_step, lrc_step, neural_ode_step
+from liquid_control.nn.compile.recurrent import gru_step, lstm_step, mixed_memory_step, stack_step
+from liquid_control.nn.layer import LiquidCell, LiquidLayer
+from liquid_control.nn.lrc import LRCCell
+from liquid_control.nn.ltc import LTCCell
+from liquid_control.nn.ode import CTRNNCell, NeuralODECell
 from liquid_control.nn.policy import (
     ACCELERATION_UNIT,
     ANGULAR_VELOCITY_UNIT,
     SPEED_UNIT,
     PolicyNetwork,
 )
+from liquid_control.nn.recurrent import GRUCell, LSTMCell
+from liquid_control.nn.stack import StackCell
 from liquid_control.runtime.contract import IMU_SIZE
 
 Float64 = NDArray[np.float64]
@@ -63,36 +72,64 @@ def core_model(network: PolicyNetwork) -> onnx.ModelProto:
     )
 
 
-def layer_step(graph: Graph, layer: LTC | CfC, parts: list[str], state: str, elapsed: str) -> str:
-    """Nodes of one step of a liquid layer; returns the name of its new state [1, units].
+def layer_step(
+    graph: Graph, layer: LiquidLayer, parts: list[str], state: str, elapsed: str
+) -> str:
+    """Nodes of one step of a layer; returns the name of its new state [1, packed_size].
 
     Args:
         parts: inputs of the layer, side by side [1, inputs].
-        state: [1, units].
+        state: [1, packed_size].
         elapsed: seconds [1, 1].
 
     Raises:
-        ValueError: the layer has mixed memory or an LTC solver without a compiled form.
+        ValueError: the layer has been altered, or its solver has no compiled form.
     """
-    if layer.mixed_memory:
-        raise ValueError('a layer with mixed memory has no compiled form')
-    cell = layer.rnn_cell
     if (name := layer.altered()) is not None:
         raise ValueError(
             f'{name} is not as it was made (replaced, hooked or pruned): its weights do not say '
             'what it computes; make that permanent first, such as by torch.nn.utils.prune.remove'
         )
-    if isinstance(cell, LTCCell):
-        x = parts[0] if len(parts) == 1 else graph.add('Concat', *parts, axis=1)
-        return ltc_step(graph, cell, x, state, elapsed)
-    if isinstance(cell, WiredCfCCell):
-        return wired_cfc_step(graph, cell, parts, state, elapsed)
-    return cfc_step(graph, cell, parts, state, elapsed)
+    step = STEPS[type(layer.rnn_cell)]
+    if layer.lstm is None:
+        return step(graph, layer.rnn_cell, parts, state, elapsed)
+    x = _joined(graph, parts)
+    liquid, memory = graph.parts(state, layer.state_size, layer.state_size)
+    liquid, memory = mixed_memory_step(graph, layer.lstm, x, liquid, memory)
+    liquid = step(graph, layer.rnn_cell, [x], liquid, elapsed)
+    return graph.add('Concat', liquid, memory, axis=1)
+
+
+def _joined(graph: Graph, parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else graph.add('Concat', *parts, axis=1)
+
+
+def _of_one(step: Callable[..., str]) -> Callable[..., str]:
+    """A step of a cell that hears one value, with inputs in any number of parts."""
+
+    def of_parts(graph: Graph, cell: LiquidCell, parts: list[str], *others: str) -> str:
+        return step(graph, cell, _joined(graph, parts), *others)
+
+    return of_parts
+
+
+# Nodes of one step of every cell: of graph, cell, parts of the inputs, state, elapsed.
+STEPS: dict[type[LiquidCell], Callable[..., str]] = {
+    LTCCell: _of_one(ltc_step),
+    CfCCell: cfc_step,
+    WiredCfCCell: wired_cfc_step,
+    LSTMCell: lstm_step,
+    GRUCell: gru_step,
+    StackCell: stack_step,
+    CTRNNCell: _of_one(ct_rnn_step),
+    NeuralODECell: _of_one(neural_ode_step),
+    LRCCell: _of_one(lrc_step),
+}
 
 
 @torch.no_grad()
-def readout(layer: LTC | CfC) -> tuple[Float64, Float64]:
-    """Weight [units, outputs] and bias [1, outputs] from a layer's state to its outputs."""
+def readout(layer: LiquidLayer) -> tuple[Float64, Float64]:
+    """Weight [packed_size, outputs] and bias [1, outputs] from a layer's state to its outputs."""
 
     def outputs(states: Tensor) -> Float64:
         values = layer.rnn_cell.readout(states)
@@ -105,7 +142,9 @@ def readout(layer: LTC | CfC) -> tuple[Float64, Float64]:
     weight = next(layer.parameters())
     units = torch.eye(layer.state_size, dtype=weight.dtype, device=weight.device)
     bias = outputs(torch.zeros_like(units[:1]))
-    return outputs(units) - bias, bias
+    weights = outputs(units) - bias
+    memory = np.zeros((layer.packed_size - layer.state_size, weights.shape[1]))
+    return np.concatenate([weights, memory]), bias
 
 
 def _commands(graph: Graph, network: PolicyNetwork, state: str) -> str:

@@ -62,6 +62,10 @@ class Graph:
         self._nodes.append(helper.make_node(op, list(inputs), outputs, **attributes))
         return outputs
 
+    def parts(self, x: str, *sizes: int) -> list[str]:
+        """Names of the parts of x [1, sum of sizes], cut along its second axis."""
+        return self.split('Split', x, self.constant(sizes, np.int64), count=len(sizes), axis=1)
+
     def linear(self, x: str, weight: Any, bias: Any) -> str:
         """x [1, in] times weight [in, out] plus bias [1, out]; these given as array or name."""
         names = [item if isinstance(item, str) else self.constant(item) for item in (weight, bias)]

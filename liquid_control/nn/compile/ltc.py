@@ -14,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from liquid_control.nn.compile.graph import MULTIPLY_NS, NODE_NS, Graph
+from liquid_control.nn.compile.solvers import solve
 from liquid_control.nn.ltc import LEAST_CONDUCTANCE, LTCCell
+from liquid_control.nn.solvers import COMPILED
 
 Float64 = NDArray[np.float64]
 
@@ -140,9 +142,9 @@ def ltc_step(graph: Graph, cell: LTCCell, x: str, state: str, elapsed: str) -> s
     Raises:
         ValueError: the solver has no compiled form.
     """
-    if cell.solver not in _SOLVERS:
+    if cell.solver not in COMPILED:
         raise ValueError(
-            f'only the solvers {", ".join(_SOLVERS)} can be compiled, got {cell.solver!r}'
+            f'only the solvers {", ".join(COMPILED)} can be compiled, got {cell.solver!r}'
         )
     p = {
         name: value.detach().double().cpu().numpy()
@@ -153,7 +155,9 @@ def ltc_step(graph: Graph, cell: LTCCell, x: str, state: str, elapsed: str) -> s
     offset, end = cell.map_inputs(corners).detach().double().cpu().numpy()
     scale = end - offset
 
-    rate = 1.0 / (cell.unfolds * p['cm'])
+    rate = 1.0 / p['cm']
+    if cell.solver in _SOLVERS:
+        rate /= cell.unfolds
     if cell.solver == 'exponential_midpoint':
         rate = -rate
     sensory = Synapses(
@@ -172,7 +176,15 @@ def ltc_step(graph: Graph, cell: LTCCell, x: str, state: str, elapsed: str) -> s
     )
     leak = [p['gleak'] * p['vleak'] * rate, (p['gleak'] + LEAST_CONDUCTANCE) * rate]
     fixed = Drive(graph, sensory)(x, *(graph.constant(part[None]) for part in leak))
-    return _SOLVERS[cell.solver](graph, recurrent, state, elapsed, fixed, cell.unfolds)
+    if cell.solver in _SOLVERS:
+        return _SOLVERS[cell.solver](graph, recurrent, state, elapsed, fixed, cell.unfolds)
+    drive = Drive(graph, recurrent)
+
+    def slope_of(v: str) -> tuple[str, str]:
+        numerator, denominator = drive(v, *fixed)
+        return numerator, denominator
+
+    return solve(graph, cell.solver, state, elapsed, slope_of, cell.unfolds)
 
 
 def _fused(
@@ -206,4 +218,5 @@ def _decay(graph: Graph, v: str, h: str, numerator: str, denominator: str) -> st
     return graph.add('Add', target, graph.add('Mul', graph.add('Sub', v, target), left))
 
 
+# In forms of their own, with less to compute than `liquid_control.nn.compile.solvers`.
 _SOLVERS = {'fused': _fused, 'exponential_midpoint': _exponential_midpoint}
