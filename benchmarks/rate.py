@@ -35,8 +35,8 @@ from rich.console import Console
 
 from liquid_control.evaluate.domains import claim_domain
 from liquid_control.nodes.dds import use_default_profile
-from liquid_control.runtime.assets import find_bundle
-from liquid_control.runtime.bundle import CONTRACT_FILE, load_bundle
+from liquid_control.runtime.assets import CONTRACT_FILE, find_bundle
+from liquid_control.runtime.bundle import load_bundle
 
 PARTS = Path(__file__).with_name('rate_parts.py')
 RATES, CAMERAS, LOADS = (20.0, 50.0, 100.0, 200.0), ('640x480', '1280x720'), ('idle', 'busy')

@@ -12,7 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from liquid_control.runtime.bundle import CONTRACT_FILE, CORE_FILE, ENCODER_FILE
+from liquid_control.runtime.assets import CONTRACT_FILE
+from liquid_control.runtime.bundle import CORE_FILE, ENCODER_FILE
 from liquid_control.runtime.contract import (
     CommandSpec,
     Contract,

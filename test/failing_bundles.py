@@ -11,7 +11,8 @@ import onnx
 from bundles import make_bundle
 from onnx import TensorProto, helper, numpy_helper
 
-from liquid_control.runtime.bundle import CONTRACT_FILE, CORE_FILE, ENCODER_FILE
+from liquid_control.runtime.assets import CONTRACT_FILE
+from liquid_control.runtime.bundle import CORE_FILE, ENCODER_FILE
 from liquid_control.runtime.contract import Contract
 
 # An acceleration (m/s^2) along x, or a mean brightness, above which a bundle fails.

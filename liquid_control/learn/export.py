@@ -33,7 +33,8 @@ from liquid_control.nn.compile.graph import OPSET
 from liquid_control.nn.compile.quantize import quantize_encoder
 from liquid_control.nn.encoder import ImageEncoder
 from liquid_control.nn.policy import PolicyNetwork
-from liquid_control.runtime.bundle import CONTRACT_FILE, CORE_FILE, ENCODER_FILE
+from liquid_control.runtime.assets import CONTRACT_FILE
+from liquid_control.runtime.bundle import CORE_FILE, ENCODER_FILE
 from liquid_control.runtime.contract import Contract, ImageSpec, SensorSpec
 from liquid_control.runtime.errors import LiquidControlError
 

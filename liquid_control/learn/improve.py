@@ -24,7 +24,8 @@ from liquid_control.learn.ingest import bag_digest
 from liquid_control.learn.practice import Practice
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.train import STORE, train
-from liquid_control.runtime.bundle import CONTRACT_FILE, SIGNATURE_FILE, load_bundle
+from liquid_control.runtime.assets import CONTRACT_FILE
+from liquid_control.runtime.bundle import SIGNATURE_FILE, load_bundle
 from liquid_control.runtime.errors import ConfigError
 
 RUNS = Path('out/improve')

@@ -17,8 +17,9 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from liquid_control.runtime.bundle import CONTRACT_FILE
 from liquid_control.runtime.errors import BundleError, ConfigError
+
+CONTRACT_FILE = 'policy.yaml'  # what makes a directory a policy bundle
 
 
 @cache

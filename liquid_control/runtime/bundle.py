@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liquid_control.runtime import signing
+from liquid_control.runtime.assets import CONTRACT_FILE
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import BundleError
 from liquid_control.runtime.onnx_file import check_self_contained
 
-CONTRACT_FILE = 'policy.yaml'
 SIGNATURE_FILE = 'policy.sig'
 ENCODER_FILE = 'encoder.onnx'
 CORE_FILE = 'core.onnx'

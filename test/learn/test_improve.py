@@ -27,7 +27,8 @@ from liquid_control.learn.practice import RecordedPractice
 from liquid_control.learn.rebuild import recipe_of
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.train import train
-from liquid_control.runtime.bundle import CONTRACT_FILE, load_bundle
+from liquid_control.runtime.assets import CONTRACT_FILE
+from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.controller import Mode
 from liquid_control.runtime.errors import ConfigError

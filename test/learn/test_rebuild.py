@@ -21,7 +21,8 @@ from liquid_control.learn.rebuild import load_network, recipe_of
 from liquid_control.learn.recipe import Recipe
 from liquid_control.learn.recipe_file import load_recipe
 from liquid_control.learn.sequences import Steps
-from liquid_control.runtime.bundle import CONTRACT_FILE, load_bundle
+from liquid_control.runtime.assets import CONTRACT_FILE
+from liquid_control.runtime.bundle import load_bundle
 from liquid_control.runtime.contract import Contract
 from liquid_control.runtime.errors import BundleError
 
