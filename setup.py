@@ -132,5 +132,5 @@ setup(
             'import-linter',
         ],
     },
-    entry_points={'console_scripts': ['liquid-control = liquid_control.cli:main']},
+    entry_points={'console_scripts': ['liquid-control = liquid_control.cli.main:main']},
 )

@@ -32,11 +32,11 @@ from liquid_control.msg import ControlMode
 from rich.console import Console
 from rich.table import Table
 
-from liquid_control.nodes.dds import use_default_profile
+from liquid_control.nodes.common.dds import use_default_profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test'))
-from bundles import make_bundle
-from failing_bundles import make_failing
+from support.bundles import make_bundle
+from support.failing_bundles import make_failing
 
 # s, promised in docs/safety.md
 CAMERA, IMU = MAX_AGE['image'] + PERIOD, MAX_AGE['imu'] + PERIOD

@@ -34,7 +34,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu
 from std_srvs.srv import SetBool
 
-from liquid_control.evaluate.domains import claim_domain
+from liquid_control.evaluate.closed_loop.domains import claim_domain
 
 # Of config/robots/simulated_car.yaml.
 TOP_SPEED, GAIN, FALL, WHEELBASE, STEERING = 2.5, 3.0, 5.0, 0.325, 0.5
@@ -208,7 +208,7 @@ class World:
         with (self._folder / 'log').open('ab') as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable, '-m', 'liquid_control.nodes.policy_node', '--ros-args',
+                    sys.executable, '-m', 'liquid_control.nodes.policy.node', '--ros-args',
                     '-p', 'autostart:=true', '-p', f'policy:={policy}',
                     '-p', f'use_sim_time:={str(simulated).lower()}', '-p', 'load_timeout:=60.0',
                 ],

@@ -34,14 +34,14 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from liquid_control.runtime.assets import find_bundle
-from liquid_control.runtime.bundle import Bundle, load_bundle
-from liquid_control.runtime.cuda import find_device, tensorrt_version
-from liquid_control.runtime.engine import AGREEMENT
-from liquid_control.runtime.engine_build import build_engines
-from liquid_control.runtime.errors import LiquidControlError
-from liquid_control.runtime.policy import Policy
-from liquid_control.runtime.providers import PROVIDERS, ProviderOptions
+from liquid_control.common.assets import find_bundle
+from liquid_control.common.errors import LiquidControlError
+from liquid_control.contract.bundle import Bundle, load_bundle
+from liquid_control.runtime.inference.backend import AGREEMENT
+from liquid_control.runtime.inference.cuda import find_device, tensorrt_version
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.runtime.inference.providers import PROVIDERS, ProviderOptions
+from liquid_control.runtime.inference.tensorrt import build_engines
 
 # What a user would write in the YAML.
 WAYS = {

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from liquid_control.evaluate.improve_report import rounds_table, write_improve_report
-from liquid_control.learn.improve import improve
-from liquid_control.learn.recipe_file import load_recipe
-from liquid_control.learn.simulated_practice import FAILURES, OFFSET, SimulatedPractice
-from liquid_control.learn.train import train
-from liquid_control.sim.collect import collect
+from liquid_control.evaluate.report.improve_report import rounds_table, write_improve_report
+from liquid_control.learn.improve.loop import improve
+from liquid_control.learn.improve.simulated import FAILURES, OFFSET, SimulatedPractice
+from liquid_control.learn.train.recipe_file import load_recipe
+from liquid_control.learn.train.trainer import train
+from liquid_control.rollout.collect import collect
 
 RECIPE = Path(__file__).parents[1] / 'config' / 'training' / 'track_cfc.yaml'
 FOLDER = Path('out/bench/improve')

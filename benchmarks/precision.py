@@ -20,15 +20,15 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from liquid_control.learn.dataset import build
-from liquid_control.learn.export import export_bundle
-from liquid_control.learn.recipe import Recipe
-from liquid_control.learn.recipe_file import load_recipe
-from liquid_control.learn.sequences import Steps, whole
-from liquid_control.learn.weights import load_weights
+from liquid_control.contract.bundle import ENCODER_FILE
+from liquid_control.learn.data.dataset import build
+from liquid_control.learn.data.sequences import Steps, whole
+from liquid_control.learn.export.exporter import export_bundle
+from liquid_control.learn.train.recipe import Recipe
+from liquid_control.learn.train.recipe_file import load_recipe
+from liquid_control.learn.train.weights import load_weights
 from liquid_control.nn.policy import PolicyNetwork
-from liquid_control.runtime.bundle import ENCODER_FILE
-from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.inference.policy import Policy
 
 PRECISIONS = ('float32', 'float16', 'int8')
 TURNS, PICTURES = 9, 100

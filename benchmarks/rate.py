@@ -33,10 +33,10 @@ import rate_tables
 from rate_observer import Observer, drive
 from rich.console import Console
 
-from liquid_control.evaluate.domains import claim_domain
-from liquid_control.nodes.dds import use_default_profile
-from liquid_control.runtime.assets import CONTRACT_FILE, find_bundle
-from liquid_control.runtime.bundle import load_bundle
+from liquid_control.common.assets import CONTRACT_FILE, find_bundle
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.evaluate.closed_loop.domains import claim_domain
+from liquid_control.nodes.common.dds import use_default_profile
 
 PARTS = Path(__file__).with_name('rate_parts.py')
 RATES, CAMERAS, LOADS = (20.0, 50.0, 100.0, 200.0), ('640x480', '1280x720'), ('idle', 'busy')

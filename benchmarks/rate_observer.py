@@ -106,7 +106,7 @@ def drive(
 ) -> dict[str, Any]:
     """The policy node in its own process, engaged; with `swaps`, policies change all the while."""
     command = [
-        sys.executable, '-m', 'liquid_control.nodes.policy_node', '--ros-args',
+        sys.executable, '-m', 'liquid_control.nodes.policy.node', '--ros-args',
         '-p', 'autostart:=true', '-p', f'policy:={bundle}', '-p', f'control_rate:={rate}',
     ]  # fmt: skip
     observer.forget()

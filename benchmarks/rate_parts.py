@@ -64,8 +64,8 @@ def source(options: argparse.Namespace) -> None:
 
 def bare(options: argparse.Namespace) -> None:
     """The floor: a loop that sleeps until absolute deadlines and does nothing."""
-    from liquid_control.runtime.rate import FixedRate, SteadyClock
-    from liquid_control.runtime.realtime import ask_for_short_slices
+    from liquid_control.runtime.loop.rate import FixedRate, SteadyClock
+    from liquid_control.runtime.loop.realtime import ask_for_short_slices
 
     if options.short_slices:
         ask_for_short_slices()
@@ -87,8 +87,8 @@ def receiver(options: argparse.Namespace) -> None:
     import rclpy
     from sensor_msgs.msg import Image
 
-    from liquid_control.nodes.inbox import Inbox
-    from liquid_control.nodes.sensing import CAMERA_QOS
+    from liquid_control.nodes.common.inbox import Inbox
+    from liquid_control.nodes.policy.sensing import CAMERA_QOS
 
     rclpy.init()
     inbox = Inbox(rclpy.create_node('receiver'), Image, 'image_raw', CAMERA_QOS)

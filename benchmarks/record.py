@@ -33,8 +33,8 @@ from rich.table import Table
 from liquid_control.bags.messages import serialize
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.writer import BagWriter
-from liquid_control.evaluate.domains import claim_domain
-from liquid_control.nodes.dds import use_default_profile
+from liquid_control.evaluate.closed_loop.domains import claim_domain
+from liquid_control.nodes.common.dds import use_default_profile
 
 WIDTH, HEIGHT, CAMERA_RATE, IMU_RATE = 640, 480, 30, 400
 STAMP_OFFSET = 4  # bytes into a serialised message with a header
@@ -117,7 +117,7 @@ def measure(cameras: int, compression: str, seconds: float, folder: Path) -> Row
     }
     arguments = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
     recorder = subprocess.Popen(
-        [sys.executable, '-m', 'liquid_control.nodes.recorder_node', '--ros-args', *arguments],
+        [sys.executable, '-m', 'liquid_control.nodes.recorder.node', '--ros-args', *arguments],
         stderr=subprocess.DEVNULL,
     )
     publishers = [

@@ -27,9 +27,9 @@ from rich.table import Table
 
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.writer import BagWriter
-from liquid_control.evaluate.bag_replay import Options, replay_bag
-from liquid_control.runtime.assets import find_bundle
-from liquid_control.runtime.policy import Policy
+from liquid_control.common.assets import find_bundle
+from liquid_control.evaluate.replay.bag_replay import Options, replay_bag
+from liquid_control.runtime.inference.policy import Policy
 
 TOPICS = {
     '/camera/image_raw/compressed': ('sensor_msgs/msg/CompressedImage', 30),

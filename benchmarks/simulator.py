@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from liquid_control.bags.writer import BagWriter
-from liquid_control.sim import gl, messages
-from liquid_control.sim.expert import Expert
+from liquid_control.rollout import messages
+from liquid_control.rollout.expert import Expert
+from liquid_control.sim import gl
 from liquid_control.sim.simulator import IMU_RATE, Simulator
 
 SEED, ROUNDS, PERIOD_NS = 12, 7, 20_000_000

@@ -23,9 +23,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from liquid_control.contract.contract import CommandSpec
 from liquid_control.nn import LTC, AutoNCP
 from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
-from liquid_control.runtime.contract import CommandSpec
 
 INPUTS, UNITS, OUTPUTS = 32, 19, 1
 NETWORKS, STATES = 24, 32

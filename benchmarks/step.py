@@ -36,15 +36,15 @@ from rich.table import Table
 from step_floor import build, floor_of
 from torch import Tensor, nn
 
-from liquid_control.learn.export import export_bundle
-from liquid_control.learn.sequences import Steps
+from liquid_control.contract.contract import CommandSpec, ImageSpec, SensorSpec
+from liquid_control.learn.data.sequences import Steps
+from liquid_control.learn.export.exporter import export_bundle
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC
-from liquid_control.nn.compile.core import layer_step, readout
-from liquid_control.nn.compile.graph import FLOAT, Graph
+from liquid_control.nn.onnx_export.core import layer_step, readout
+from liquid_control.nn.onnx_export.graph import FLOAT, Graph
 from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
 from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS
-from liquid_control.runtime.contract import CommandSpec, ImageSpec, SensorSpec
-from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.inference.policy import Policy
 
 SIZES = '19/32,32/64,64/64,64/256,128/128,256/256,512/256'
 ELAPSED = 0.05

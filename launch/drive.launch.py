@@ -9,7 +9,7 @@ they are that car's.
 
 from launch import LaunchDescription, LaunchDescriptionEntity
 
-from liquid_control.nodes.launching import SHARED, Arguments, Given, describe
+from liquid_control.nodes.common.launching import SHARED, Arguments, Given, describe
 
 ARGUMENTS: Arguments = {
     'policy': ('', 'policy bundle: a directory, or the name of a shipped one'),

@@ -14,7 +14,7 @@ from pathlib import Path
 from ament_index_python.packages import get_package_prefix
 from launch import LaunchDescription, LaunchDescriptionEntity
 
-from liquid_control.nodes.launching import SHARED, Arguments, Given, LaunchError, describe
+from liquid_control.nodes.common.launching import SHARED, Arguments, Given, LaunchError, describe
 
 ARGUMENTS: Arguments = {
     'bag': (None, 'bag to play'),

@@ -9,7 +9,7 @@ from launch import LaunchDescription, LaunchDescriptionEntity
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-from liquid_control.nodes.launching import SHARED, Arguments, Given, describe
+from liquid_control.nodes.common.launching import SHARED, Arguments, Given, describe
 
 # Passed on to drive.launch.py.
 DRIVE: Arguments = {

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import recordings as rec
-from bundles import make_bundle
+from support import recordings as rec
+from support.bundles import make_bundle
 
-from liquid_control.runtime.packages import explained, needed_by
+from liquid_control.common.packages import explained, needed_by
 
 # What cannot be imported, the command that needs it, and what is to be done.
 COMMANDS = [
@@ -30,7 +30,7 @@ def run_without(package: str, command: str, folder: Path) -> subprocess.Complete
     """`liquid-control` with arguments, where a package cannot be imported."""
     program = (
         f'import sys; sys.modules[{package!r}] = None; sys.argv[0] = "liquid-control"; '
-        'from liquid_control.cli import main; main()'
+        'from liquid_control.cli.main import main; main()'
     )
     return subprocess.run(
         [sys.executable, '-c', program, *command.split()],

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from liquid_control import __version__
-from liquid_control.evaluate.domains import isolated_environment
+from liquid_control.evaluate.closed_loop.domains import isolated_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = (
@@ -134,8 +134,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     run(['git', *author, 'commit', '--allow-empty', '-m', 'workspace'], folder, environment)
     for place in (sources, folder / 'build'):  # nothing may be found where it was built
         shutil.rmtree(place)
-    shutil.copy(ROOT / 'test' / 'launches.py', folder)
-    shutil.copytree(ROOT / 'test' / 'standins', folder / 'standins')
+    shutil.copy(ROOT / 'test/support/launches.py', folder)
+    shutil.copytree(ROOT / 'test/support/standins', folder / 'standins')
     return Installation(folder, python, environment)
 
 
@@ -241,7 +241,7 @@ def test_pip_installs_what_the_package_ships(tmp_path: Path) -> None:
     found = run(
         [
             *(other_python(tmp_path / 'python'), '-c'),
-            'from liquid_control.runtime.assets import *\n'
+            'from liquid_control.common.assets import *\n'
             'for file in (find_bundle("track_cfc"), robot_file("donkeycar"), '
             'recipe_file("track_ltc"), config_file("fastdds.xml"), '
             'shipped_folder() / "launch" / "drive.launch.py"): print(file.resolve(strict=True))',

@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from liquid_control.rollout.expert import Expert
+from liquid_control.sim.appearance import Look
 from liquid_control.sim.camera import Camera
 from liquid_control.sim.car import Car
-from liquid_control.sim.expert import Expert
-from liquid_control.sim.look import Look
 from liquid_control.sim.scene import CHASE_CAMERA, FRONT_CAMERA, build_model, paint
 from liquid_control.sim.track import generate_track
 

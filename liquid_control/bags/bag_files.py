@@ -25,7 +25,7 @@ from liquid_control.bags.ros1_part import Ros1Part
 from liquid_control.bags.sqlite_part import MAGIC as SQLITE_MAGIC
 from liquid_control.bags.sqlite_part import SqlitePart
 from liquid_control.bags.unpacking import ZSTD_MAGIC, max_unpacked, unpack_file
-from liquid_control.runtime.files import FileError, open_regular, read_bounded
+from liquid_control.common.files import FileError, open_regular, read_bounded
 
 _PLAIN = ('.mcap', '.db3', '.bag', '.bag.active')
 _COMPRESSED = '.zstd'

@@ -1,6 +1,6 @@
 """What can be wrong with a bag, in words a user can act on."""
 
-from liquid_control.runtime.errors import LiquidControlError
+from liquid_control.common.errors import LiquidControlError
 
 
 class BagError(LiquidControlError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from liquid_control.bags.errors import BagError
-from liquid_control.runtime.files import FileError, open_regular
+from liquid_control.common.files import FileError, open_regular
 
 # A recorder flushes every second: a file that stands still for longer is not being written.
 _QUIET_SECONDS = 2.0

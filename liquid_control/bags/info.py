@@ -19,8 +19,8 @@ from liquid_control.bags.errors import BagError
 from liquid_control.bags.parts import Part
 from liquid_control.bags.reader import BagMessage, BagReader, describe_channel
 from liquid_control.bags.topics import IMAGE_TYPES, candidates
-from liquid_control.runtime.errors import LiquidControlError
-from liquid_control.runtime.files import reason
+from liquid_control.common.errors import LiquidControlError
+from liquid_control.common.files import reason
 
 ROLES = ('command', 'image', 'imu', 'odom', 'mode', 'override')
 

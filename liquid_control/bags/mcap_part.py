@@ -22,7 +22,7 @@ from liquid_control.bags.mcap_messages import messages_in, read_chunk, read_reco
 from liquid_control.bags.parts import FIRST_NS, LAST_NS, Channel, Message, Piece
 from liquid_control.bags.recovery import LooseMessages, Recovered, is_finished, scan
 from liquid_control.bags.unpacking import check_size
-from liquid_control.runtime.files import open_regular
+from liquid_control.common.files import open_regular
 
 
 class McapPart:

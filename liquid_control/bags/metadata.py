@@ -17,7 +17,7 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2.metadata import parse_qos
 
-from liquid_control.runtime.files import write_atomically
+from liquid_control.common.files import write_atomically
 
 FILE_NAME = 'metadata.yaml'
 _VERSION = 9

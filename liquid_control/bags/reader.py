@@ -22,7 +22,7 @@ from liquid_control.bags.errors import BagError, EmptyPartError, TopicError
 from liquid_control.bags.metadata import FILE_NAME, read_qos
 from liquid_control.bags.parts import FIRST_NS, LAST_NS, Channel, Part, merged
 from liquid_control.bags.unpacking import ZSTD_MAGIC, unpack_message
-from liquid_control.runtime.errors import LiquidControlError
+from liquid_control.common.errors import LiquidControlError
 
 _NS = 1_000_000_000
 

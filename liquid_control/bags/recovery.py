@@ -34,7 +34,7 @@ from liquid_control.bags.mcap_file import (
 from liquid_control.bags.mcap_messages import read_chunk
 from liquid_control.bags.metadata import FileSummary, TopicSummary, read_qos
 from liquid_control.bags.unpacking import check_count, check_size, max_messages
-from liquid_control.runtime.files import open_regular
+from liquid_control.common.files import open_regular
 
 _DAMAGE = (McapError, ValueError, RuntimeError, OverflowError, struct.error, zstandard.ZstdError)
 _LOOSE_BYTES = 1 << 20

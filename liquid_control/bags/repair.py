@@ -20,7 +20,7 @@ from liquid_control.bags.metadata import FILE_NAME, BagSummary
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.recovery import Recovered, is_finished, scan, write_ending
 from liquid_control.bags.unpacking import check_size
-from liquid_control.runtime.files import write_atomically
+from liquid_control.common.files import write_atomically
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from liquid_control.bags.unpacking import (
     unpack,
     unpack_torn,
 )
-from liquid_control.runtime.files import open_regular
+from liquid_control.common.files import open_regular
 
 MAGIC = b'#ROSBAG V2.0\n'
 

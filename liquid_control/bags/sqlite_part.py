@@ -18,7 +18,7 @@ from urllib.parse import quote
 from liquid_control.bags.errors import BagError, EmptyPartError
 from liquid_control.bags.parts import Channel, Message, Piece
 from liquid_control.bags.unpacking import check_size, max_unpacked
-from liquid_control.runtime.files import open_regular
+from liquid_control.common.files import open_regular
 
 MAGIC = b'SQLite format 3\0'
 

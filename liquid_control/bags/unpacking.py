@@ -17,8 +17,8 @@ import lz4.frame
 import zstandard
 
 from liquid_control.bags.errors import BagError, TooLargeError
-from liquid_control.runtime.errors import ConfigError
-from liquid_control.runtime.files import create_new, open_regular
+from liquid_control.common.errors import ConfigError
+from liquid_control.common.files import create_new, open_regular
 
 LIMIT_VARIABLE = 'LIQUID_CONTROL_MAX_UNPACKED'
 ZSTD_MAGIC = zstandard.FRAME_HEADER

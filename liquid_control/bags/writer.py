@@ -30,7 +30,7 @@ from liquid_control.bags.metadata import (
     dump_qos,
 )
 from liquid_control.bags.recovery import finish_file
-from liquid_control.runtime.files import create_new
+from liquid_control.common.files import create_new
 
 FLUSH_SECONDS = 1.0  # what a killed process costs at most
 _SYNC_SECONDS = 5.0  # what a power cut costs at most; more often would wear out memory cards

@@ -9,11 +9,11 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
+from liquid_control.common.errors import LiquidControlError
+from liquid_control.common.files import open_regular
 from liquid_control.nn.cfc import ACTIVATIONS, CfC, CfCCell, WiredCfCCell
 from liquid_control.nn.ltc import LTC
 from liquid_control.nn.wiring import FixedWiring
-from liquid_control.runtime.errors import LiquidControlError
-from liquid_control.runtime.files import open_regular
 
 FORMAT = 1
 MAX_UNFOLDS = 1000

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from liquid_control.common.errors import ConfigError
+from liquid_control.contract.contract import IMU_SIZE, CommandSpec, NetworkSpec
 from liquid_control.nn.cells import CELLS
 from liquid_control.nn.encoder import (
     BEFORE_KEYPOINTS,
@@ -23,8 +25,6 @@ from liquid_control.nn.encoder import (
 )
 from liquid_control.nn.solvers import POLICY_UNFOLDS
 from liquid_control.nn.wiring import Wiring
-from liquid_control.runtime.contract import IMU_SIZE, CommandSpec, NetworkSpec
-from liquid_control.runtime.errors import ConfigError
 
 WIRINGS = ('auto-ncp',)
 

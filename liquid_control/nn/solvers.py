@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from liquid_control.runtime.errors import LiquidControlError
+from liquid_control.common.errors import LiquidControlError
 
 Drive = Callable[[Tensor], tuple[Tensor, Tensor]]
 Solver = Callable[[Tensor, Tensor, Drive, Tensor, int], Tensor]

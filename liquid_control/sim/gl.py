@@ -15,7 +15,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-from liquid_control.runtime.errors import LiquidControlError
+from liquid_control.common.errors import LiquidControlError
 
 BACKENDS = ('egl', 'osmesa')
 

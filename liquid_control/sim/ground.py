@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.sim.look import Look
+from liquid_control.sim.appearance import Look
 from liquid_control.sim.track import AREA_HALF_SIZE, ROAD_WIDTH, Track
 
 PIXELS_PER_METRE = 160

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 
 from liquid_control.sim import ground
-from liquid_control.sim.look import Look, Rgb
+from liquid_control.sim.appearance import Look, Rgb
 from liquid_control.sim.track import AREA_HALF_SIZE, ROAD_WIDTH, Track
 
 PHYSICS_STEP_NS = 2_500_000

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liquid_control.sim.appearance import Look
 from liquid_control.sim.car import Motion
-from liquid_control.sim.look import Look
 
 # A small MEMS IMU: continuous-time noise densities, and the spread of its turn-on bias.
 ACCELEROMETER_NOISE = 0.003

@@ -11,10 +11,10 @@ from types import TracebackType
 
 import numpy as np
 
+from liquid_control.sim.appearance import Look, draw_look
 from liquid_control.sim.camera import Camera
 from liquid_control.sim.car import Car, Command, Motion
 from liquid_control.sim.judge import Judge, Status
-from liquid_control.sim.look import Look, draw_look
 from liquid_control.sim.scene import PHYSICS_STEP_NS, build_model, paint
 from liquid_control.sim.sensors import (
     CameraFrame,

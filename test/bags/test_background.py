@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from bag_makers import IMU, START_NS
+from support.bag_makers import IMU, START_NS
 
 from liquid_control.bags.background import BackgroundWriter, ReceivedMessage
 from liquid_control.bags.definitions import definition

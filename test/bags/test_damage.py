@@ -8,17 +8,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from bag_makers import write_bag
-from messy_bags import add_int8s, deadline, mcap_file, ros1_bag, rosbag2
 from rich.console import Console
 from rosbags.rosbag2 import CompressionMode
+from support.bag_makers import write_bag
+from support.messy_bags import add_int8s, deadline, mcap_file, ros1_bag, rosbag2
 
 from liquid_control.bags import in_use
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.info import inspect_bag
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.repair import repair
-from liquid_control.evaluate.bag_table import print_info
+from liquid_control.evaluate.report.bag_table import print_info
 
 CASES = 25
 

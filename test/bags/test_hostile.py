@@ -12,15 +12,15 @@ from pathlib import Path
 import lz4.frame
 import pytest
 import zstandard
-from bag_makers import IMU, START_NS, write_bag
-from messy_bags import deadline, mcap_file, ros1_bag, rosbag2, with_chunk, zeros
 from rosbags.rosbag2 import CompressionMode
+from support.bag_makers import IMU, START_NS, write_bag
+from support.messy_bags import deadline, mcap_file, ros1_bag, rosbag2, with_chunk, zeros
 
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.repair import repair
 from liquid_control.bags.unpacking import LIMIT_VARIABLE
-from liquid_control.learn.ingest import bag_digest
+from liquid_control.learn.data.ingest import bag_digest
 
 LIMIT = 1 << 20
 BOMB = 64 << 20

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-import recordings as rec
-from bag_makers import PERIOD_NS, write_bag
-from messy_bags import add_int8s, mcap_file, ros1_bag, rosbag2
+from support import recordings as rec
+from support.bag_makers import PERIOD_NS, write_bag
+from support.messy_bags import add_int8s, mcap_file, ros1_bag, rosbag2
 from typer.testing import CliRunner
 
 from liquid_control.bags.info import inspect_bag
-from liquid_control.cli import app
+from liquid_control.cli.main import app
 
 S = 1_000_000_000
 

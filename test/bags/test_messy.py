@@ -8,18 +8,18 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-import recordings as rec
 import yaml
-from bag_makers import IMU, PERIOD_NS, START_NS, TWIST, write_bag
-from messy_bags import add_int8s, left_open, mcap_file, ros1_bag, rosbag2, with_wal
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
+from support import recordings as rec
+from support.bag_makers import IMU, PERIOD_NS, START_NS, TWIST, write_bag
+from support.messy_bags import add_int8s, left_open, mcap_file, ros1_bag, rosbag2, with_wal
 from typer.testing import CliRunner
 
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.repair import repair
-from liquid_control.cli import app
-from liquid_control.learn.ingest import bag_digest
+from liquid_control.cli.main import app
+from liquid_control.learn.data.ingest import bag_digest
 
 COUNT = list(range(10))
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bag_makers import IMU, PERIOD_NS, START_NS, TWIST, write_bag
 from mcap.writer import IndexType
 from mcap.writer import Writer as McapWriter
 from rosbags.highlevel import AnyReader
@@ -15,6 +14,7 @@ from rosbags.rosbag1 import Writer as Rosbag1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Rosbag2Writer
 from rosbags.typesys import Stores, get_typestore
+from support.bag_makers import IMU, PERIOD_NS, START_NS, TWIST, write_bag
 
 from liquid_control.bags.definitions import definition
 from liquid_control.bags.errors import BagError, TopicError

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bag_makers import IMU, TWIST, write_bag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
+from support.bag_makers import IMU, TWIST, write_bag
 from typer.testing import CliRunner
 
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.repair import repair
-from liquid_control.cli import app
+from liquid_control.cli.main import app
 
 # As a killed process leaves them: whole chunks of ten messages on each topic, no metadata.yaml.
 PER_CHUNK = 10

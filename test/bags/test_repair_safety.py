@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from bag_makers import IMU, PERIOD_NS, START_NS, write_bag
-from messy_bags import add_int8s, mcap_file, rosbag2
+from support.bag_makers import IMU, PERIOD_NS, START_NS, write_bag
+from support.messy_bags import add_int8s, mcap_file, rosbag2
 
 from liquid_control.bags import in_use
 from liquid_control.bags.errors import BagError

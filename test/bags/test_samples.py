@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import recordings as rec
-from ackermann import ACKERMANN, ackermann_workspace
+from support import recordings as rec
+from support.ackermann import ACKERMANN, ackermann_workspace
 
 from liquid_control.bags import samples
 from liquid_control.bags.errors import BagError

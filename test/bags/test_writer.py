@@ -11,10 +11,10 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 import yaml
-from bag_makers import IMU, PERIOD_NS, START_NS, TWIST, write_bag
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rosbags.highlevel import AnyReader
+from support.bag_makers import IMU, PERIOD_NS, START_NS, TWIST, write_bag
 
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.mcap_file import Compression

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liquid_control.evaluate.compare import command_errors, compare
 from liquid_control.evaluate.errors import ReplayError
-from liquid_control.evaluate.trace import Trace
+from liquid_control.evaluate.replay.compare import command_errors, compare
+from liquid_control.evaluate.replay.trace import Trace
 
 
 def trace(

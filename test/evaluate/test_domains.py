@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from liquid_control.evaluate import domains
-from liquid_control.evaluate.domains import (
+from liquid_control.evaluate.closed_loop import domains
+from liquid_control.evaluate.closed_loop.domains import (
     DomainError,
     claim_domain,
     hold_domain,
@@ -21,7 +21,7 @@ from liquid_control.evaluate.domains import (
 )
 
 CLAIM = (
-    'from liquid_control.evaluate.domains import claim_domain; '
+    'from liquid_control.evaluate.closed_loop.domains import claim_domain; '
     'print(claim_domain(), flush=True); input()'
 )
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import bundles
 import numpy as np
 import psutil
 import pytest
@@ -19,16 +18,17 @@ import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from support import bundles
 
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
-from liquid_control.evaluate import domains
-from liquid_control.evaluate.drive_record import IMAGE, STATE
-from liquid_control.evaluate.replay import replay_ticks
-from liquid_control.nodes.dds import use_default_profile
-from liquid_control.runtime.assets import find_bundle
-from liquid_control.runtime.contract import CommandSpec
-from liquid_control.runtime.policy import Policy
+from liquid_control.common.assets import find_bundle
+from liquid_control.contract.contract import CommandSpec
+from liquid_control.evaluate.closed_loop import domains
+from liquid_control.evaluate.closed_loop.record import IMAGE, STATE
+from liquid_control.evaluate.replay.replayer import replay_ticks
+from liquid_control.nodes.common.dds import use_default_profile
+from liquid_control.runtime.inference.policy import Policy
 
 IMU = '/imu/data'
 NODES = ('policy_node', 'recorder_node', 'simulator_node')
@@ -177,7 +177,7 @@ def test_killed_recorder_ends_the_drive_and_what_it_wrote_is_reported(
     with start(crawler, out) as process:
         wait_until_driving(process, out)
         children = children_of(process)
-        (recorder,) = [child for child in children if 'recorder_node' in ' '.join(child.cmdline())]
+        (recorder,) = [child for child in children if 'recorder.node' in ' '.join(child.cmdline())]
         recorder.kill()
         _, stderr = process.communicate(timeout=180)
     assert process.returncode == 1

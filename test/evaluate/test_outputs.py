@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from bag_makers import write_bag
+from support.bag_makers import write_bag
 from typer.testing import CliRunner
 
 from liquid_control.bags import reader
-from liquid_control.cli import app
-from liquid_control.runtime.files import check_output, write_output
+from liquid_control.cli.main import app
+from liquid_control.common.files import check_output, write_output
 
 
 def run(*words: str | Path) -> tuple[int, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from liquid_control.evaluate.processes import Children, ProcessError
+from liquid_control.evaluate.closed_loop.processes import Children, ProcessError
 
 
 def write_module(folder: Path, name: str, text: str) -> None:
@@ -92,7 +92,7 @@ def test_child_that_ignores_signals_is_killed(
     tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patience = ((signal.SIGINT, 0.2), (signal.SIGTERM, 0.2), (signal.SIGKILL, 10.0))
-    monkeypatch.setattr('liquid_control.evaluate.processes._PATIENCE', patience)
+    monkeypatch.setattr('liquid_control.evaluate.closed_loop.processes._PATIENCE', patience)
     handler = 'for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)'
     write_module(tmp_path, 'stubborn', SLEEPER.format(handler=handler))
     with Children(tmp_path / 'log', environment) as children:
@@ -111,7 +111,7 @@ def test_children_end_when_their_parent_is_killed(
         tmp_path,
         'parent',
         'import os, pathlib, time\n'
-        'from liquid_control.evaluate.processes import Children\n'
+        'from liquid_control.evaluate.closed_loop.processes import Children\n'
         f'children = Children(pathlib.Path({str(tmp_path / "log")!r}), os.environ)\n'
         "children.start('sleeper', 'sleeper', [])\n"
         'time.sleep(60)\n',

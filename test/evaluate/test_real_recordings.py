@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import make_bundle
+from support.bundles import make_bundle
 from typer.testing import CliRunner
 
 from liquid_control.bags.reader import BagReader
-from liquid_control.cli import app
-from liquid_control.evaluate.bag_replay import Options, replay_bag
-from liquid_control.runtime.policy import Policy
+from liquid_control.cli.main import app
+from liquid_control.evaluate.replay.bag_replay import Options, replay_bag
+from liquid_control.runtime.inference.policy import Policy
 
 DATA = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason='the recordings are not here')

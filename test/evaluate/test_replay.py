@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import recordings as rec
-from bundles import make_bundle
+from support import recordings as rec
+from support.bundles import make_bundle
 
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.topics import TopicRoles
-from liquid_control.evaluate.bag_replay import Options, replay_bag
 from liquid_control.evaluate.errors import ReplayError
-from liquid_control.evaluate.replay import ReplayedTick, replay, replay_ticks
-from liquid_control.evaluate.stream import by_stamp
-from liquid_control.runtime.policy import Policy
+from liquid_control.evaluate.replay.bag_replay import Options, replay_bag
+from liquid_control.evaluate.replay.replayer import ReplayedTick, replay, replay_ticks
+from liquid_control.evaluate.replay.stream import by_stamp
+from liquid_control.runtime.inference.policy import Policy
 
 TOPICS = TopicRoles(image=rec.IMAGE, imu=rec.IMU, odom=rec.ODOM, command=rec.COMMAND)
 PERIOD_NS = 50_000_000

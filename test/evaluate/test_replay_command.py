@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import recordings as rec
-from bundles import make_bundle
+from support import recordings as rec
+from support.bundles import make_bundle
 from typer.testing import CliRunner, Result
 
 from liquid_control.bags.writer import BagWriter
-from liquid_control.cli import app
-from liquid_control.evaluate.trace import Trace
-from liquid_control.runtime.contract import Contract
+from liquid_control.cli.main import app
+from liquid_control.contract.contract import Contract
+from liquid_control.evaluate.replay.trace import Trace
 
 TWIST = 'geometry_msgs/msg/Twist'
 

@@ -10,18 +10,18 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import recordings as rec
-from ackermann import ACKERMANN, ackermann_workspace
-from bundles import make_bundle
 from rosbags.rosbag1 import Writer as Rosbag1Writer
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Rosbag2Writer
 from rosbags.typesys import Stores, get_typestore
+from support import recordings as rec
+from support.ackermann import ACKERMANN, ackermann_workspace
+from support.bundles import make_bundle
 
 from liquid_control.bags.reader import BagReader
-from liquid_control.evaluate.bag_replay import Options, replay_bag
-from liquid_control.evaluate.trace import Trace
-from liquid_control.runtime.policy import Policy
+from liquid_control.evaluate.replay.bag_replay import Options, replay_bag
+from liquid_control.evaluate.replay.trace import Trace
+from liquid_control.runtime.inference.policy import Policy
 
 WHEELBASE = 0.325
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from pathlib import Path
 
-import drives
 import numpy as np
 import pytest
-import recordings as rec
+from support import drives
+from support import recordings as rec
 
-from liquid_control.evaluate.drive_record import DriveRecord, read_drive, summary
+from liquid_control.evaluate.closed_loop.record import DriveRecord, read_drive, summary
 from liquid_control.evaluate.errors import ReplayError
-from liquid_control.evaluate.report import rows, write_report
+from liquid_control.evaluate.report.drive_report import rows, write_report
 
 HERE = Path.cwd()
 

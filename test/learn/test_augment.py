@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from liquid_control.learn.augment import augment, mirror
-from liquid_control.learn.recipe import Augment
-from liquid_control.learn.sequences import Steps
+from liquid_control.learn.data.augment import augment, mirror
+from liquid_control.learn.data.sequences import Steps
+from liquid_control.learn.train.recipe import Augment
 
 NAMES = ('steering_angle', 'speed')
 OFF = Augment(flip=0, shift=0, gamma=0, tint=0, shadow=0, noise=0, cutout=0)

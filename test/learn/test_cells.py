@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exports import make_network, make_steps
 from rich.console import Console
-from stripe_drives import RECIPE, write_drive
+from support.exports import make_network, make_steps
+from support.stripe_drives import RECIPE, write_drive
 
 from liquid_control.bags.reader import BagReader
-from liquid_control.evaluate.bag_replay import Options, replay_bag
-from liquid_control.learn.train import train
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.contract.contract import CommandSpec
+from liquid_control.evaluate.replay.bag_replay import Options, replay_bag
+from liquid_control.learn.train.trainer import train
 from liquid_control.nn.cells import CELLS
 from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
-from liquid_control.runtime.bundle import load_bundle
-from liquid_control.runtime.contract import CommandSpec
-from liquid_control.runtime.policy import Policy
+from liquid_control.runtime.inference.policy import Policy
 
 # The others are trained in test_train.py and test_export.py.
 OTHERS = [name for name in CELLS if name not in ('cfc', 'ltc', 'cfc-dense')]
@@ -84,9 +84,9 @@ def test_every_cell_takes_notice_of_the_elapsed_time(cell: str) -> None:
 def test_a_neural_ode_trained_with_its_own_steps_drives_with_fixed_ones() -> None:
     """Dormand and Prince's method in torch, four Runge-Kutta steps on the robot."""
     pytest.importorskip('torchdiffeq')
-    from compiled_cells import session
+    from support.compiled_cells import session
 
-    from liquid_control.nn.compile.core import core_model
+    from liquid_control.nn.onnx_export.core import core_model
 
     torch.manual_seed(0)
     config = NetworkConfig(

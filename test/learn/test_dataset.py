@@ -14,21 +14,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import recordings as rec
-from kills import die_in_the_last_bag, run_killed
 from rich.console import Console
-from stripe_drives import SIGNALS, WHEELBASE, angle_at, write_drive
+from support import recordings as rec
+from support.kills import die_in_the_last_bag, run_killed
+from support.stripe_drives import SIGNALS, WHEELBASE, angle_at, write_drive
 from typer.testing import CliRunner
 
 from liquid_control.bags.errors import BagError
-from liquid_control.cli import app
-from liquid_control.learn import dataset
-from liquid_control.learn.dataset import DatasetError
-from liquid_control.learn.episode import Episode
-from liquid_control.learn.ingest import bag_digest
-from liquid_control.learn.signals import Signals
-from liquid_control.runtime.contract import SensorSpec
-from liquid_control.runtime.errors import ConfigError
+from liquid_control.cli.main import app
+from liquid_control.common.errors import ConfigError
+from liquid_control.contract.contract import SensorSpec
+from liquid_control.learn.data import dataset
+from liquid_control.learn.data.dataset import DatasetError
+from liquid_control.learn.data.episode import Episode
+from liquid_control.learn.data.ingest import bag_digest
+from liquid_control.learn.data.signals import Signals
 
 CONSOLE = Console(quiet=True)
 

@@ -8,18 +8,19 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from exports import PROVENANCE, make_network, make_steps, write
-from stripe_drives import RECIPE
+from support.exports import PROVENANCE, make_network, make_steps, write
+from support.stripe_drives import RECIPE
 
-from liquid_control.learn import export, parity
-from liquid_control.learn.export import CARD_FILE, ExportError
-from liquid_control.learn.parity import ParityError, run_bundle, run_network
-from liquid_control.learn.sequences import Steps
-from liquid_control.learn.train import train
-from liquid_control.learn.weights import load_weights
-from liquid_control.nn.compile.core import core_model
-from liquid_control.runtime.bundle import load_bundle
-from liquid_control.runtime.contract import ImageSpec
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.contract.contract import ImageSpec
+from liquid_control.learn.data.sequences import Steps
+from liquid_control.learn.export import exporter as export
+from liquid_control.learn.export import parity
+from liquid_control.learn.export.exporter import CARD_FILE, ExportError
+from liquid_control.learn.export.parity import ParityError, run_bundle, run_network
+from liquid_control.learn.train.trainer import train
+from liquid_control.learn.train.weights import load_weights
+from liquid_control.nn.onnx_export.core import core_model
 
 torch.set_num_threads(1)
 

@@ -13,25 +13,25 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from stripe_drives import RECIPE, write_drive
+from support.stripe_drives import RECIPE, write_drive
 from typer.testing import CliRunner
 
-from liquid_control.cli import app
-from liquid_control.learn import improve as improve_module
-from liquid_control.learn.export import ExportError
-from liquid_control.learn.imitation import Imitation
-from liquid_control.learn.improve import improve
-from liquid_control.learn.improvement import FILE, Improvement, Judgement
-from liquid_control.learn.ingest import bag_digest
-from liquid_control.learn.practice import RecordedPractice
-from liquid_control.learn.rebuild import recipe_of
-from liquid_control.learn.recipe import Recipe
-from liquid_control.learn.train import train
-from liquid_control.runtime.assets import CONTRACT_FILE
-from liquid_control.runtime.bundle import load_bundle
-from liquid_control.runtime.contract import Contract
-from liquid_control.runtime.controller import Mode
-from liquid_control.runtime.errors import ConfigError
+from liquid_control.cli.main import app
+from liquid_control.common.assets import CONTRACT_FILE
+from liquid_control.common.errors import ConfigError
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.contract.contract import Contract
+from liquid_control.contract.modes import Mode
+from liquid_control.learn.data.ingest import bag_digest
+from liquid_control.learn.export.exporter import ExportError
+from liquid_control.learn.export.rebuild import recipe_of
+from liquid_control.learn.improve import loop as improve_module
+from liquid_control.learn.improve.collectors import RecordedPractice
+from liquid_control.learn.improve.improvement import FILE, Improvement, Judgement
+from liquid_control.learn.improve.loop import improve
+from liquid_control.learn.train.imitation import Imitation
+from liquid_control.learn.train.recipe import Recipe
+from liquid_control.learn.train.trainer import train
 
 SHORT = replace(RECIPE, holdout=0.0, fit=replace(RECIPE.fit, epochs=2, passes=0.5))
 QUIET = Console(quiet=True)

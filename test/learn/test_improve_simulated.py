@@ -11,12 +11,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from liquid_control.cli import app
-from liquid_control.learn.recipe import Fit, Network, Recipe, Signals, Timing
-from liquid_control.learn.train import train
-from liquid_control.runtime.bundle import load_bundle
-from liquid_control.runtime.contract import CommandSpec, ImageSpec
-from liquid_control.sim.collect import collect
+from liquid_control.cli.main import app
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.contract.contract import CommandSpec, ImageSpec
+from liquid_control.learn.train.recipe import Fit, Network, Recipe, Signals, Timing
+from liquid_control.learn.train.trainer import train
+from liquid_control.rollout.collect import collect
 
 IMAGE = ImageSpec(
     width=32,

@@ -16,21 +16,21 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import pytest
-import recordings as rec
-from bundles import make_bundle
 from numpy.typing import NDArray
 from rich.console import Console
+from support import recordings as rec
+from support.bundles import make_bundle
 
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.topics import TopicRoles
-from liquid_control.evaluate.replay import Faults, ReplayedTick, replay
-from liquid_control.learn.dataset import build
-from liquid_control.learn.episode import Episode
-from liquid_control.learn.sequences import ticks_of, whole
-from liquid_control.learn.signals import Signals
-from liquid_control.runtime.errors import SensorError
-from liquid_control.runtime.observation import Sensors
-from liquid_control.runtime.policy import Policy
+from liquid_control.common.errors import SensorError
+from liquid_control.evaluate.replay.replayer import Faults, ReplayedTick, replay
+from liquid_control.learn.data.dataset import build
+from liquid_control.learn.data.episode import Episode
+from liquid_control.learn.data.sequences import ticks_of, whole
+from liquid_control.learn.data.signals import Signals
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.runtime.sensing.observation import Sensors
 
 CAMERA = '/camera/image_raw/compressed'
 TOPICS = TopicRoles(image=CAMERA, imu=rec.IMU, odom=rec.ODOM, command=rec.COMMAND)

@@ -10,20 +10,20 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import recordings as rec
 from rich.console import Console
-from stripe_drives import HEIGHT, SIGNALS, WIDTH
+from support import recordings as rec
+from support.stripe_drives import HEIGHT, SIGNALS, WIDTH
 
 from liquid_control.bags import samples
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.samples import spikes
-from liquid_control.learn.dataset import add_bags, build, describe_dataset
-from liquid_control.learn.episode import Episode
-from liquid_control.learn.guess import guess_signals
-from liquid_control.learn.recipe import Timing
-from liquid_control.learn.sequences import Windows, whole
-from liquid_control.learn.signals import Signals
-from liquid_control.runtime.controller import Mode
+from liquid_control.contract.modes import Mode
+from liquid_control.learn.data.dataset import add_bags, build, describe_dataset
+from liquid_control.learn.data.episode import Episode
+from liquid_control.learn.data.infer import guess_signals
+from liquid_control.learn.data.sequences import Windows, whole
+from liquid_control.learn.data.signals import Signals
+from liquid_control.learn.train.recipe import Timing
 
 BLIND = replace(SIGNALS, image=None)
 CAMERA_ONLY = replace(SIGNALS, imu=None)

@@ -9,22 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import recordings as rec
 import torch
 import yaml
-from exports import make_network, make_steps, write
+from support import recordings as rec
+from support.exports import make_network, make_steps, write
 from typer.testing import CliRunner
 
-from liquid_control.cli import app
-from liquid_control.learn.parity import run_bundle, run_network
-from liquid_control.learn.rebuild import load_network, recipe_of
-from liquid_control.learn.recipe import Recipe
-from liquid_control.learn.recipe_file import load_recipe
-from liquid_control.learn.sequences import Steps
-from liquid_control.runtime.assets import CONTRACT_FILE
-from liquid_control.runtime.bundle import load_bundle
-from liquid_control.runtime.contract import Contract
-from liquid_control.runtime.errors import BundleError
+from liquid_control.cli.main import app
+from liquid_control.common.assets import CONTRACT_FILE
+from liquid_control.common.errors import BundleError
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.contract.contract import Contract
+from liquid_control.learn.data.sequences import Steps
+from liquid_control.learn.export.parity import run_bundle, run_network
+from liquid_control.learn.export.rebuild import load_network, recipe_of
+from liquid_control.learn.train.recipe import Recipe
+from liquid_control.learn.train.recipe_file import load_recipe
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.name for path in (ROOT / 'models').iterdir())
@@ -166,7 +166,8 @@ def test_training_from_a_policy_keeps_what_the_recipe_does_not_say(
     monkeypatch.chdir(tmp_path)
     seen: list[Recipe] = []
     monkeypatch.setattr(
-        'liquid_control.learn.train.train', lambda bags, recipe, *_, **__: seen.append(recipe)
+        'liquid_control.learn.train.trainer.train',
+        lambda bags, recipe, *_, **__: seen.append(recipe),
     )
     bag = camera_drive(tmp_path / 'bag', 0)
     command = ['train', str(bag), '--out', 'x', '--from', 'donkeycar_cfc', '--neurons', '12']

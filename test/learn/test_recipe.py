@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stripe_drives import RECIPE, SIGNALS
+from support.stripe_drives import RECIPE, SIGNALS
 
-from liquid_control.cli_learn import _seeds
-from liquid_control.learn.recipe import Fit, Recipe
-from liquid_control.learn.recipe_file import build_recipe
-from liquid_control.learn.signals import Signals
-from liquid_control.runtime.errors import ConfigError
+from liquid_control.cli.learn import _seeds
+from liquid_control.common.errors import ConfigError
+from liquid_control.learn.data.signals import Signals
+from liquid_control.learn.train.recipe import Fit, Recipe
+from liquid_control.learn.train.recipe_file import build_recipe
 
 
 def build(folder: Path, text: str = '', *changes: str, start: Recipe | None = None) -> Recipe:

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import recordings as rec
 import torch
 from rich.console import Console
-from stripe_drives import SIGNALS, angle_at, write_drive
+from support import recordings as rec
+from support.stripe_drives import SIGNALS, angle_at, write_drive
 
 from liquid_control.bags.errors import BagError
-from liquid_control.learn.dataset import build
-from liquid_control.learn.episode import Episode
-from liquid_control.learn.recipe import Timing
-from liquid_control.learn.sequences import Steps, WindowOrder, Windows, observe, whole
+from liquid_control.learn.data.dataset import build
+from liquid_control.learn.data.episode import Episode
+from liquid_control.learn.data.sequences import Steps, WindowOrder, Windows, observe, whole
+from liquid_control.learn.train.recipe import Timing
 
 PERIOD_NS = 50_000_000
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stripe_drives import COMMANDS, RECIPE
+from support.stripe_drives import COMMANDS, RECIPE
 
 from liquid_control.bags.errors import BagError
-from liquid_control.learn.fit import epoch_plan
-from liquid_control.learn.recipe import Fit
-from liquid_control.learn.split import Split, split_episodes
-from liquid_control.learn.spread import spread
-from liquid_control.learn.stretches import DEFAULT_WEIGHTS
+from liquid_control.learn.data.segments import DEFAULT_WEIGHTS
+from liquid_control.learn.data.split import Split, split_episodes
+from liquid_control.learn.data.spread import spread
+from liquid_control.learn.train.fit import epoch_plan
+from liquid_control.learn.train.recipe import Fit
 
 
 def split(drives: list, **changes: object) -> Split:
@@ -97,9 +97,9 @@ def test_batches_stay_large_enough_to_be_shared() -> None:
 def drive(tmp_path_factory: pytest.TempPathFactory):
     """Makes drives of any length from one recording."""
     from rich.console import Console
-    from stripe_drives import write_drive
+    from support.stripe_drives import write_drive
 
-    from liquid_control.learn.dataset import build
+    from liquid_control.learn.data.dataset import build
 
     folder = tmp_path_factory.mktemp('split')
     bag = write_drive(Path(folder) / 'drive', seconds=60.0)

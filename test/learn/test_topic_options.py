@@ -6,17 +6,18 @@ import inspect
 from pathlib import Path
 
 import pytest
-import recordings as rec
-from messy_bags import rosbag2
+from support import recordings as rec
+from support.messy_bags import rosbag2
 
-from liquid_control import cli, cli_learn
 from liquid_control.bags.errors import TopicError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.writer import BagWriter
-from liquid_control.learn.guess import guess_signals
-from liquid_control.learn.signals import Topics
-from liquid_control.learn.streams import read_streams
-from liquid_control.runtime.errors import ConfigError
+from liquid_control.cli import learn as cli_learn
+from liquid_control.cli import main as cli
+from liquid_control.common.errors import ConfigError
+from liquid_control.learn.data.infer import guess_signals
+from liquid_control.learn.data.signals import Topics
+from liquid_control.learn.data.streams import read_streams
 
 IMU, TWIST = 'sensor_msgs/msg/Imu', 'geometry_msgs/msg/TwistStamped'
 

@@ -16,22 +16,22 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from kills import die_in_the_last_epoch, run_killed
 from rich.console import Console
-from stripe_drives import RECIPE, write_drive
+from support.kills import die_in_the_last_epoch, run_killed
+from support.stripe_drives import RECIPE, write_drive
 from typer.testing import CliRunner
 
-from liquid_control.cli import app
-from liquid_control.learn import split
-from liquid_control.learn.dataset import add_bags
-from liquid_control.learn.imitation import Imitation
-from liquid_control.learn.recipe import Fit, Network, Recipe
-from liquid_control.learn.train import train
-from liquid_control.learn.weights import WEIGHTS_FILE
+from liquid_control.cli.main import app
+from liquid_control.common.errors import BundleError, ConfigError
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.contract.contract import Contract
+from liquid_control.learn.data import split
+from liquid_control.learn.data.dataset import add_bags
+from liquid_control.learn.train.imitation import Imitation
+from liquid_control.learn.train.recipe import Fit, Network, Recipe
+from liquid_control.learn.train.trainer import train
+from liquid_control.learn.train.weights import WEIGHTS_FILE
 from liquid_control.nn.policy import PolicyNetwork
-from liquid_control.runtime.bundle import load_bundle
-from liquid_control.runtime.contract import Contract
-from liquid_control.runtime.errors import BundleError, ConfigError
 
 THOROUGH = replace(
     RECIPE, holdout=0.34, fit=replace(RECIPE.fit, epochs=8, passes=6, learning_rate=1e-2)
@@ -147,7 +147,14 @@ def test_two_processes_train_what_one_does(bags: list[Path], tmp_path: Path) -> 
     plain = yaml.safe_dump(json.loads(json.dumps(asdict(recipe))))
     (tmp_path / 'recipe.yaml').write_text(plain)
     torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
-    verb = ['-m', 'liquid_control.cli', 'train', *map(str, bags), '--recipe', '../recipe.yaml']
+    verb = [
+        '-m',
+        'liquid_control.cli.main',
+        'train',
+        *map(str, bags),
+        '--recipe',
+        '../recipe.yaml',
+    ]
     (tmp_path / 'two').mkdir()
     result = subprocess.run(
         [*torchrun, '--nproc-per-node', '2', *verb, '--out', 'policy'],

@@ -12,19 +12,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from exports import make_network
 from rich.console import Console
-from stripe_drives import COMMANDS, RECIPE, write_drive
+from support.exports import make_network
+from support.stripe_drives import COMMANDS, RECIPE, write_drive
 
-from liquid_control.learn import callbacks, split
-from liquid_control.learn.export import ExportError
-from liquid_control.learn.imitation import Imitation
-from liquid_control.learn.recipe import Augment, Fit, Recipe
-from liquid_control.learn.scores import scores
-from liquid_control.learn.train import train
-from liquid_control.runtime.bundle import load_bundle
-from liquid_control.runtime.contract import Contract
-from liquid_control.runtime.errors import ConfigError
+from liquid_control.common.errors import ConfigError
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.contract.contract import Contract
+from liquid_control.learn.data import split
+from liquid_control.learn.export.exporter import ExportError
+from liquid_control.learn.train import callbacks
+from liquid_control.learn.train.imitation import Imitation
+from liquid_control.learn.train.recipe import Augment, Fit, Recipe
+from liquid_control.learn.train.scores import scores
+from liquid_control.learn.train.trainer import train
 
 torch.set_num_threads(1)
 PLAIN = Augment(gamma=0.0, tint=0.0, shadow=0.0, noise=0.0)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exports import make_network
+from support.exports import make_network
 
-from liquid_control.learn.weights import WEIGHTS_FILE, load_weights, save_weights
-from liquid_control.runtime.errors import BundleError
+from liquid_control.common.errors import BundleError
+from liquid_control.learn.train.weights import WEIGHTS_FILE, load_weights, save_weights
 
 torch.set_num_threads(1)
 

@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 
 import pytest
-import recordings as rec
-from ackermann import ACKERMANN, ackermann_workspace
+from support import recordings as rec
+from support.ackermann import ACKERMANN, ackermann_workspace
 
-from liquid_control.learn.guess import guess_signals
+from liquid_control.learn.data.infer import guess_signals
 
 
 def angle(seconds: float) -> float:

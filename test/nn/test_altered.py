@@ -14,8 +14,8 @@ from torch.nn.utils import parametrizations, parametrize, prune
 
 from liquid_control.nn import LTC, AutoNCP, CfC, save_layer
 from liquid_control.nn.cfc import CfCCell, WiredCfCCell
-from liquid_control.nn.compile.core import layer_step
-from liquid_control.nn.compile.graph import FLOAT, Graph
+from liquid_control.nn.onnx_export.core import layer_step
+from liquid_control.nn.onnx_export.graph import FLOAT, Graph
 
 
 class LowRank(nn.Module):

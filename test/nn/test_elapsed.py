@@ -6,7 +6,7 @@ import ncps.torch
 import numpy as np
 import pytest
 import torch
-from ncps_pairs import irregular_seconds, make_pair
+from support.ncps_pairs import irregular_seconds, make_pair
 
 from liquid_control.nn import LTC, AutoNCP, CfC, kernels
 

@@ -6,7 +6,7 @@ import ncps.torch
 import ncps.wirings
 import pytest
 import torch
-from ncps_pairs import irregular_seconds, make_pair, run_reference, shake
+from support.ncps_pairs import irregular_seconds, make_pair, run_reference, shake
 
 from liquid_control.nn import LTC, AutoNCP, CfC, from_ncps, to_ncps
 

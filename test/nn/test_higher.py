@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from layer_runs import LAYERS, assert_equal, draw
+from support.layer_runs import LAYERS, assert_equal, draw
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.autograd.functional import hessian, hvp, jacobian, jvp, vhp, vjp

@@ -12,7 +12,7 @@ import ncps.torch
 import ncps.wirings
 import pytest
 import torch
-from layer_runs import LAYERS, assert_equal, draw, needs_compiler, run
+from support.layer_runs import LAYERS, assert_equal, draw, needs_compiler, run
 from torch import Tensor, nn
 
 from liquid_control.nn import LTC, AutoNCP, CfC, FullyConnected, cfc

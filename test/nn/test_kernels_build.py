@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from layer_runs import assert_equal, draw, needs_compiler, run
+from support.layer_runs import assert_equal, draw, needs_compiler, run
 
 from liquid_control.nn import LTC, AutoNCP, CfC
 from liquid_control.nn.kernels import build, plain_torch, serves

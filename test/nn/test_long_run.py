@@ -6,11 +6,11 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from ncps_pairs import shake
+from support.ncps_pairs import shake
 
 from liquid_control.nn import LTC, AutoNCP, CfC
-from liquid_control.nn.compile.core import layer_step
-from liquid_control.nn.compile.graph import FLOAT, Graph
+from liquid_control.nn.onnx_export.core import layer_step
+from liquid_control.nn.onnx_export.graph import FLOAT, Graph
 
 STEPS, INPUTS, UNITS = 10_000, 6, 19
 LAYERS = {

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import old_onnxruntime
 import pytest
-from compiled_cells import LAYERS, compile_layer, make, models, session
+from support import old_onnxruntime
+from support.compiled_cells import LAYERS, compile_layer, make, models, session
 
 OLD = Path(sys.prefix) / 'onnxruntime-1.16'  # put there by `make test`
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ncps_pairs import WIRINGS, Pair, irregular_seconds, make_pair, run_reference, shake
+from support.ncps_pairs import WIRINGS, Pair, irregular_seconds, make_pair, run_reference, shake
 from torch import Tensor
 
 from liquid_control.nn import LTC, AutoNCP, CfC, Wiring, from_ncps, kernels, to_ncps

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from liquid_control.contract.contract import CommandSpec
 from liquid_control.nn.cells import CELLS
 from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
-from liquid_control.runtime.contract import CommandSpec
 
 CAR = (
     CommandSpec('steering_angle', 'rad', -0.5, 0.5),

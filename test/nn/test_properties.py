@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liquid_control.contract.contract import CommandSpec
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, kernels
 from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
 from liquid_control.nn.solvers import POLICY_SOLVER, POLICY_UNFOLDS
-from liquid_control.runtime.contract import CommandSpec
 
 BOUNDED_SOLVERS = ('fused', 'exponential_midpoint')
 seeds = st.integers(0, 10_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from layer_runs import LAYERS, assert_equal, draw, needs_compiler, run
+from support.layer_runs import LAYERS, assert_equal, draw, needs_compiler, run
 from torch import Tensor, nn
 from torch.autograd.graph import save_on_cpu, saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorders import Recorder
-from ros import Peer, running
+from support.recorders import Recorder
+from support.ros import Peer, running
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from liquid_control.nodes import dds
-from liquid_control.runtime.assets import config_file
+from liquid_control.common.assets import config_file
+from liquid_control.nodes.common import dds
 
 VARIABLES = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
 

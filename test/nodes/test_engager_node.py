@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from liquid_control.msg import ControlMode
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros import Peer, running
 from std_srvs.srv import SetBool
+from support.ros import Peer, running
 
 
 @pytest.fixture

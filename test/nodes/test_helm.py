@@ -9,11 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pilots import ROBOT, Drive
+from support.pilots import ROBOT, Drive
 
-from liquid_control.nodes import helm as helm_module
-from liquid_control.nodes.helm import Helm
-from liquid_control.runtime.controller import Controller, Mode
+from liquid_control.contract.modes import Mode
+from liquid_control.nodes.policy import helm as helm_module
+from liquid_control.nodes.policy.helm import Helm
+from liquid_control.runtime.control.controller import Controller
 
 FALL = ROBOT.limits['speed'].max_fall_rate
 RISE = ROBOT.limits['speed'].max_rate

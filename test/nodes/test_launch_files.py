@@ -6,15 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import launches
 import pytest
-import recordings as rec
-import ros  # noqa: F401  a ROS domain of its own
-from bundles import make_bundle
-from launches import launch
+from support import (
+    launches,
+    ros,  # noqa: F401  a ROS domain of its own
+)
+from support import recordings as rec
+from support.bundles import make_bundle
+from support.launches import launch
 
-from liquid_control.nodes.launching import LaunchError
-from liquid_control.runtime.errors import ConfigError
+from liquid_control.common.errors import ConfigError
+from liquid_control.nodes.common.launching import LaunchError
 
 NODES = {
     'drive': {'policy_node', 'recorder_node'},

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from ros import Peer
+from support.ros import Peer
 
-from liquid_control.nodes.parameters import guard_parameters, read_parameters
-from liquid_control.nodes.policy_parameters import PolicyParameters
-from liquid_control.runtime.errors import ConfigError
+from liquid_control.common.errors import ConfigError
+from liquid_control.nodes.common.parameters import guard_parameters, read_parameters
+from liquid_control.nodes.policy.parameters import PolicyParameters
 
 FIELDS = {
     field.metadata['name'] or field.name: field for field in dataclasses.fields(PolicyParameters)

@@ -12,18 +12,18 @@ import yaml
 from builtin_interfaces.msg import Time
 from rclpy.qos import DurabilityPolicy as Durability
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from ros import TIMEOUT, Peer, running
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
+from support.ros import TIMEOUT, Peer, running
 
 from liquid_control.bags.metadata import qos_profile
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.writer import BagWriter
-from liquid_control.nodes.player_node import PlayerConfig
-from liquid_control.runtime.assets import config_file
-from liquid_control.runtime.errors import ConfigError
+from liquid_control.common.assets import config_file
+from liquid_control.common.errors import ConfigError
+from liquid_control.nodes.player import PlayerConfig
 
 START_NS = 50 * 10**9
 PERIOD_NS = 10_000_000

@@ -6,11 +6,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from pilots import Drive, make_pilot
+from support.pilots import Drive, make_pilot
 
-from liquid_control.nodes.policies import SLOTS, Policies
-from liquid_control.nodes.policy_parameters import PolicyParameters
-from liquid_control.runtime.trial import Trials
+from liquid_control.nodes.policy.parameters import PolicyParameters
+from liquid_control.nodes.policy.policies import SLOTS, Policies
+from liquid_control.runtime.inference.trial import Trials
 
 
 @pytest.mark.parametrize('slot', ['shadow_policy', 'fallback_policy'])

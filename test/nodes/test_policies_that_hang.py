@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import psutil
-from bundles import make_bundle
-from hostile_bundles import endless, endless_when_shaken, with_load
-from robots import Robot
-from ros import Peer, running
+from support.bundles import make_bundle
+from support.hostile_bundles import endless, endless_when_shaken, with_load
+from support.robots import Robot
+from support.ros import Peer, running
 
 
 def test_a_policy_that_hangs_on_what_is_seen_now_is_given_up(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from bundles import make_bundle
 from geometry_msgs.msg import Twist, TwistStamped
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -22,12 +21,13 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter as RclpyParameter
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.serialization import serialize_message
-from robots import Robot, stamps_and_speeds
-from ros import Peer, running
 from sensor_msgs.msg import Image, Imu
 from std_srvs.srv import Trigger
+from support.bundles import make_bundle
+from support.robots import Robot, stamps_and_speeds
+from support.ros import Peer, running
 
-from liquid_control.nodes.policy_parameters import PolicyParameters
+from liquid_control.nodes.policy.parameters import PolicyParameters
 
 
 @pytest.fixture
@@ -341,8 +341,8 @@ def test_a_defect_in_the_control_loop_sends_a_stop_and_ends_the_node(tmp_path: P
     defective = tmp_path / 'defective_node.py'
     defective.write_text(
         """
-from liquid_control.nodes import policy_node
-from liquid_control.runtime.controller import Controller
+from liquid_control.nodes.policy import node as policy_node
+from liquid_control.runtime.control.controller import Controller
 
 class Defective(Controller):
     count = 0

@@ -8,13 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import make_bundle
 from diagnostic_msgs.msg import DiagnosticArray
-from failing_bundles import make_failing
 from geometry_msgs.msg import TwistStamped
 from liquid_control.msg import ControlMode
-from robots import Robot, brakes_in_time, driven, hears_people, hold, override, stamps_and_speeds
 from std_srvs.srv import Trigger
+from support.bundles import make_bundle
+from support.failing_bundles import make_failing
+from support.robots import (
+    Robot,
+    brakes_in_time,
+    driven,
+    hears_people,
+    hold,
+    override,
+    stamps_and_speeds,
+)
 
 
 def ends(robot: Robot) -> None:
@@ -128,7 +136,7 @@ def test_while_a_parameter_is_being_set_for_ever_people_and_rivals_are_heard(
     stuck.write_text(
         """
 import time
-from liquid_control.nodes import policy_node
+from liquid_control.nodes.policy import node as policy_node
 
 class Stuck(policy_node.PolicyNode):
     def _on_parameters(self, changed):

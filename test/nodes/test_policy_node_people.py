@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from builtin_interfaces.msg import Time
-from bundles import make_bundle
 from geometry_msgs.msg import TwistStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -22,15 +21,16 @@ from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
-from robots import Robot, Sensors, driven, hears_people, hold, override
-from ros import Peer, running
 from rosgraph_msgs.msg import Clock
+from support.bundles import make_bundle
+from support.robots import Robot, Sensors, driven, hears_people, hold, override
+from support.ros import Peer, running
 
 # A node whose output goes into a pipe that is full.
 UNREAD = """
 import os
 
-from liquid_control.nodes.policy_node import main
+from liquid_control.nodes.policy.node import main
 
 unread, full = os.pipe()
 os.set_blocking(full, False)
@@ -206,7 +206,7 @@ def test_a_base_that_is_killed_is_missed_within_seconds(tmp_path: Path) -> None:
             """
 import rclpy
 from geometry_msgs.msg import TwistStamped
-from liquid_control.nodes.dds import use_default_profile
+from liquid_control.nodes.common.dds import use_default_profile
 
 use_default_profile()
 rclpy.init()

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import yaml
-from bundles import make_bundle
-from hostile_bundles import endless, huge, slow, with_load
 from liquid_control.msg import ControlMode
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
-from robots import Robot
-from ros import Peer, running
+from support.bundles import make_bundle
+from support.hostile_bundles import endless, huge, slow, with_load
+from support.robots import Robot
+from support.ros import Peer, running
 
 
 @pytest.fixture(scope='module')

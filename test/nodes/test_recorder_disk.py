@@ -7,9 +7,9 @@ import resource
 import shutil
 from pathlib import Path
 
-from recorders import DEEP, Recorder, readable, strings, with_parameters
-from ros import TIMEOUT, Peer, running
 from std_msgs.msg import UInt8MultiArray
+from support.recorders import DEEP, Recorder, readable, strings, with_parameters
+from support.ros import TIMEOUT, Peer, running
 
 from liquid_control.bags.reader import BagReader
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 from liquid_control.msg import ControlMode
-from recorders import LATCHED, Recorder, with_parameters
-from ros import Peer, running
 from std_msgs.msg import String
+from support.recorders import LATCHED, Recorder, with_parameters
+from support.ros import Peer, running
 
 from liquid_control.bags.reader import BagReader
-from liquid_control.nodes.recording_session import Session
+from liquid_control.nodes.recorder.session import Session
 
 
 def test_two_cars_under_one_launch_record_their_own_topics_into_their_own_folders(

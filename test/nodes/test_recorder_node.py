@@ -14,19 +14,19 @@ from lifecycle_msgs.srv import ChangeState
 from liquid_control.msg import ControlMode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from recorders import DEEP, LATCHED, Recorder, strings, with_parameters
-from ros import TIMEOUT, Peer, running
 from rosbags.interfaces import QosDurability, QosReliability
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String, UInt8MultiArray
+from support.recorders import DEEP, LATCHED, Recorder, strings, with_parameters
+from support.ros import TIMEOUT, Peer, running
 
 from liquid_control import __version__
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.repair import repair
-from liquid_control.nodes.recording_config import RecorderConfig
-from liquid_control.nodes.recording_session import _git_version
-from liquid_control.runtime.errors import ConfigError
+from liquid_control.common.errors import ConfigError
+from liquid_control.nodes.recorder.config import RecorderConfig
+from liquid_control.nodes.recorder.session import _git_version
 
 
 @pytest.mark.parametrize('signum', [signal.SIGINT, signal.SIGTERM])

@@ -8,7 +8,7 @@ from typing import Any
 
 from geometry_msgs.msg import TwistStamped
 from liquid_control.msg import ControlMode
-from recorders import LATCHED, Recorder, with_parameters
+from support.recorders import LATCHED, Recorder, with_parameters
 
 from liquid_control.bags.reader import BagReader
 

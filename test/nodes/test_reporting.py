@@ -4,16 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import make_bundle
 from liquid_control.msg import PolicyState
 from rclpy.serialization import deserialize_message
+from support.bundles import make_bundle
 
-from liquid_control.nodes.reporting import Measured, state_bytes
-from liquid_control.runtime.controller import Controller, Mode, Tick
-from liquid_control.runtime.pilot import Frame, Pilot
-from liquid_control.runtime.policy import Policy
-from liquid_control.runtime.robot import CommandLimits, Robot
-from liquid_control.runtime.timing import Timing
+from liquid_control.contract.modes import Mode
+from liquid_control.contract.robot import CommandLimits, Robot
+from liquid_control.nodes.policy.reporting import Measured, state_bytes
+from liquid_control.runtime.control.controller import Controller, Tick
+from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.runtime.loop.timing import Timing
 
 NOW = 1_795_409_432_958_934_437  # ns
 LIMITS = {

@@ -6,16 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
-from bundles import make_bundle
 from geometry_msgs.msg import Twist
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
-from ros import Peer, running
 from sensor_msgs.msg import Image
+from support.bundles import make_bundle
+from support.ros import Peer, running
 
-from liquid_control.nodes import rcl_take
-from liquid_control.nodes.commands import CommandPort, Override
-from liquid_control.nodes.inbox import Inbox
+from liquid_control.nodes.common import rcl_take
+from liquid_control.nodes.common.inbox import Inbox
+from liquid_control.nodes.policy.commands import CommandPort, Override
 
 
 def serialized(width: int, grey: int) -> bytes:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pilots import Drive, make_pilot
+from support.pilots import Drive, make_pilot
 
-from liquid_control.nodes.shadow import ShadowThread
-from liquid_control.runtime.controller import Mode, Tick
-from liquid_control.runtime.pilot import Action, Pilot
+from liquid_control.contract.modes import Mode
+from liquid_control.nodes.policy.shadow import ShadowThread
+from liquid_control.runtime.control.controller import Tick
+from liquid_control.runtime.control.runner import Action, Pilot
 
 WAIT = 10.0  # s, generous: it only ends tests that fail
 

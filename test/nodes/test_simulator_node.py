@@ -13,9 +13,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from ros import TIMEOUT, Peer, Process, running
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu
+from support.ros import TIMEOUT, Peer, Process, running
 
 SECOND = 1_000_000_000
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from bundles import make_bundle
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue, SetParametersResult
 from rcl_interfaces.srv import SetParameters
-from ros import TIMEOUT, Peer, Process, running
+from support.bundles import make_bundle
+from support.ros import TIMEOUT, Peer, Process, running
 
-from liquid_control.runtime.bundle import sign_bundle
-from liquid_control.runtime.signing import create_key
+from liquid_control.contract.bundle import sign_bundle
+from liquid_control.contract.signing import create_key
 
 
 def set_policy(peer: Peer, process: Process, policy: Path) -> SetParametersResult:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pilots import MS, PERIOD, START, Drive, moving
+from support.pilots import MS, PERIOD, START, Drive, moving
 
-from liquid_control.runtime.controller import Mode
+from liquid_control.contract.modes import Mode
 
 
 def test_nothing_is_sent_before_engaging(drive: Drive) -> None:

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import make_bundle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.bundles import make_bundle
 
-from liquid_control.runtime import cdr
-from liquid_control.runtime.controller import Controller, Mode
-from liquid_control.runtime.errors import LiquidControlError
-from liquid_control.runtime.image import ENCODINGS, decode_compressed, to_rgb
-from liquid_control.runtime.pilot import Frame, Pilot
-from liquid_control.runtime.policy import Policy
-from liquid_control.runtime.robot import CommandLimits, Robot
+from liquid_control.common.errors import LiquidControlError
+from liquid_control.contract.modes import Mode
+from liquid_control.contract.robot import CommandLimits, Robot
+from liquid_control.runtime.control.controller import Controller
+from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.runtime.sensing import cdr
+from liquid_control.runtime.sensing.image import ENCODINGS, decode_compressed, to_rgb
 
 EXAMPLES, MESSAGES = 200, 500  # together 100,000
 

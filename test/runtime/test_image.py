@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from liquid_control.runtime.contract import ImageSpec
-from liquid_control.runtime.errors import ImageError
-from liquid_control.runtime.image import ENCODINGS, Preprocessor, decode_compressed, to_rgb
+from liquid_control.common.errors import ImageError
+from liquid_control.contract.contract import ImageSpec
+from liquid_control.runtime.sensing.image import ENCODINGS, Preprocessor, decode_compressed, to_rgb
 
 WIDTH, HEIGHT = 64, 48
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from liquid_control.bags.messages import serialize
-from liquid_control.runtime.errors import ImageError
-from liquid_control.runtime.image import Pixels, decode_compressed
-from liquid_control.runtime.vision import Vision
+from liquid_control.common.errors import ImageError
+from liquid_control.runtime.sensing.image import Pixels, decode_compressed
+from liquid_control.runtime.sensing.vision import Vision
 
 
 def smooth_picture() -> np.ndarray:

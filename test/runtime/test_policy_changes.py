@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pilots import PICTURE, Drive, make_pilot, moving
+from support.pilots import PICTURE, Drive, make_pilot, moving
 
-from liquid_control.runtime.controller import Mode
-from liquid_control.runtime.errors import BundleError, ConfigError
-from liquid_control.runtime.pilot import Frame, Pilot
+from liquid_control.common.errors import BundleError, ConfigError
+from liquid_control.contract.modes import Mode
+from liquid_control.runtime.control.runner import Frame, Pilot
 
 
 def test_swapped_policy_goes_on_from_the_last_command(drive: Drive, tmp_path: Path) -> None:

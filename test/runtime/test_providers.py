@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
-from bundles import make_bundle
+from support.bundles import make_bundle
 
-from liquid_control.runtime import engine as engine_module
-from liquid_control.runtime.bundle import Bundle, load_bundle
-from liquid_control.runtime.cuda import Device, find_device, tensorrt_version
-from liquid_control.runtime.device import DeviceArray, DeviceSession, read_placement
-from liquid_control.runtime.engine import Engine
-from liquid_control.runtime.errors import BundleError, ConfigError, ProviderError
-from liquid_control.runtime.policy import Policy
-from liquid_control.runtime.providers import (
+from liquid_control.common.errors import BundleError, ConfigError, ProviderError
+from liquid_control.contract.bundle import Bundle, load_bundle
+from liquid_control.runtime.inference import backend as engine_module
+from liquid_control.runtime.inference.backend import Engine
+from liquid_control.runtime.inference.cuda import Device, find_device, tensorrt_version
+from liquid_control.runtime.inference.device import DeviceArray, DeviceSession, read_placement
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.runtime.inference.providers import (
     CPU,
     CUDA,
     PROVIDERS,
@@ -26,7 +26,7 @@ from liquid_control.runtime.providers import (
     provider_arguments,
     select_providers,
 )
-from liquid_control.runtime.session import Graph, Session, graphs_of, open_session
+from liquid_control.runtime.inference.session import Graph, Session, graphs_of, open_session
 
 # In ONNX Runtime's CPU packages, loaded whenever asked for, and never running a node: the very
 # picture of a GPU provider that does not work.

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from liquid_control.runtime import realtime
-from liquid_control.runtime.rate import FixedRate, SimClock
+from liquid_control.runtime.loop import realtime
+from liquid_control.runtime.loop.rate import FixedRate, SimClock
 
 PERIOD = 33_333_333
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquid_control.runtime.contract import CommandSpec
-from liquid_control.runtime.errors import ConfigError
-from liquid_control.runtime.robot import CommandLimits, Robot
-from liquid_control.runtime.safety import Envelope
+from liquid_control.common.errors import ConfigError
+from liquid_control.contract.contract import CommandSpec
+from liquid_control.contract.robot import CommandLimits, Robot
+from liquid_control.runtime.control.safety import Envelope
 
 COMMANDS = (
     CommandSpec('steering_angle', 'rad', -0.6, 0.6),

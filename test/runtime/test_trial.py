@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from bundles import make_bundle
-from hostile_bundles import endless, huge, with_load
+from support.bundles import make_bundle
+from support.hostile_bundles import endless, huge, with_load
 
-from liquid_control.runtime.errors import BundleError
-from liquid_control.runtime.trial import Limits, Trials
+from liquid_control.common.errors import BundleError
+from liquid_control.runtime.inference.trial import Limits, Trials
 
 
 def test_what_passed_is_loaded_with_the_time_it_took(tmp_path: Path) -> None:

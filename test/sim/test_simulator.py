@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from liquid_control.rollout.expert import Expert
 from liquid_control.sim.car import Command
-from liquid_control.sim.expert import Expert
 from liquid_control.sim.sensors import CameraFrame, ImuSample, Observation
 from liquid_control.sim.simulator import Simulator
 

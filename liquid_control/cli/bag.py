@@ -1,0 +1,96 @@
+"""Verbs that look after recordings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from liquid_control.common.plain_text import printable
+
+Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
+Topic = Annotated[str | None, typer.Option(help='Where the type does not tell.')]
+
+app = typer.Typer(help='Look after recordings.', no_args_is_help=True)
+
+
+@app.command()
+def info(
+    bags: Annotated[list[Path], typer.Argument(help='Recordings of any kind.')],
+) -> None:
+    """Print what recordings hold, what could be learnt from it, and what is wrong with them."""
+    from liquid_control.bags.info import inspect_bag
+    from liquid_control.common.errors import LiquidControlError
+    from liquid_control.common.files import reason
+    from liquid_control.evaluate.report.bag_table import print_info
+
+    # Where nobody looks at it the lines may be long.
+    console, failed = Console(width=None if sys.stdout.isatty() else 200), False
+    for bag in bags:
+        try:
+            found = inspect_bag(bag)
+        except (LiquidControlError, OSError) as error:
+            complain(reason(error) if isinstance(error, OSError) else str(error))
+            failed = True
+            continue
+        print_info(found, console)
+        failed = failed or not found.topics
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def repair(
+    bags: Annotated[list[Path], typer.Argument(help='Directories of recordings.')],
+) -> None:
+    """Finish the recordings of a killed recorder, having proved that they read back."""
+    from liquid_control.bags.repair import repair as repair_bag
+
+    console = Console(soft_wrap=True)
+    for bag in bags:
+        report = repair_bag(bag)
+        done = f'repaired {", ".join(report.repaired_files)}' if report.repaired_files else 'whole'
+        messages = sum(report.message_counts.values())
+        lines = [
+            f'{bag}: {done}; {messages} messages on {len(report.message_counts)} topics '
+            f'read back, {report.lost_bytes / 1e6:.1f} MB lost'
+        ]
+        lines += [
+            f'{bag}: {count} messages on {topic} cannot be decoded'
+            for topic, count in report.unreadable.items()
+        ]
+        for line in lines:
+            console.print(printable(line), markup=False, highlight=False)
+
+
+@app.command()
+def topics(
+    bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
+    policy: Policy,
+    image_topic: Topic = None,
+    imu_topic: Topic = None,
+    odom_topic: Topic = None,
+) -> None:
+    """Print which topics of a recording a policy's inputs come from, as JSON."""
+    from liquid_control.bags.reader import BagReader
+    from liquid_control.common.assets import find_bundle
+    from liquid_control.contract.bundle import load_bundle
+    from liquid_control.evaluate.replay.topics import choose_topics
+
+    contract = load_bundle(find_bundle(policy)).contract
+    with BagReader(bag) as reader:
+        types = reader.topics
+        roles = choose_topics(
+            reader, contract, image=image_topic, imu=imu_topic, odom=odom_topic, need_command=False
+        )
+    found = {'image': roles.image, 'imu': roles.imu, 'odom': roles.odom}
+    print(json.dumps({part: {'topic': t, 'type': types[t]} for part, t in found.items() if t}))
+
+
+def complain(words: str) -> None:
+    """Say in one line what went wrong."""
+    print(f'liquid-control: {printable(" ".join(words.split()))}', file=sys.stderr)

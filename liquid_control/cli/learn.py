@@ -1,0 +1,339 @@
+"""Verbs that make policies: record the expert, prepare recordings, train, improve."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from liquid_control.cli.bag import complain
+from liquid_control.common.plain_text import printable
+
+Changes = Annotated[
+    list[str] | None,
+    typer.Option('--set', help='Any field of a recipe, e.g. fit.epochs=3; may be repeated.'),
+]
+Jobs = Annotated[
+    int | None, typer.Option(help='Processes that decode bags; all cores without it.', min=1)
+]
+Topic = Annotated[str | None, typer.Option(help='Where the types do not tell.')]
+
+
+def collect(
+    out: Annotated[Path, typer.Option(help='Where the bags go, one directory for each seed.')],
+    seeds: Annotated[str, typer.Option(help='Of the tracks, e.g. 0-59 or 3,5,8.')] = '0-59',
+    seconds: Annotated[float, typer.Option(help='Simulated duration of each drive, s.')] = 40.0,
+    disturb: Annotated[
+        bool, typer.Option(help='Push the car off its line, so that recoveries are shown.')
+    ] = True,
+) -> None:
+    """Record expert drives in the simulator, faster than life; resumes after an interruption."""
+    from liquid_control.rollout.collect import collect as collect_bags
+
+    collect_bags(_seeds(seeds), out, seconds=seconds, disturb=disturb)
+
+
+def dataset(
+    bags: Annotated[list[Path], typer.Argument(help='Recordings.')],
+    out: Annotated[Path, typer.Option(help='Dataset to make, or to add to.')],
+    recipe: Annotated[
+        str | None,
+        typer.Option(help='YAML or shipped name; the first bag decides what it leaves open.'),
+    ] = None,
+    image_topic: Topic = None,
+    imu_topic: Topic = None,
+    odom_topic: Topic = None,
+    command_topic: Topic = None,
+    mode_topic: Topic = None,
+    override_topic: Topic = None,
+    changes: Changes = None,
+    jobs: Jobs = None,
+    ray: Annotated[
+        str | None, typer.Option(help='Address of a Ray cluster that does the work.')
+    ] = None,
+) -> None:
+    """Decode recordings once, for any number of trainings; resumes after an interruption."""
+    from liquid_control.learn.data.dataset import add_bags, describe_dataset, is_dataset
+
+    topics = _topics(
+        image=image_topic,
+        imu=imu_topic,
+        odom=odom_topic,
+        command=command_topic,
+        mode=mode_topic,
+        override=override_topic,
+    )
+    sources = [out] if is_dataset(out) else bags
+    signals = _recipe(sources, recipe, changes, topics).signals
+    console = Console(stderr=True)
+    outcomes = add_bags(bags, signals, out, console, jobs=jobs or _cores(), ray=ray)
+    told = printable(describe_dataset(out))
+    Console(soft_wrap=True).print(told, highlight=False, markup=False)
+    reasons = [outcome.reason for outcome in outcomes if outcome.reason]
+    for reason in reasons:
+        complain(reason)
+    if reasons:
+        raise typer.Exit(1)
+
+
+def train(
+    bags: Annotated[list[Path], typer.Argument(help='Recordings or datasets to learn from.')],
+    out: Annotated[Path, typer.Option(help='Policy bundle to write, e.g. models/my_robot.')],
+    recipe: Annotated[
+        str | None,
+        typer.Option(help='YAML or shipped name; --from or the first bag decides what it leaves.'),
+    ] = None,
+    cell: Annotated[
+        str | None, typer.Option(help='cfc, ltc, or another; a wrong name lists them.')
+    ] = None,
+    neurons: Annotated[int | None, typer.Option(help='Of the liquid core.', min=4)] = None,
+    epochs: Annotated[int | None, typer.Option(help='At most.', min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help='Same seed, same weights.', min=0)] = None,
+    start_frame: Annotated[
+        int | None, typer.Option(help='First frame to learn from, in every bag.', min=0)
+    ] = None,
+    end_frame: Annotated[int | None, typer.Option(help='First frame left out.', min=1)] = None,
+    warm_start: Annotated[
+        str | None, typer.Option('--from', help='Bundle whose network and weights to start from.')
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help='Go on with an interrupted training, or with more --epochs.')
+    ] = False,
+    precision: Annotated[
+        str, typer.Option(help='Of the encoder: float32, float16 or int8.')
+    ] = 'float32',
+    image_topic: Topic = None,
+    imu_topic: Topic = None,
+    odom_topic: Topic = None,
+    command_topic: Topic = None,
+    mode_topic: Topic = None,
+    override_topic: Topic = None,
+    changes: Changes = None,
+    jobs: Jobs = None,
+) -> None:
+    """Learn a policy from recordings and write its bundle.
+
+    On several GPUs: torchrun --nproc-per-node 4 -m liquid_control.cli train ...
+    """
+    from liquid_control.common.assets import find_bundle
+    from liquid_control.learn.train.trainer import train as train_policy
+
+    topics = _topics(
+        image=image_topic,
+        imu=imu_topic,
+        odom=odom_topic,
+        command=command_topic,
+        mode=mode_topic,
+        override=override_topic,
+    )
+    start = find_bundle(warm_start) if warm_start is not None else None
+    train_policy(
+        bags,
+        _recipe(bags, recipe, changes, topics, start).changed(
+            cell=cell,
+            neurons=neurons,
+            epochs=epochs,
+            seed=seed,
+            start_frame=start_frame,
+            end_frame=end_frame,
+        ),
+        out,
+        command=_as_typed(bags),
+        warm_start=start,
+        resume=resume,
+        precision=precision,
+        jobs=jobs or _cores(),
+    )
+
+
+def improve(
+    out: Annotated[Path, typer.Option(help='Policy bundle to write, where it is better.')],
+    warm_start: Annotated[str, typer.Option('--from', help='Policy bundle to improve.')],
+    bags: Annotated[
+        list[Path] | None, typer.Argument(help='Recordings to learn from besides.')
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(help='In the simulator; 0: learn from the recordings alone.', min=0)
+    ] = 0,
+    drives: Annotated[int, typer.Option(help='In the simulator, in every round.')] = 6,
+    seconds: Annotated[float, typer.Option(help='Simulated duration of each drive, s.')] = 20.0,
+    judge_seeds: Annotated[
+        str, typer.Option(help='Tracks to judge on, never driven for data.')
+    ] = '201-210',
+    laps: Annotated[int, typer.Option(help='On each of those tracks.')] = 1,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help='YAML or shipped name; the policy decides what it leaves open.'),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help='Of a round, at most.', min=1)] = None,
+    image_topic: Topic = None,
+    imu_topic: Topic = None,
+    odom_topic: Topic = None,
+    command_topic: Topic = None,
+    mode_topic: Topic = None,
+    override_topic: Topic = None,
+    changes: Changes = None,
+) -> None:
+    """Make a policy better: drive, let the expert answer, retrain, judge, keep what is better.
+
+    With --rounds in the simulator; without, from recordings of a robot that people corrected.
+    Resumes after an interruption.
+    """
+    from liquid_control.common.assets import find_bundle
+    from liquid_control.evaluate.report.improve_report import rounds_table, write_improve_report
+    from liquid_control.learn.improve.collectors import Practice, RecordedPractice
+    from liquid_control.learn.improve.loop import RUNS
+    from liquid_control.learn.improve.loop import improve as improve_policy
+
+    start, given = find_bundle(warm_start), bags or []
+    topics = _topics(
+        image=image_topic,
+        imu=imu_topic,
+        odom=odom_topic,
+        command=command_topic,
+        mode=mode_topic,
+        override=override_topic,
+    )
+    chosen = _recipe(given, recipe, changes, topics, start).changed(epochs=epochs)
+    console = Console(stderr=True)
+    practice: Practice
+    if rounds:
+        from liquid_control.learn.improve.simulated import SimulatedPractice
+
+        practice = SimulatedPractice(
+            drives=drives,
+            seconds=seconds,
+            judge_seeds=tuple(_seeds(judge_seeds, '--judge-seeds')),
+            laps=laps,
+            console=console,
+        )
+    else:
+        practice = RecordedPractice(given, start, chosen, console=console)
+
+    def show(folder: Path) -> None:
+        write_improve_report(folder / 'improve.json', folder / 'report.html')
+
+    improve_policy(
+        start,
+        out,
+        chosen,
+        practice,
+        rounds=rounds or 1,
+        bags=given if rounds else [],
+        command=_as_typed(given),
+        on_round=show,
+        console=console,
+    )
+    folder = RUNS / out.name
+    Console().print(rounds_table(folder / 'improve.json'))
+    Console(soft_wrap=True).print(f'report: {folder}/report.html', highlight=False)
+
+
+def _as_typed(bags: list[Path]) -> str:
+    """This command line; a folder's bags, when all are named, as the pattern that stood there."""
+    words = [shlex.quote(word) for word in ['liquid-control', *sys.argv[1:]]]
+    for folder in {bag.parent for bag in bags}:
+        named = [shlex.quote(str(bag)) for bag in bags if bag.parent == folder]
+        if len(named) > 1 and len(named) == len(list(folder.iterdir())):
+            words = [word for word in words if word not in named[1:]]
+            words[words.index(named[0])] = f'{shlex.quote(str(folder))}/*'
+    return ' '.join(words)
+
+
+def _recipe(
+    sources: list[Path],
+    recipe: str | None,
+    changes: list[str] | None,
+    topics: Any,
+    start: Path | None = None,
+) -> Any:
+    """What to learn and how: the last word have `topics` and `changes`, before them `recipe`,
+    before it the policy to start from or what the sources suggest.
+    """
+    from liquid_control.common.assets import recipe_file
+    from liquid_control.contract.bundle import load_bundle
+    from liquid_control.learn.data.dataset import dataset_signals, is_dataset
+    from liquid_control.learn.export.rebuild import load_network, recipe_of
+    from liquid_control.learn.train.recipe_file import build_recipe
+
+    policy = None
+    if start is not None:
+        if recipe is None:
+            load_network(start)  # that it is what its contract says
+        policy = recipe_of(load_bundle(start).contract)
+        for path in filter(is_dataset, sources):
+            held = dataset_signals(path)
+            own = replace(policy.signals, wheelbase=held.wheelbase, topics=held.topics)
+            policy = replace(policy, signals=own)
+    file = recipe_file(recipe) if recipe is not None else None
+    notes: list[str] = []
+    guessed: list[Any] = []
+
+    def signals(wheelbase: float | None) -> Any:
+        guessed.append(_signals(sources, topics, notes.append, wheelbase))
+        return guessed[0]
+
+    chosen = build_recipe(signals, path=file, changes=changes or (), start=policy)
+    if guessed and chosen.signals.commands == guessed[0].commands:
+        for note in notes:
+            print(printable(note), file=sys.stderr)
+    return replace(chosen, signals=_named(chosen.signals, topics))
+
+
+def _signals(
+    sources: list[Path], topics: Any, say: Callable[[str], None], wheelbase: float | None
+) -> Any:
+    """What to take from bags: as a dataset among them says, or else the first bag."""
+    from liquid_control.learn.data.dataset import dataset_signals, is_dataset
+    from liquid_control.learn.data.infer import guess_signals
+
+    for path in filter(is_dataset, sources):
+        return dataset_signals(path)
+    return guess_signals(sources, topics, say, wheelbase)
+
+
+def _topics(**named: str | None) -> Any:
+    from liquid_control.learn.data.signals import Topics
+
+    return Topics(**named)
+
+
+def _named(signals: Any, topics: Any) -> Any:
+    """The signals with the topics that were named on the command line."""
+    from liquid_control.common.errors import ConfigError
+
+    given = {role: name for role, name in asdict(topics).items() if name is not None}
+    used = {'image': signals.image, 'imu': signals.imu}
+    for role in given.keys() & used.keys():
+        if used[role] is None:
+            raise ConfigError(f'--{role}-topic {given[role]}: nothing is learnt from an {role}')
+    return replace(signals, topics=replace(signals.topics, **given))
+
+
+def _cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _seeds(text: str, option: str = '--seeds') -> list[int]:
+    """'0-3,7' -> [0, 1, 2, 3, 7]."""
+    from liquid_control.common.errors import ConfigError
+
+    seeds: list[int] = []
+    for part in text.split(','):
+        first, _, last = part.partition('-')
+        try:
+            found = range(int(first), int(last or first) + 1)
+        except ValueError as error:
+            raise ConfigError(f'{option} must be like 0-59 or 3,5,8, found {text!r}') from error
+        if not found:
+            raise ConfigError(f'{option}: {part} holds no seed, did you mean {last}-{first}?')
+        seeds += found
+    return seeds

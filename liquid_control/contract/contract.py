@@ -1,0 +1,284 @@
+"""The contract of a policy bundle: what it sees, at which rate, and what it commands.
+
+`policy.yaml` is this module's dataclasses written out. Reading is strict: an unknown format
+version, a missing or unknown field or a value that cannot be is refused with the field's name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from liquid_control.common.errors import BundleError
+from liquid_control.common.plain_yaml import read_yaml
+from liquid_control.common.records import read_record
+from liquid_control.contract import bounds
+
+FORMAT_VERSION = 1
+_SHA256 = re.compile('[0-9a-f]{64}')
+
+# Of the robot that a policy learnt from, in its provenance.
+WHEELBASE = 'wheelbase, m'
+
+IMU_SIZE = 6  # linear acceleration x y z (m/s^2), angular velocity x y z (rad/s)
+
+MAX_NAME_LENGTH = 100
+MAX_CONFIG_ENTRIES = 32
+MAX_CONFIG_NUMBER = 2**53
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Camera input: which part of the picture becomes the encoder's input.
+
+    The crop is in pixels of the camera the policy was trained on. A camera of the same aspect
+    ratio and another resolution is fine, the crop is scaled; any other picture is refused.
+    """
+
+    width: int
+    """Encoder input width, pixels."""
+    height: int
+    """Encoder input height, pixels."""
+    source_width: int
+    """Width of the camera picture trained on, pixels."""
+    source_height: int
+    crop: tuple[int, int, int, int]
+    """x, y, width, height in source pixels."""
+    rate: float
+    """Expected frame rate, Hz."""
+    max_age: float
+    """The robot stops when the newest frame is older than this, s."""
+    features: int
+    """Size of the encoder's output."""
+    color: str = 'rgb'
+
+    def __post_init__(self) -> None:
+        _check(
+            'image',
+            width=self.width,
+            height=self.height,
+            source_width=self.source_width,
+            source_height=self.source_height,
+            rate=self.rate,
+            max_age=self.max_age,
+            features=self.features,
+        )
+        for pixels in (self.width * self.height, self.source_width * self.source_height):
+            _check('image', **{'image pixels': pixels})
+        x, y, width, height = self.crop
+        if min(width, height) < 1 or min(x, y) < 0:
+            raise BundleError(f'image: the size of the crop must be positive, found {self.crop}')
+        if x + width > self.source_width or y + height > self.source_height:
+            raise BundleError(
+                f'image: crop {self.crop} must lie within the source picture '
+                f'{self.source_width}x{self.source_height}'
+            )
+        if self.color != 'rgb':
+            raise BundleError(f"image: color must be 'rgb', found {self.color!r}")
+
+
+@dataclass(frozen=True)
+class SensorSpec:
+    """IMU or odometry input."""
+
+    rate: float
+    """Expected message rate, Hz."""
+    max_age: float
+    """The robot stops when the newest message is older than this, s."""
+
+    def __post_init__(self) -> None:
+        _check('sensor', rate=self.rate, max_age=self.max_age)
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """One entry of the command vector."""
+
+    name: str
+    """steering_angle (rad, left positive), speed (m/s), yaw_rate (rad/s); steering, throttle
+    (normalised, unit '1')."""
+    unit: str
+    min: float
+    max: float
+
+    def __post_init__(self) -> None:
+        for what, text in (('name', self.name), ('unit', self.unit)):
+            _check_text(f'command: {what}', text)
+        where = f'command {self.name}: min and max'
+        bounds.check_command(where, self.name, BundleError, self.min, self.max)
+        if not self.min < self.max:
+            raise BundleError(
+                f'command {self.name}: min must be below max, found {self.min} and {self.max}'
+            )
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What the network is, for people; only `state_size` is used to run it."""
+
+    cell: str
+    """e.g. 'ltc', 'cfc-wired'."""
+    neurons: int
+    synapses: int
+    parameters: int
+    """Encoder and core together."""
+    state_size: int
+    solver: str = ''
+    config: dict[str, Any] = field(default_factory=dict)
+    """What the network can be built from again, for training; plain data, not looked at here."""
+
+    def __post_init__(self) -> None:
+        _check(
+            'network',
+            neurons=self.neurons,
+            synapses=self.synapses,
+            parameters=self.parameters,
+            state_size=self.state_size,
+        )
+        _check_plain('network: config', self.config)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything a runtime must know to run a policy safely; see the module docstring."""
+
+    name: str
+    control_rate: float
+    """Hz; the rate the policy was trained at."""
+    elapsed_range: tuple[float, float]
+    """Shortest and longest time between steps the policy was validated for, s."""
+    commands: tuple[CommandSpec, ...]
+    network: NetworkSpec
+    opset: int
+    hashes: dict[str, str]
+    """File name -> sha256 in hexadecimal, of every graph of the bundle."""
+    image: ImageSpec | None = None
+    imu: SensorSpec | None = None
+    speed: SensorSpec | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Dataset digests, code version, seed, metrics, torch-to-ONNX-Runtime error."""
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        _check_text('name', self.name)
+        shortest, longest = self.elapsed_range
+        _check('policy', control_rate=self.control_rate, opset=self.opset)
+        for elapsed in self.elapsed_range:
+            _check('policy', elapsed_range=elapsed)
+        if not shortest < longest:
+            raise BundleError(
+                f'elapsed_range must be two increasing times, found {self.elapsed_range}'
+            )
+        _check('policy', commands=len(self.commands))
+        for name, digest in self.hashes.items():
+            if not _SHA256.fullmatch(digest):
+                raise BundleError(f'hashes: {name} must be the 64 hexadecimal digits of a sha256')
+        if self.image is None and self.imu is None and self.speed is None:
+            raise BundleError('inputs: at least one of image, imu, speed is needed, found none')
+
+    @property
+    def period_ns(self) -> int:
+        """Control period in nanoseconds."""
+        return round(1e9 / self.control_rate)
+
+    @property
+    def command_names(self) -> tuple[str, ...]:
+        return tuple(command.name for command in self.commands)
+
+    @property
+    def wheelbase(self) -> float | None:
+        """Of the robot that it learnt from, m, where the provenance tells it."""
+        found = self.provenance.get(WHEELBASE)
+        least, most = bounds.BOUNDS['wheelbase']
+        return found if isinstance(found, float) and least <= found <= most else None
+
+    def core_inputs(self) -> dict[str, tuple[int, int]]:
+        """Name and shape of every input of core.onnx, all float32."""
+        inputs: dict[str, tuple[int, int]] = {}
+        if self.image is not None:
+            inputs['features'] = (1, self.image.features)
+        if self.imu is not None:
+            inputs['imu'] = (1, IMU_SIZE)
+        if self.speed is not None:
+            inputs['speed'] = (1, 1)
+        inputs['elapsed'] = (1, 1)
+        inputs['state'] = (1, self.network.state_size)
+        return inputs
+
+    def core_outputs(self) -> dict[str, tuple[int, int]]:
+        """Name and shape of every output of core.onnx, all float32."""
+        return {'command': (1, len(self.commands)), 'next_state': (1, self.network.state_size)}
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Contract:
+        """Read the text of a policy.yaml.
+
+        Raises:
+            BundleError: the text is not a contract of this format version.
+        """
+        document = read_yaml(text, where='policy.yaml', error=BundleError)
+        if not isinstance(document, dict):
+            raise BundleError(
+                f'policy.yaml must hold a mapping, found {type(document).__name__}; export the '
+                'policy again'
+            )
+        version = document.get('format_version')
+        if version != FORMAT_VERSION:
+            raise BundleError(
+                f'policy.yaml has format_version {version!r}, this program reads '
+                f'{FORMAT_VERSION}; export the policy again with this version, or install the one '
+                'it was made with'
+            )
+        return read_record(cls, document, where='policy.yaml', error=BundleError)
+
+    def dump(self, path: Path) -> None:
+        """Write this contract as policy.yaml."""
+        path.write_text(yaml.safe_dump(_plain(asdict(self)), sort_keys=False, width=99))
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, empty inputs left out: what YAML shows well."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _check(where: str, **values: float) -> None:
+    bounds.check(where, BundleError, **values)
+
+
+def _check_text(what: str, text: str) -> None:
+    """A word for people and messages: printable, and not endless."""
+    if not (0 < len(text) <= MAX_NAME_LENGTH and text.isprintable()):
+        raise BundleError(
+            f'{what} must be 1 to {MAX_NAME_LENGTH} printable characters, '
+            f'found {text[:MAX_NAME_LENGTH]!r}'
+        )
+
+
+def _check_plain(where: str, values: dict[str, Any]) -> None:
+    """A few short names, each with a word, a number or a short list of them."""
+    if len(values) > MAX_CONFIG_ENTRIES:
+        raise BundleError(
+            f'{where} must have at most {MAX_CONFIG_ENTRIES} entries, found {len(values)}'
+        )
+    for name, value in values.items():
+        items = value if isinstance(value, list) else [value]
+        if len(name) > MAX_NAME_LENGTH or len(items) > MAX_CONFIG_ENTRIES:
+            raise BundleError(f'{where}: {name[:MAX_NAME_LENGTH]} is too long')
+        for item in items:
+            if isinstance(item, str):
+                plain = len(item) <= MAX_NAME_LENGTH and item.isprintable()
+            else:
+                plain = isinstance(item, bool | int | float) and abs(item) <= MAX_CONFIG_NUMBER
+            if not plain:
+                raise BundleError(
+                    f'{where}: {name} must be a short text or a number, or a list of them, '
+                    f'found {str(item)[:MAX_NAME_LENGTH]!r}'
+                )

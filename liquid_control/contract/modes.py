@@ -1,0 +1,12 @@
+"""The modes of control: who commands the robot."""
+
+import enum
+
+
+class Mode(enum.IntEnum):
+    """Who controls the robot; numbers as in msg/ControlMode."""
+
+    DISENGAGED = 0
+    AUTONOMOUS = 1
+    MANUAL = 2
+    SAFE_STOP = 3

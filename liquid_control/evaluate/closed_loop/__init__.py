@@ -1,0 +1,1 @@
+"""Simulator, policy node and recorder together, and what came of it."""

@@ -1,0 +1,225 @@
+"""A drive of the simulated car, read back from its recording: path, ticks, frames, figures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquid_control.bags import samples
+from liquid_control.bags.reader import BagReader
+from liquid_control.evaluate.errors import ReplayError
+from liquid_control.runtime.sensing.image import Pixels
+from liquid_control.sim.car import Motion
+from liquid_control.sim.judge import Judge, Status
+from liquid_control.sim.track import Track, generate_track
+
+Array = NDArray[np.float64]
+
+IMAGE, ODOM, STATE = '/camera/image_raw', '/odom', '/policy_node/state'
+AUTONOMOUS = 1  # ControlMode.AUTONOMOUS
+FRAMES_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """The control ticks while the policy drove; N of them."""
+
+    stamp_ns: NDArray[np.int64]
+    names: tuple[str, ...]
+    """Of the C commands."""
+    raw: Array
+    """[N, C], as the network said."""
+    sent: Array
+    """[N, C], after the safety envelope."""
+    limited: NDArray[np.bool_]
+    """[N], whether a limit acted."""
+    neurons: Array
+    """[N, S], recurrent state after the step."""
+    lateness: Array
+    """[N], s."""
+    sense_to_act: Array
+    """[N], s; NaN without a camera."""
+    encoder_time: Array
+    """[N], s."""
+    core_time: Array
+    """[N], s."""
+    missed: int
+    """Cycles that were missed in this time."""
+    policy: str
+
+    @property
+    def rate(self) -> float:
+        """Measured control rate, Hz."""
+        span = (self.stamp_ns[-1] - self.stamp_ns[0]) / 1e9
+        return float((len(self.stamp_ns) - 1) / span) if span > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class DriveRecord:
+    """A drive, from the first tick at which the policy drove until it no longer did."""
+
+    recording: Path
+    track: Track
+    ticks: Ticks
+    path_ns: NDArray[np.int64]
+    """[M], stamps of the poses."""
+    path: Array
+    """[M, 5]: x, y (m), yaw (rad), speed (m/s), yaw rate (rad/s)."""
+    offset: Array
+    """[M], m to the left of the centre line."""
+    status: Status
+    """How the drive went, at its end."""
+    frames: tuple[tuple[float, Pixels], ...]
+    """Some camera pictures with their times, s since the first tick."""
+
+    def seconds(self, stamp_ns: NDArray[np.int64]) -> Array:
+        """Time since the first tick, s."""
+        return np.asarray((stamp_ns - self.ticks.stamp_ns[0]) / 1e9)
+
+
+def read_drive(recording: Path, seed: int) -> DriveRecord:
+    """Read a recorded drive.
+
+    Args:
+        recording: the bag.
+        seed: of the track.
+
+    Raises:
+        BagError: the bag cannot be read.
+        ReplayError: the policy never drove in it.
+    """
+    track = generate_track(seed)
+    with BagReader(recording) as reader:
+        ticks, end_ns = _read_ticks(reader)
+        start_ns = int(ticks.stamp_ns[0])
+        path_ns, path = _read_path(reader, start_ns, end_ns)
+        frames = _read_frames(reader, start_ns, end_ns) if IMAGE in reader.topics else ()
+    status, offset = _judge(track, path_ns - start_ns, path)
+    return DriveRecord(recording, track, ticks, path_ns, path, offset, status, frames)
+
+
+def summary(
+    drive: DriveRecord, *, seed: int, real_time_factor: float, folder: Path
+) -> dict[str, Any]:
+    """What summary.json holds; times in ms where the name says so.
+
+    Args:
+        folder: where it will lie; the recording is named from there.
+    """
+    ticks = drive.ticks
+    latency = ticks.sense_to_act[np.isfinite(ticks.sense_to_act)]
+    return {
+        'policy': ticks.policy,
+        'seed': seed,
+        'laps': len(drive.status.lap_times),
+        'lap_times': [round(lap, 3) for lap in drive.status.lap_times],
+        'off_track': drive.status.departures,
+        'distance': round(drive.status.progress, 3),
+        'max_offset': round(drive.status.max_offset, 4),
+        'mean_offset': round(float(np.abs(drive.offset).mean()), 4),
+        'mean_speed': round(float(drive.path[:, 3].mean()), 4),
+        'rate_hz': round(ticks.rate, 3),
+        'ticks': len(ticks.stamp_ns),
+        'missed': ticks.missed,
+        'limited': int(ticks.limited.sum()),
+        'lateness_ms': _milliseconds(ticks.lateness, p50=50, p99=99, max=100),
+        'sense_to_act_ms': _milliseconds(latency, p50=50, p99=99),
+        'encoder_ms': _milliseconds(ticks.encoder_time, p50=50, p99=99),
+        'core_ms': _milliseconds(ticks.core_time, p50=50, p99=99),
+        'real_time_factor': round(real_time_factor, 4),
+        'recording': os.path.relpath(drive.recording, folder),
+    }
+
+
+def _milliseconds(values: Array, **percentiles: float) -> dict[str, float | None]:
+    if not len(values):
+        return dict.fromkeys(percentiles)
+    return {
+        name: round(1e3 * float(np.percentile(values, share)), 4)
+        for name, share in percentiles.items()
+    }
+
+
+def _read_ticks(reader: BagReader) -> tuple[Ticks, int]:
+    """The ticks at which the policy drove, and when it no longer did."""
+    values = [message.value for message in reader.messages([STATE])]
+    driven = [value for value in values if value.mode == AUTONOMOUS and len(value.command)]
+    if not driven:
+        raise ReplayError(
+            f'{reader.path}: the policy never drove in this recording: no {STATE} message has the '
+            'mode AUTONOMOUS'
+        )
+    last_ns = _nanoseconds(driven[-1].header.stamp)
+    after = (_nanoseconds(value.header.stamp) for value in values)
+    end_ns = min((stamp_ns for stamp_ns in after if stamp_ns > last_ns), default=last_ns)
+
+    def column(name: str) -> Array:
+        return np.array([getattr(value, name) for value in driven], np.float64)
+
+    ticks = Ticks(
+        stamp_ns=np.array([_nanoseconds(value.header.stamp) for value in driven], np.int64),
+        names=tuple(driven[0].command_names),
+        raw=column('command_raw'),
+        sent=column('command'),
+        limited=np.array([bool(value.limited_by) for value in driven]),
+        neurons=column('neurons'),
+        lateness=column('lateness'),
+        sense_to_act=column('sense_to_act'),
+        encoder_time=column('encoder_time'),
+        core_time=column('core_time'),
+        missed=int(driven[-1].missed - driven[0].missed),
+        policy=driven[-1].policy,
+    )
+    return ticks, end_ns
+
+
+def _read_path(reader: BagReader, start_ns: int, end_ns: int) -> tuple[NDArray[np.int64], Array]:
+    stamps, rows = [], []
+    for message in reader.messages([ODOM]):
+        if start_ns <= message.stamp_ns <= end_ns:
+            stamps.append(message.stamp_ns)
+            rows.append(motion_values(message.value))
+    if not rows:
+        raise ReplayError(f'{reader.path}: no {ODOM} message in the time that the policy drove')
+    return np.array(stamps, np.int64), np.array(rows, np.float64)
+
+
+def motion_values(odometry: Any) -> tuple[float, float, float, float, float]:
+    """x, y (m), yaw (rad), speed (m/s) and yaw rate (rad/s) of a nav_msgs/Odometry."""
+    pose, twist = odometry.pose.pose, odometry.twist.twist
+    turn = pose.orientation
+    yaw = np.arctan2(
+        2 * (turn.w * turn.z + turn.x * turn.y), 1 - 2 * (turn.y * turn.y + turn.z * turn.z)
+    )
+    return pose.position.x, pose.position.y, float(yaw), twist.linear.x, twist.angular.z
+
+
+def _read_frames(
+    reader: BagReader, start_ns: int, end_ns: int
+) -> tuple[tuple[float, Pixels], ...]:
+    """Pictures spread evenly over the drive."""
+    frames = []
+    for wanted_ns in np.linspace(start_ns, end_ns, FRAMES_SHOWN + 2)[1:-1].astype(np.int64):
+        messages = reader.messages([IMAGE], start_ns=int(wanted_ns), end_ns=end_ns + 1)
+        message = next(messages, None)
+        if message is not None:
+            frames.append(((message.stamp_ns - start_ns) / 1e9, samples.picture(reader, message)))
+    return tuple(frames)
+
+
+def _judge(track: Track, times_ns: NDArray[np.int64], path: Array) -> tuple[Status, Array]:
+    judge = Judge(track, Motion(*path[0]))
+    offsets = []
+    for time_ns, row in zip(times_ns.tolist(), path.tolist(), strict=True):
+        judge.look(time_ns, Motion(*row))
+        offsets.append(judge.status.place.offset)
+    return judge.status, np.array(offsets, np.float64)
+
+
+def _nanoseconds(stamp: Any) -> int:
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

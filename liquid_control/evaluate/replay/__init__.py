@@ -1,0 +1,1 @@
+"""A policy over a recording, compared with what was driven."""

@@ -1,0 +1,1 @@
+"""What people read: pages, figures, tables on the terminal."""

@@ -1,0 +1,124 @@
+"""Changes to the pictures of a training window that leave its commands true.
+
+Light and camera differ from drive to drive and hardly within a second or two: each change is
+drawn once per window and applied to all its frames. Only the pixel noise is new in every frame.
+Everything stays uint8, through OpenCV: a training step must not wait for its pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from liquid_control.learn.data.sequences import Steps
+from liquid_control.learn.train.recipe import Augment
+
+Pictures = NDArray[np.uint8]
+
+# What a mirror changes the sign of: acceleration along y; rotation about x and z.
+MIRRORED_IMU = (1.0, -1.0, 1.0, -1.0, 1.0, -1.0)
+# Commands that change sign in a mirror.
+MIRRORED_COMMANDS = ('steering_angle', 'yaw_rate', 'steering')
+
+
+def augment(
+    steps: Steps, spec: Augment, command_names: tuple[str, ...], rng: np.random.Generator
+) -> Steps:
+    """A changed window; `steps` itself stays as it is.
+
+    Args:
+        steps: one window, [T, ...].
+        command_names: in order, to know which ones a mirror turns round.
+        rng: of all draws.
+    """
+    if rng.random() < spec.flip:
+        steps = mirror(steps, command_names)
+    if steps.images.numel() == 0:
+        return steps
+    images = steps.images.numpy()
+    images = _light(_shift(images, spec, rng), spec, rng)
+    if rng.random() < spec.cutout:
+        images = _cut_out(images, rng)
+    if spec.noise:
+        images = _noise(images, rng.uniform(0, spec.noise), rng)
+    return replace(steps, images=torch.from_numpy(images))
+
+
+def mirror(steps: Steps, command_names: tuple[str, ...]) -> Steps:
+    """The same drive with left and right exchanged."""
+    images = steps.images
+    if images.numel():
+        images = torch.from_numpy(cv2.flip(_tall(images.numpy()), 1)).reshape(images.shape)
+    imu = steps.imu * torch.tensor(MIRRORED_IMU) if steps.imu.shape[-1] else steps.imu
+    signs = [-1.0 if name in MIRRORED_COMMANDS else 1.0 for name in command_names]
+    return replace(
+        steps,
+        images=images,
+        imu=imu,
+        commands=steps.commands * torch.tensor(signs),
+    )
+
+
+def _shift(images: Pictures, spec: Augment, rng: np.random.Generator) -> Pictures:
+    """The pictures moved by a few pixels; the gap repeats the edge."""
+    if spec.shift == 0:
+        return images
+    down, right = rng.integers(-spec.shift, spec.shift, 2, endpoint=True)
+    height = images.shape[1]
+    rows = np.clip(np.arange(height) - down, 0, height - 1)
+    tall = _tall(np.take(images, rows, axis=1))
+    move = np.array([[1, 0, right], [0, 1, 0]], np.float32)
+    moved = cv2.warpAffine(
+        tall, move, tall.shape[1::-1], flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(moved, np.uint8).reshape(images.shape)
+
+
+def _light(images: Pictures, spec: Augment, rng: np.random.Generator) -> Pictures:
+    """Gamma curve and colour cast, and a darkened half-plane."""
+    gamma = np.exp(rng.uniform(-1, 1) * spec.gamma)
+    tint = np.exp(rng.uniform(-1, 1, 3) * spec.tint)
+    curve = np.linspace(0, 1, 256)[:, None] ** gamma * tint * 255
+    table = np.clip(np.round(curve), 0, 255).astype(np.uint8)[None]
+    count, height, width, _ = images.shape
+    lit = cv2.LUT(_tall(images), table)
+    if rng.random() < spec.shadow:
+        angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-1, 1)
+        rows, columns = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
+        in_shadow = np.cos(angle) * columns + np.sin(angle) * rows > offset
+        light = np.where(in_shadow, round(255 * rng.uniform(0.35, 0.85)), 255).astype(np.uint8)
+        light = np.repeat(light[:, :, None], 3, axis=2)
+        lit = cv2.multiply(lit, np.tile(light, (count, 1, 1)), scale=1 / 255)
+    return np.asarray(lit, np.uint8).reshape(images.shape)
+
+
+def _cut_out(images: Pictures, rng: np.random.Generator) -> Pictures:
+    """A rectangle of up to half of each side in mid grey."""
+    height, width = images.shape[1:3]
+    tall, wide = rng.integers(1, height // 2), rng.integers(1, width // 2)
+    top, left = rng.integers(0, height - tall), rng.integers(0, width - wide)
+    images = images.copy()
+    images[:, top : top + tall, left : left + wide] = 127
+    return images
+
+
+def _noise(images: Pictures, deviation: float, rng: np.random.Generator) -> Pictures:
+    """Pixel noise: one field of random numbers, seen through another window in each frame."""
+    count, height, width, _ = images.shape
+    field = rng.standard_normal((height * 2, width * 2, 3), np.float32) * deviation
+    field = np.round(field).astype(np.int16)
+    noisy = np.empty_like(images)
+    for frame in range(count):
+        top, left = rng.integers(0, height), rng.integers(0, width)
+        patch = field[top : top + height, left : left + width]
+        cv2.add(images[frame], patch, dst=noisy[frame], dtype=cv2.CV_8U)
+    return noisy
+
+
+def _tall(images: Pictures) -> Pictures:
+    """All frames as one tall picture: OpenCV is fast within a call and slow between them."""
+    return images.reshape(-1, *images.shape[2:])

@@ -1,0 +1,1 @@
+"""From weights to a bundle that does what the network does, and back."""

@@ -1,0 +1,124 @@
+"""Whether a bundle does what its network does: both run over the same recorded steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from liquid_control.common.errors import LiquidControlError
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.contract.contract import CommandSpec
+from liquid_control.learn.data.sequences import Steps
+from liquid_control.nn.policy import PolicyNetwork
+from liquid_control.runtime.inference.policy import Policy
+
+# Largest difference between a command of the bundle and of torch, in the command's unit.
+PARITY_LIMIT = 1e-4
+
+# Number format of the encoder -> largest loss: root mean square of what it changes in a command,
+# as a share of the command's range.
+LOSS_LIMITS = {'float32': 0.0, 'float16': 0.002, 'int8': 0.02}
+
+ENCODER_BATCH = 128
+
+Commands = NDArray[np.float32]
+Facts = dict[str, Any]
+
+
+class ParityError(LiquidControlError):
+    """A bundle does not do what its network does, or lost too much to a smaller number format."""
+
+
+@torch.no_grad()
+def run_network(network: PolicyNetwork, steps: Steps) -> Commands:
+    """Commands [T, C] of the network in torch, the recorded steps as one sequence."""
+    features = None
+    if network.encoder is not None:
+        batches = steps.images.split(ENCODER_BATCH)
+        features = torch.cat([network.encoder(batch) for batch in batches])
+    inputs = network.core_inputs(features, steps.imu, steps.speed)
+    outputs, _ = network.cell(inputs[None], None, steps.elapsed[None])
+    commands: Commands = network.commands(outputs)[0].cpu().numpy()
+    return commands
+
+
+def run_bundle(path: Path, steps: Steps) -> Commands:
+    """Commands [T, C] of a bundle in the runtime's own engine, step by step.
+
+    Raises:
+        BundleError: the bundle does not load.
+    """
+    policy = Policy(load_bundle(path))
+    encoder = policy.engine.encoder
+    commands = []
+    for image, imu, speed, elapsed in zip(
+        steps.images.numpy(), steps.imu.numpy(), steps.speed.numpy(), steps.elapsed, strict=True
+    ):
+        features = None
+        if encoder is not None:
+            encoder.write('image', image)
+            encoder.run()
+            features = encoder.read('features')
+        commands.append(
+            policy.step(
+                elapsed=float(elapsed),
+                features=features,
+                imu=imu if len(imu) else None,
+                speed=float(speed[0]) if len(speed) else None,
+            )
+        )
+    return np.stack(commands)
+
+
+def check_parity(expected: Commands, found: Commands, commands: tuple[CommandSpec, ...]) -> Facts:
+    """What the provenance says of the agreement with torch.
+
+    Raises:
+        ParityError: a command differs by more than PARITY_LIMIT, or is not a number.
+    """
+    error = np.abs(expected - found).max(axis=0)
+    for command, value in zip(commands, error, strict=True):
+        if not value <= PARITY_LIMIT:
+            raise ParityError(
+                f'{command.name} of the exported graph differs from torch by {value:.2g} '
+                f'{command.unit} over {len(found)} recorded steps, at most {PARITY_LIMIT:g} is '
+                'accepted; the network may have diverged: look at its weights, or train it again'
+            )
+    return {
+        'steps': len(found),
+        'limit': PARITY_LIMIT,
+        'max_abs_error': {c.name: float(e) for c, e in zip(commands, error, strict=True)},
+        'torch': str(torch.__version__),
+        'onnxruntime': onnxruntime.__version__,
+    }
+
+
+def check_loss(
+    expected: Commands, found: Commands, commands: tuple[CommandSpec, ...], precision: str
+) -> Facts:
+    """What the provenance says of an encoder in another number format.
+
+    Raises:
+        ParityError: it changes a command by more than LOSS_LIMITS allows.
+    """
+    ranges = np.array([command.max - command.min for command in commands])
+    loss = np.sqrt(np.square(expected - found).mean(axis=0)) / ranges
+    limit = LOSS_LIMITS[precision]
+    for command, value in zip(commands, loss, strict=True):
+        if not value <= limit:
+            raise ParityError(
+                f'an encoder in {precision} changes {command.name} by {value:.2%} of its range '
+                f'(root mean square over {len(found)} recorded steps), at most {limit:.2%} is '
+                'accepted; export with a wider --precision'
+            )
+    return {
+        'precision': precision,
+        'steps': len(found),
+        'limit': limit,
+        'rms_loss_share_of_range': {c.name: float(v) for c, v in zip(commands, loss, strict=True)},
+    }

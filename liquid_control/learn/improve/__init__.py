@@ -1,0 +1,1 @@
+"""Collect, retrain, evaluate, keep what is better."""

@@ -1,0 +1,104 @@
+"""Practice in the simulator: policies drive, the expert answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from liquid_control.common.errors import ConfigError
+from liquid_control.learn.improve.improvement import Judgement
+from liquid_control.learn.train.recipe import Recipe
+from liquid_control.rollout.dagger import Guided, guide, summarise
+from liquid_control.rollout.laps import judge
+from liquid_control.sim.simulator import SELECTION_SEEDS
+
+FAILURES = 'failures per 10 laps'
+OFFSET = 'mean offset from centre, cm'
+STRETCH = 'mean stretch without failure, m'
+
+
+@dataclass(frozen=True)
+class SimulatedPractice:
+    """Guided drives on ever new tracks; judged by failures on tracks nobody practises on.
+
+    drives, seconds: number of guided drives in a round, and simulated duration of each, s
+    first_seed: of the guided drives, which count up from there
+    judge_seeds: tracks to judge on, `laps` on each
+    workers: processes
+    """
+
+    drives: int = 6
+    seconds: float = 20.0
+    first_seed: int = 1000
+    judge_seeds: tuple[int, ...] = SELECTION_SEEDS
+    laps: int = 1
+    workers: int = 2
+    console: Console | None = None
+
+    def __post_init__(self) -> None:
+        if self.drives < 1 or self.laps < 1 or self.seconds <= 0 or not self.judge_seeds:
+            raise ConfigError(
+                'drives, laps and seeds to judge on must be at least one and seconds > 0, found '
+                f'{self.drives} drives of {self.seconds:g} s, {self.laps} laps on '
+                f'{len(self.judge_seeds)} tracks'
+            )
+        if max(self.judge_seeds) >= self.first_seed:
+            raise ConfigError(
+                f'seeds from {self.first_seed} on are for practice: judge on smaller ones, '
+                f'found {max(self.judge_seeds)}'
+            )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            'practice': 'simulator',
+            'drives': self.drives,
+            'seconds': self.seconds,
+            'first_seed': self.first_seed,
+            'judge_seeds': list(self.judge_seeds),
+            'laps': self.laps,
+        }
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        # Whoever drove, the recorded command is the expert's.
+        human = recipe.weights.human
+        weights = replace(recipe.weights, interventions=human, autonomous=human)
+        return replace(recipe, weights=weights)
+
+    def record(self, number: int, policy: Path, folder: Path) -> list[Path]:
+        first = self.first_seed + (number - 1) * self.drives
+        drives = [Guided(first + i, self.seconds, policy) for i in range(self.drives)]
+        return guide(drives, folder, workers=self.workers, console=self.console)
+
+    def describe(self, bags: Sequence[Path]) -> dict[str, float]:
+        parts = [summarise(bag) for bag in bags]
+        return {
+            'driven, s': self.seconds * len(parts),
+            'takeovers': float(sum(part.takeovers for part in parts)),
+            'driven by the expert': float(np.mean([part.expert_share for part in parts])),
+        }
+
+    def judge(self, policy: Path) -> Judgement:
+        tracks = judge(
+            policy, self.judge_seeds, laps=self.laps, workers=self.workers, console=self.console
+        )
+        failures = sum(track.failures for track in tracks)
+        distance = sum(track.distance for track in tracks)
+        offset = float(
+            np.average([t.mean_offset for t in tracks], weights=[t.duration for t in tracks])
+        )
+        per_10_laps = 10 * failures / sum(track.laps for track in tracks)
+        return Judgement(
+            score=(per_10_laps, offset),
+            metrics={
+                FAILURES: per_10_laps,
+                OFFSET: 100 * offset,
+                STRETCH: distance / (failures + len(tracks)),
+            },
+            details=tuple(asdict(track) for track in tracks),
+        )

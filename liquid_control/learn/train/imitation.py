@@ -1,0 +1,126 @@
+"""Imitation: the policy learns to give the commands that the recorded driver gave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from liquid_control.learn.data.sequences import Steps
+from liquid_control.learn.export.parity import run_network
+from liquid_control.learn.train.recipe import Recipe
+from liquid_control.learn.train.scores import scores
+from liquid_control.nn.policy import PolicyNetwork
+
+
+def origin(recipe: Recipe, data: str) -> dict[str, Any]:
+    """What a checkpoint says of where it comes from: all that decides it, and how far it goes."""
+    same = replace(recipe, fit=replace(recipe.fit, epochs=1))
+    return {'recipe': repr(same), 'data': data, 'epochs': recipe.fit.epochs}
+
+
+class Imitation(lightning.LightningModule):
+    """Squared error between given and recorded commands, each in shares of its spread, so that one
+    that varies little is learnt as well as another; weighted by who drove.
+
+    Held-out episodes run from start to end in one sequence, as on a robot.
+
+    Args:
+        scale: [C], by what errors are divided, in the commands' units.
+        data: what is learnt from; a checkpoint of other data is not gone on with.
+
+    Attributes:
+        network: what is trained.
+    """
+
+    def __init__(
+        self, network: PolicyNetwork, recipe: Recipe, scale: Sequence[float], data: str = ''
+    ):
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        self._data = data
+        commands = recipe.signals.commands
+        self._scale = torch.tensor(scale, dtype=torch.float32)
+        weights = recipe.fit.command_weights or (1.0,) * len(commands)
+        self._weights = torch.tensor(weights)
+        self._judged: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def training_step(self, batch: Steps, index: int) -> Tensor:
+        commands, _ = self.network(batch.images, batch.imu, batch.speed, batch.elapsed)
+        settle = self.recipe.timing.settle
+        loss = self._loss(
+            commands[:, settle:], batch.commands[:, settle:], batch.weights[:, settle:]
+        )
+        self.log(
+            'loss', loss, on_step=False, on_epoch=True, batch_size=len(commands), sync_dist=True
+        )
+        return loss
+
+    def on_train_batch_start(self, batch: Steps, index: int) -> None:
+        # Dropout draws from the global generator: a resumed run must find it as it was.
+        seed = self.recipe.fit.seed * 1_000_003 + self.global_step
+        torch.manual_seed(seed + self.global_rank * 1_000_000_007)
+
+    def validation_step(self, episode: Steps, index: int) -> None:
+        given = torch.from_numpy(run_network(self.network, episode))
+        self._judged.append((given, episode.commands.cpu(), episode.weights.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        given, recorded, weights = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
+        self._judged.clear()
+        self.log('val_loss', self._chosen_by(given, recorded, weights), sync_dist=True)
+        for command, score in scores(given, recorded, self.recipe.signals.commands).items():
+            if isinstance(score['r2'], float):
+                self.log(f'r2_{command}', score['r2'], sync_dist=True)
+
+    def transfer_batch_to_device(self, batch: Steps, device: torch.device, index: int) -> Steps:
+        return batch.to(device)
+
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+        fit = self.recipe.fit
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=fit.learning_rate, weight_decay=fit.weight_decay
+        )
+
+        # Of the epoch alone: resumed with more epochs, a training goes on along their curve.
+        def share(epoch: int) -> float:
+            return (1 + math.cos(math.pi * epoch / fit.epochs)) / 2
+
+        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, share)]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint |= origin(self.recipe, self._data)
+
+    def _chosen_by(self, given: Tensor, recorded: Tensor, weights: Tensor) -> Tensor:
+        """What the weights are chosen by: each command's error in shares of its variance.
+
+        One that is not followed at all must not hide what becomes of the others: beyond its
+        variance, which a constant would reach, its error counts hardly more.
+        """
+        known = torch.isfinite(recorded) * weights[:, None]
+        shares = (given - self._wanted(recorded)).cpu() / self._scale
+        shares = (shares.square() * known).sum(dim=0) / known.sum(dim=0).clamp(min=1e-9)
+        shares = torch.where(shares > 1, 1.1 - 0.1 / shares.clamp(min=1), shares)
+        return (shares * self._weights).sum() / self._weights.sum().clamp(min=1e-9)
+
+    def _wanted(self, recorded: Tensor) -> Tensor:
+        """No command can go beyond its range: what was recorded there is as good as its end."""
+        low, high = (b.to(recorded.device) for b in (self.network.low, self.network.high))
+        return recorded.nan_to_num().clamp(low, high)
+
+    def _loss(self, given: Tensor, recorded: Tensor, weights: Tensor) -> Tensor:
+        """Mean over what is known; weights add to it, so that a correction pulls harder."""
+        known = torch.isfinite(recorded)
+        error = (given - self._wanted(recorded)) / self._scale.to(given.device)
+        squared = error.square() * known * self._weights.to(given.device) * weights[..., None]
+        # Of all processes: their gradients are averaged, as if one had had the whole batch.
+        count = self.all_gather(known.sum()).float().mean()
+        return squared.sum() / count.clamp(min=1)

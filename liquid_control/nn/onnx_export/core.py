@@ -1,0 +1,163 @@
+"""core.onnx: one control step of a policy network, SI units in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from liquid_control.contract.contract import IMU_SIZE
+from liquid_control.nn.cfc import CfC, CfCCell, WiredCfCCell
+from liquid_control.nn.layer import LiquidCell, LiquidLayer
+from liquid_control.nn.lrc import LRCCell
+from liquid_control.nn.ltc import LTCCell
+from liquid_control.nn.ode import CTRNNCell, NeuralODECell
+from liquid_control.nn.onnx_export.cfc import cfc_step, wired_cfc_step
+from liquid_control.nn.onnx_export.graph import FLOAT, Graph
+from liquid_control.nn.onnx_export.ltc import ltc_step
+from liquid_control.nn.onnx_export.ode import ct_rnn_step, lrc_step, neural_ode_step
+from liquid_control.nn.onnx_export.recurrent import (
+    gru_step,
+    lstm_step,
+    mixed_memory_step,
+    stack_step,
+)
+from liquid_control.nn.policy import (
+    ACCELERATION_UNIT,
+    ANGULAR_VELOCITY_UNIT,
+    SPEED_UNIT,
+    PolicyNetwork,
+)
+from liquid_control.nn.recurrent import GRUCell, LSTMCell
+from liquid_control.nn.stack import StackCell
+
+Float64 = NDArray[np.float64]
+
+
+def core_model(network: PolicyNetwork) -> onnx.ModelProto:
+    """The graph of `network.core` for a batch of one, float32; names as in a bundle's contract.
+
+    Inputs, as far as the network has them: features [1, F], imu [1, 6] (m/s^2, rad/s),
+    speed [1, 1] (m/s), elapsed [1, 1] (s), state [1, S]. Outputs: command [1, C], next_state.
+
+    Raises:
+        ValueError: the network has a part without a compiled form.
+    """
+    config = network.config
+    widths: dict[str, int] = {}
+    units: list[float] = []
+    if config.image_size is not None:
+        widths['features'] = config.features
+    if config.imu:
+        widths['imu'] = IMU_SIZE
+        units += [ACCELERATION_UNIT] * 3 + [ANGULAR_VELOCITY_UNIT] * 3
+    if config.speed:
+        widths['speed'] = 1
+        units.append(SPEED_UNIT)
+    sizes = {**widths, 'elapsed': 1, 'state': network.state_size}
+    graph = Graph({name: ((1, size), FLOAT) for name, size in sizes.items()})
+
+    parts = [name for name in widths if name == 'features']
+    measured = [name for name in widths if name != 'features']
+    if measured:
+        joined = measured[0] if len(measured) == 1 else graph.add('Concat', *measured, axis=1)
+        scaled = graph.add('Mul', joined, graph.constant(1.0 / np.array([units])))
+        parts.append(graph.add('Tanh', scaled))
+    state = layer_step(graph, network.cell, parts, 'state', 'elapsed')
+    return graph.model(
+        'core',
+        {
+            'command': (_commands(graph, network, state), (1, len(config.commands))),
+            'next_state': (state, (1, network.state_size)),
+        },
+    )
+
+
+def layer_step(
+    graph: Graph, layer: LiquidLayer, parts: list[str], state: str, elapsed: str
+) -> str:
+    """Nodes of one step of a layer; returns the name of its new state [1, packed_size].
+
+    Args:
+        parts: inputs of the layer, side by side [1, inputs].
+        state: [1, packed_size].
+        elapsed: seconds [1, 1].
+
+    Raises:
+        ValueError: the layer has been altered, or its solver has no compiled form.
+    """
+    if (name := layer.altered()) is not None:
+        raise ValueError(
+            f'{name} is not as it was made (replaced, hooked or pruned): its weights do not say '
+            'what it computes; make that permanent first, such as by torch.nn.utils.prune.remove'
+        )
+    step = STEPS[type(layer.rnn_cell)]
+    if layer.lstm is None:
+        return step(graph, layer.rnn_cell, parts, state, elapsed)
+    x = _joined(graph, parts)
+    liquid, memory = graph.parts(state, layer.state_size, layer.state_size)
+    liquid, memory = mixed_memory_step(graph, layer.lstm, x, liquid, memory)
+    liquid = step(graph, layer.rnn_cell, [x], liquid, elapsed)
+    return graph.add('Concat', liquid, memory, axis=1)
+
+
+def _joined(graph: Graph, parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else graph.add('Concat', *parts, axis=1)
+
+
+def _of_one(step: Callable[..., str]) -> Callable[..., str]:
+    """A step of a cell that hears one value, with inputs in any number of parts."""
+
+    def of_parts(graph: Graph, cell: LiquidCell, parts: list[str], *others: str) -> str:
+        return step(graph, cell, _joined(graph, parts), *others)
+
+    return of_parts
+
+
+# Nodes of one step of every cell: of graph, cell, parts of the inputs, state, elapsed.
+STEPS: dict[type[LiquidCell], Callable[..., str]] = {
+    LTCCell: _of_one(ltc_step),
+    CfCCell: cfc_step,
+    WiredCfCCell: wired_cfc_step,
+    LSTMCell: lstm_step,
+    GRUCell: gru_step,
+    StackCell: stack_step,
+    CTRNNCell: _of_one(ct_rnn_step),
+    NeuralODECell: _of_one(neural_ode_step),
+    LRCCell: _of_one(lrc_step),
+}
+
+
+@torch.no_grad()
+def readout(layer: LiquidLayer) -> tuple[Float64, Float64]:
+    """Weight [packed_size, outputs] and bias [1, outputs] from a layer's state to its outputs."""
+
+    def outputs(states: Tensor) -> Float64:
+        values = layer.rnn_cell.readout(states)
+        if isinstance(layer, CfC):
+            values = layer.fc(values)
+        array: Float64 = values.double().cpu().numpy()
+        return array
+
+    # Affine in the state: its values at zero and at the unit vectors say all of it.
+    weight = next(layer.parameters())
+    units = torch.eye(layer.state_size, dtype=weight.dtype, device=weight.device)
+    bias = outputs(torch.zeros_like(units[:1]))
+    weights = outputs(units) - bias
+    memory = np.zeros((layer.packed_size - layer.state_size, weights.shape[1]))
+    return np.concatenate([weights, memory]), bias
+
+
+def _commands(graph: Graph, network: PolicyNetwork, state: str) -> str:
+    """`PolicyNetwork.commands` of the new state."""
+    weight, bias = readout(network.cell)
+    gain, shift, low, high = (
+        tensor.detach().double().cpu().numpy()
+        for tensor in (network.gain, network.bias, network.low, network.high)
+    )
+    share = graph.add('Tanh', graph.linear(state, weight * gain, bias * gain + shift))
+    return graph.linear(share, np.diag((high - low) / 2), (low + high)[None] / 2)

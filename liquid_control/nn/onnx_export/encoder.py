@@ -1,0 +1,76 @@
+"""encoder.onnx: one camera picture to features, normalisation included."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from torch import nn
+
+from liquid_control.nn.encoder import DEVIATION_FLOOR, SHARPNESS, ImageEncoder, Keypoints
+from liquid_control.nn.onnx_export.graph import FLOAT, FLOAT16, UINT8, Graph
+
+
+def encoder_model(
+    encoder: ImageEncoder, height: int, width: int, *, half: bool = False
+) -> onnx.ModelProto:
+    """The graph of `encoder` for a batch of one: image uint8 [1, H, W, 3] -> features [1, F].
+
+    Args:
+        height, width: of the picture, pixels.
+        half: compute and store the layers in float16; input and output stay as they are.
+    """
+    graph = Graph({'image': ((1, height, width, 3), UINT8)})
+    dtype = np.float16 if half else np.float32
+    # The picture as one channel: instance normalisation standardises it as a whole.
+    flat = graph.add('Reshape', graph.add('Cast', 'image', to=FLOAT), _sizes(graph, 1, 1, -1))
+    scale, shift = graph.constant([1.0]), graph.constant([0.0])
+    floor = (255.0 * DEVIATION_FLOOR) ** 2
+    flat = graph.add('InstanceNormalization', flat, scale, shift, epsilon=floor)
+    x = graph.add('Reshape', flat, _sizes(graph, 1, height, width, 3))
+    x = graph.add('Transpose', x, perm=[0, 3, 1, 2])
+    if half:
+        x = graph.add('Cast', x, to=FLOAT16)
+
+    def through(layers: nn.Sequential, x: str) -> str:
+        for layer in layers:
+            x = _layer(graph, layer, x, dtype)
+        return x
+
+    maps = through(encoder.convolutions, x)
+    x = through(encoder.project, maps)
+    if encoder.places is not None:
+        x = graph.add('Concat', x, through(encoder.places, maps), axis=1)
+    if half:
+        x = graph.add('Cast', x, to=FLOAT)
+    return graph.model('encoder', {'features': (graph.add('Tanh', x), (1, encoder.features))})
+
+
+def _layer(graph: Graph, layer: nn.Module, x: str, dtype: type[np.floating]) -> str:
+    if isinstance(layer, nn.Dropout):
+        return x
+    if isinstance(layer, nn.ReLU):
+        return graph.add('Relu', x)
+    if isinstance(layer, nn.Flatten):
+        return graph.add('Flatten', x, axis=1)
+    if isinstance(layer, Keypoints):
+        rows = graph.add('Reshape', x, _sizes(graph, 1, -1, len(layer.grid)))
+        rows = graph.add('Mul', rows, graph.constant([SHARPNESS], dtype))
+        places = graph.constant(layer.grid.detach().cpu().numpy(), dtype)
+        x = graph.add('MatMul', graph.add('Softmax', rows, axis=-1), places)
+        return graph.add('Flatten', x, axis=1)
+    if not isinstance(layer, nn.Conv2d | nn.Linear | nn.LayerNorm):
+        raise ValueError(f'{type(layer).__name__} has no compiled form')
+    weight, bias = (
+        graph.constant(part.detach().cpu().numpy(), dtype) for part in (layer.weight, layer.bias)
+    )
+    if isinstance(layer, nn.LayerNorm):
+        return graph.add('LayerNormalization', x, weight, bias, axis=-1, epsilon=layer.eps)
+    if isinstance(layer, nn.Linear):
+        return graph.add('Gemm', x, weight, bias, transB=1)
+    return graph.add(
+        'Conv', x, weight, bias, strides=layer.stride, pads=[*layer.padding, *layer.padding]
+    )
+
+
+def _sizes(graph: Graph, *sizes: int) -> str:
+    return graph.constant(sizes, np.int64)

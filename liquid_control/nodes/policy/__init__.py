@@ -1,0 +1,1 @@
+"""The policy node: sensors in, commands out at a fixed rate."""

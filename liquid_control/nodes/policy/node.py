@@ -1,0 +1,445 @@
+"""The policy node: sensors in, a liquid policy at a fixed rate, commands out.
+
+A camera frame's way: `Inbox.receive` -> `Vision` (decode, encode) -> `Sensors` ->
+`Controller.begin, think, decide` (core network, safety envelope) -> `CommandPort.publish`.
+
+Threads: the control thread takes the newest of the other sensors and ticks; the vision thread
+waits for frames and encodes them; a shadow has a thread of its own. The guard takes overrides,
+answers `~/engage` and steers while the control thread is overdue (guard.py). The executor serves
+what may take its time: parameters, by which policies are loaded, transitions and diagnostics. One
+lock guards the controller (helm.py); no policy's code runs under it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import time
+import traceback
+from typing import Any
+
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from liquid_control.common.assets import find_bundle, robot_file
+from liquid_control.common.errors import ConfigError, LiquidControlError
+from liquid_control.contract.contract import Contract
+from liquid_control.contract.modes import Mode
+from liquid_control.contract.robot import Robot
+from liquid_control.nodes.common.lifecycle import ManagedNode, run
+from liquid_control.nodes.common.parameters import guard_parameters, read_parameters
+from liquid_control.nodes.common.patient_log import PatientLog
+from liquid_control.nodes.policy.commands import CommandPort
+from liquid_control.nodes.policy.diagnostics import Diagnostics
+from liquid_control.nodes.policy.guard import Drive, Guard
+from liquid_control.nodes.policy.helm import Helm
+from liquid_control.nodes.policy.parameters import PolicyParameters
+from liquid_control.nodes.policy.policies import SLOTS, Policies, load_pilot
+from liquid_control.nodes.policy.reporting import Measured, ModeReport, ShadowReport, StateReport
+from liquid_control.nodes.policy.sensing import Sensing
+from liquid_control.nodes.policy.shadow import ShadowThread
+from liquid_control.runtime.control.controller import Controller, Tick
+from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.inference.trial import Trials
+from liquid_control.runtime.loop import realtime
+from liquid_control.runtime.loop.rate import Cycle, FixedRate, SimClock, SteadyClock
+from liquid_control.runtime.loop.timing import Timing
+from liquid_control.runtime.sensing.image import Pixels, stay_in_one_thread
+from liquid_control.runtime.sensing.observation import Sensors
+from liquid_control.runtime.sensing.vision import Vision
+
+# How long a deactivated robot may take to brake before the node goes on without waiting, s.
+_BRAKING_TIMEOUT = 3.0
+# How far /clock may lag behind the sensors on a busy machine, ns.
+_CLOCK_LAG_NS = 1_000_000_000
+# How long the end of a drive may wait for a thread that may be stuck in a policy, s.
+_PATIENCE = 0.5
+# An encoder that has worked on one frame for so long does not answer, s.
+_ENCODER_PATIENCE = 0.5
+
+
+class PolicyNode(ManagedNode):
+    """See the module docstring; parameters in policy_parameters.py."""
+
+    # Braking, then the patience with three threads, and what is left for everything else, s.
+    end_within = _BRAKING_TIMEOUT + 2.0
+
+    def __init__(self) -> None:
+        super().__init__('policy_node')
+        self._lock = threading.Lock()
+        self._trials = Trials()
+        self._helm: Helm | None = None
+        self._sensing: Sensing | None = None
+        self._vision: Vision | None = None
+        self._sim_clock: SimClock | None = None
+        self._loop: threading.Thread | None = None
+        self._cancelled = threading.Event()
+        self._looking: Pilot | None = None
+        self._told: tuple[Mode, str] | None = None
+        self._configured = contextlib.ExitStack()
+        self._active = contextlib.ExitStack()
+        read_parameters(self, PolicyParameters)
+        guard_parameters(self, PolicyParameters, lambda: self.configured, self._on_parameters)
+        self._log = PatientLog(self)
+        self._guard = Guard(self, self._log)
+        self._guard.start()
+
+    # Lifecycle
+
+    def setup(self) -> None:
+        """Load the policies and make every publisher and service."""
+        self.parameters = parameters = read_parameters(self, PolicyParameters)
+        pilot = load_pilot(parameters.policy, parameters, self._warn, self._trials)
+        robot = Robot.load(robot_file(parameters.robot))
+        self._controller = Controller(
+            pilot,
+            robot,
+            on_mode=self._publish_mode,
+            override_timeout=parameters.override_timeout,
+            steady_ns=time.monotonic_ns,
+            simulated=self.get_clock().ros_time_is_active,
+        )
+        rate = _control_rate(parameters.control_rate, pilot.policy.contract)
+        self._timing = Timing(rate)
+        self._period_ns = round(1e9 / rate)
+        self._sim_clock = SimClock() if self.get_clock().ros_time_is_active else None
+        self._policies = Policies(
+            self._controller,
+            parameters,
+            trials=self._trials,
+            lock=self._lock,
+            now_ns=self._now_ns,
+            warn=self._warn,
+        )
+        made = self._configured
+        self._modes = ModeReport(self)
+        made.callback(self._modes.close)
+        self._commands = CommandPort(
+            self,
+            command_type=parameters.command_type,
+            names=pilot.policy.contract.command_names,
+            wheelbase=robot.wheelbase,
+            frame_id=parameters.frame_id,
+            passive_listeners=parameters.passive_listeners,
+        )
+        made.callback(self._commands.close)
+        self._helm = Helm(
+            self._controller,
+            self._commands,
+            lock=self._lock,
+            period=1 / rate,
+            now_ns=self._now_ns,
+            why_silent=self._why_silent,
+        )
+        self._states = StateReport(self)
+        made.callback(self._states.close)
+        comparison = ShadowReport(self, rate)
+        made.callback(comparison.close)
+        self._shadow = ShadowThread(self._controller, comparison)
+        promote = self.create_service(Trigger, '~/promote', self._on_promote)
+        made.callback(self.destroy_service, promote)
+        diagnostics = Diagnostics(
+            self,
+            parameters,
+            self._timing,
+            self._controller,
+            self._commands,
+            lambda: self._vision,
+            self._shadow,
+        )
+        made.callback(diagnostics.close)
+        self.get_logger().info(
+            f'policy {pilot.policy.contract.name} on {pilot.policy.engine.provider}, {rate:g} Hz, '
+            f'robot {robot.name}'
+        )
+
+    def start(self) -> None:
+        """Begin to sense and to tick; nothing moves before it is engaged."""
+        realtime.keep_memory()
+        realtime.take_short_turns()
+        stay_in_one_thread()
+        helm, started = self._drive_helm, self._active
+        compressed = self.parameters.image_transport == 'compressed'
+        self._sensing = sensing = Sensing(
+            self, self._watching, self._arrival_ns, compressed=compressed, clock=self._sim_clock
+        )
+        sensing.start()
+        started.callback(sensing.stop)
+        if sensing.camera is not None:
+            self._vision = vision = Vision(
+                sensing.camera.receive,
+                self._on_frame,
+                compressed=compressed,
+                now_ns=self._arrival_ns,
+                on_error=self._on_sensor_error,
+            )
+            vision.start()
+            started.callback(lambda: self._let_go('vision', vision.stop(_PATIENCE)))
+        self._shadow.start()
+        started.callback(lambda: self._let_go('shadow', self._shadow.stop(_PATIENCE)))
+        realtime.freeze_garbage()
+        started.callback(realtime.thaw_garbage)
+        if self.parameters.lock_memory:
+            self._warn(realtime.lock_memory())
+        helm.start()
+        self._begin_control()
+        self._guard.watch(
+            Drive(
+                helm,
+                self._commands,
+                sense=sensing.update,
+                recover=self._recover,
+                exclusive=self.parameters.exclusive_command,
+                priority=self.parameters.priority,
+            )
+        )
+
+    def stop(self) -> None:
+        """Brake, send a last stop, end every thread."""
+        if self._loop is not None:
+            self._drive_helm.leave('deactivated')
+            self._wait_until_at_rest()
+            self._drive_helm.end_drive()
+            self._guard.leave()  # which begins no other control thread from here on
+            self._cancelled.set()
+            self._loop.join(_PATIENCE)
+            self._let_go('control', not self._loop.is_alive())
+            self._loop = None
+        self._active.close()
+        self._sensing = self._vision = None
+
+    def interrupt(self) -> None:
+        """Brake at once; a policy that is being loaded must not keep the node from ending."""
+        self._trials.cancel()
+        helm = self._helm
+        if helm is not None:
+            helm.leave('deactivated')
+
+    def release(self) -> None:
+        """Give back what `setup` made, as far as it got."""
+        self._configured.close()
+        self._helm = None
+
+    def destroy_node(self) -> None:
+        """The guard is the last to go."""
+        self._guard.close()
+        self._log.close()
+        super().destroy_node()
+
+    # The control thread
+
+    def _begin_control(self) -> None:
+        """Start a control thread; one before it, which may be stuck, ends when it can."""
+        assert self._sensing is not None
+        self._cancelled.set()
+        self._cancelled = threading.Event()
+        self._loop = threading.Thread(
+            target=self._run, args=(self._sensing, self._cancelled), name='control', daemon=True
+        )
+        self._loop.start()
+
+    def _run(self, sensing: Sensing, cancelled: threading.Event) -> None:
+        """The control thread: a defect in it ends the node, and the guard stops the robot."""
+        try:
+            self._tick_until_cancelled(sensing, cancelled)
+        except Exception:
+            self._drive_helm.fail('defect in the control loop')
+            self._guard.wake()
+            self.get_logger().fatal(f'defect in the control loop:\n{traceback.format_exc()}')
+            signal.raise_signal(signal.SIGTERM)
+
+    def _tick_until_cancelled(self, sensing: Sensing, cancelled: threading.Event) -> None:
+        if self.parameters.priority:
+            self._warn(realtime.set_priority(self.parameters.priority))
+        if cores := self.parameters.cpu_affinity or realtime.CORES:
+            self._warn(realtime.set_affinity(cores))
+        helm, controller = self._drive_helm, self._controller
+        rate = FixedRate(self._period_ns, self._sim_clock or SteadyClock())
+        while (cycle := rate.wait(cancelled)) is not None:
+            now_ns = cycle.now_ns if self._sim_clock is not None else time.time_ns()
+            turn, elapsed = helm.begin(now_ns, sensing.update)
+            tick = helm.end(turn, controller.think(now_ns, elapsed))
+            if tick is None:
+                self._timing.missed += 1
+                continue
+            self._shadow.offer(tick)
+            self._report(tick, cycle)
+
+    def _report(self, tick: Tick, cycle: Cycle) -> None:
+        """Tell what this tick saw and did; the command is already on its way."""
+        timing, seen = self._timing, tick.action.observation
+        measured = Measured(
+            frames=self._vision.arrived if self._vision is not None else 0,
+            lateness=cycle.lateness_ns / 1e9,
+            encoder=self._vision.duration_ns / 1e9 if self._vision is not None else 0.0,
+            sense_to_act=(
+                (self._now_ns() - seen.image_stamp_ns) / 1e9
+                if seen.features is not None
+                else math.nan
+            ),
+        )
+        timing.tick(time.monotonic_ns(), measured.lateness, cycle.skipped)
+        if tick.action.raw is not None:
+            timing.core.append(tick.action.core_ns / 1e9)
+            timing.encoder.append(measured.encoder)
+        if seen.features is not None:
+            timing.sense_to_act.append(measured.sense_to_act)
+        self._states.publish(tick, timing, measured)
+
+    # The vision thread
+
+    def _on_frame(self, rgb: Pixels, stamp_ns: int, received_ns: int) -> None:
+        """Let the policy in charge see a frame; its shadow looks for itself."""
+        if self._sim_clock is not None and not self._sim_clock.known:
+            return  # nobody can judge its stamp yet
+        controller, frame = self._controller, Frame(rgb, stamp_ns, received_ns)
+        self._looking = pilot = controller.pilot
+        try:
+            pilot.see(frame)
+        finally:
+            if pilot is controller.pilot:
+                controller.frame = frame
+
+    def _on_sensor_error(self, error: Exception) -> None:
+        if isinstance(error, LiquidControlError):
+            self._log.warning_at_times('camera', str(error))
+        else:
+            self._log.warning_at_times('camera', f'camera: {type(error).__name__}: {error}')
+
+    # The control thread's sensors
+
+    def _watching(self) -> list[Sensors]:
+        """Whose slots a sensor message goes to."""
+        pilots = (self._controller.pilot, self._controller.shadow)
+        return [pilot.sensors for pilot in pilots if pilot is not None]
+
+    # The guard's thread
+
+    def _recover(self) -> None:
+        """Give up threads that are stuck in a policy which is no longer in charge."""
+        helm, vision, pilot = self._drive_helm, self._vision, self._controller.pilot
+        if helm.stuck is not None and helm.stuck is not pilot:
+            helm.give_up_thread()
+            self._begin_control()
+            self.abandoned = True
+        if vision is not None and vision.busy > _ENCODER_PATIENCE:
+            if self._looking is pilot:
+                pilot.fault = f'policy {pilot.name}: encoder does not answer'
+            else:
+                vision.start()
+                self.abandoned = True
+        if self._shadow.recover():
+            self.abandoned = True
+
+    def _why_silent(self) -> str:
+        if self._sim_clock is None:
+            return 'the control loop stands still'
+        return 'clock stopped' if self._sim_clock.known else 'nothing has come on /clock yet'
+
+    # The executor thread
+
+    def _on_promote(self, request: Trigger.Request, response: Trigger.Response) -> Any:
+        stuck = self._shadow.stuck
+        problem = f'policy {stuck.name} does not answer' if stuck else self._policies.promote()
+        if not problem:
+            # The parameters say who drives; setting them to what is so already changes nothing.
+            names = self._policies.names()
+            self.set_parameters([Parameter(key, value=value) for key, value in names.items()])
+            self._drive_helm.announce('shadow policy promoted')
+        response.success = not problem
+        response.message = problem or f'{self._controller.pilot.name} drives'
+        return response
+
+    def _on_parameters(self, changed: list[Parameter]) -> None:
+        """Policies change while driving, all that are named or none."""
+        names = {new.name: new.value for new in changed if new.name in SLOTS}
+        if not self.configured:
+            for slot, name in names.items():
+                if name or slot == 'policy':
+                    find_bundle(name)
+            return
+        try:
+            assigned = self._policies.assign(names)
+        finally:
+            self.abandoned |= self._policies.stuck
+        for slot in assigned:
+            change = f'{slot}: {names[slot] or "none"}'
+            self.get_logger().info(change)
+            self._drive_helm.announce(change)
+
+    # Small things
+
+    @property
+    def _drive_helm(self) -> Helm:
+        """The helm, which is there while the node is configured."""
+        assert self._helm is not None
+        return self._helm
+
+    def _publish_mode(self, mode: Mode, reason: str) -> None:
+        """In the order of what happens: whoever comes here has locked the controller."""
+        self._modes.publish(mode, reason, self._controller.pilot, self._now_ns())
+        if (mode, reason) == self._told:
+            return
+        self._told = mode, reason
+        if mode is Mode.SAFE_STOP:
+            self._log.warning(f'{mode.name}: {reason}')
+        else:
+            self._log.info(f'{mode.name}: {reason}')
+
+    def _let_go(self, thread: str, gone: bool) -> None:
+        """A thread that is stuck in a policy is left behind; the process ends without it."""
+        if not gone:
+            self.abandoned = True
+            self._warn(f'the {thread} thread is stuck in a policy and was given up')
+
+    def _wait_until_at_rest(self) -> None:
+        deadline = time.monotonic() + _BRAKING_TIMEOUT
+        while self._controller.mode is not Mode.DISENGAGED and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _now_ns(self) -> int:
+        """Time of the sensors' stamps, ns."""
+        return self._sim_clock.now_ns() if self._sim_clock is not None else time.time_ns()
+
+    def _arrival_ns(self) -> int:
+        """When a sensor message that comes now has arrived, in the time of the stamps, ns.
+
+        After a pause the queued messages of a sensor come before the /clock that they belong to
+        and seem to be of the future; under simulated time the stamp alone tells the age.
+        """
+        return self._now_ns() + (_CLOCK_LAG_NS if self._sim_clock is not None else 0)
+
+    def _warn(self, warning: str) -> None:
+        if warning:
+            self.get_logger().warning(warning)
+
+
+def _control_rate(wanted: float, contract: Contract) -> float:
+    """In Hz; 0 stands for the policy's own.
+
+    Raises:
+        ConfigError: the policy was not made for steps of such a length.
+    """
+    shortest, longest = contract.elapsed_range
+    if wanted and not shortest <= 1 / wanted <= longest:
+        raise ConfigError(
+            f'control_rate must be 0 or within {1 / longest:g}..'
+            f'{1 / shortest if shortest else math.inf:g} Hz, which policy {contract.name} was '
+            f'validated for, found {wanted:g}'
+        )
+    return wanted or contract.control_rate
+
+
+def main() -> None:
+    """Run the node until interrupted."""
+    # The control thread takes all cores back.
+    realtime.leave_a_core()
+    # Every thread: one that is kept from a core while it holds the interpreter delays the tick.
+    realtime.ask_for_short_slices()
+    raise SystemExit(run(PolicyNode))
+
+
+if __name__ == '__main__':
+    main()

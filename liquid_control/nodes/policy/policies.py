@@ -1,0 +1,228 @@
+"""The parameters that name policies: loading, checking and rehearsing beside the one that drives.
+
+Whatever happens here, the control thread goes on ticking with the policy it has; a new one is
+handed over between two ticks, or refused with the reason.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from liquid_control.common.assets import find_bundle
+from liquid_control.common.errors import BundleError
+from liquid_control.contract.contract import Contract
+from liquid_control.nodes.policy.parameters import PolicyParameters
+from liquid_control.runtime.control.controller import Controller
+from liquid_control.runtime.control.runner import Pilot
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.runtime.inference.providers import ProviderOptions
+from liquid_control.runtime.inference.session import LOADING_HOLDS_INTERPRETER
+from liquid_control.runtime.inference.trial import Limits, Report, Trials
+
+# How long a robot that drives may be without a tick while a policy is loaded, s.
+LONGEST_HOLD = 0.25
+
+# How long a few steps on the live observation may take; the trial has timed others, s.
+REHEARSAL_SECONDS = 5.0
+_PATIENCE = 0.1  # s
+
+# Parameter -> attribute of the controller.
+SLOTS = {'policy': 'pilot', 'shadow_policy': 'shadow', 'fallback_policy': 'fallback'}
+
+
+def load_pilot(
+    name: str,
+    parameters: PolicyParameters,
+    warn: Callable[[str], None],
+    trials: Trials,
+    *,
+    may_build: bool = True,
+) -> Pilot:
+    """Load, check and warm up a policy that was tried before in a process of its own.
+
+    Args:
+        name: a directory, or the name of a shipped bundle.
+        may_build: a TensorRT engine may be built, which takes minutes; else it must be there.
+        warn: told what takes minutes, and where the provider asked for is not the one in use.
+
+    Raises:
+        LiquidControlError: it cannot be run, or must not be.
+    """
+    bundle, report = trials.load(
+        find_bundle(name),
+        trusted_keys=parameters.trusted_keys,
+        limits=Limits(parameters.load_timeout, parameters.load_memory),
+        keep_off=parameters.cpu_affinity,
+    )
+    if LOADING_HOLDS_INTERPRETER and not may_build and report.loading > LONGEST_HOLD:
+        raise BundleError(
+            f'policy {bundle.contract.name} refused: its graphs take {report.loading:.1f} s to '
+            'load, and with this version of ONNX Runtime (before 1.31) nothing would drive '
+            'meanwhile: name it at start, or install a newer one'
+        )
+    if parameters.providers[:1] == ('cpu',):
+        _check_times(bundle.contract, report, parameters.time_budget)
+
+    def say(text: str) -> None:
+        trials.check_cancelled()  # a TensorRT engine is built for minutes, and says so all along
+        warn(text)
+
+    policy = Policy(
+        bundle,
+        providers=parameters.providers,
+        provider_required=parameters.provider_required,
+        provider_options=ProviderOptions(
+            device_id=parameters.device_id,
+            fp16=parameters.fp16,
+            engine_cache=parameters.engine_cache,
+        ),
+        say=say,
+        may_build=may_build,
+    )
+    if policy.engine.warning:
+        warn(policy.engine.warning)
+    pilot = Pilot(policy, name=name, time_budget=parameters.time_budget or None)
+    sensors = pilot.sensors
+    for slot, limit in (
+        (sensors.image, parameters.max_image_age),
+        (sensors.imu, parameters.max_imu_age),
+        (sensors.speed, parameters.max_speed_age),
+    ):
+        if slot is not None and limit:
+            # The YAML may shorten the contract's limits, never lengthen them.
+            slot.max_age = min(slot.max_age, limit)
+    return pilot
+
+
+def _check_times(contract: Contract, report: Report, time_budget: float) -> None:
+    """Refuse a policy that was too slow when it was tried."""
+    budget = time_budget or contract.period_ns / 2e9
+    if report.core > budget:
+        raise BundleError(
+            f'policy {contract.name} refused: {report.core * 1e3:.1f} ms a step when it was '
+            f'tried, budget {budget * 1e3:.1f} ms; see time_budget'
+        )
+    if contract.image is not None and report.encoder > contract.image.max_age:
+        raise BundleError(
+            f'policy {contract.name} refused: {report.encoder:.3f} s a camera frame when it was '
+            f'tried; the frame would be too old, limit {contract.image.max_age:.3f} s'
+        )
+
+
+class Policies:
+    """Which policy drives, which watches, which stands by; exchanged between two ticks."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        parameters: PolicyParameters,
+        *,
+        trials: Trials,
+        lock: threading.Lock,
+        now_ns: Callable[[], int],
+        warn: Callable[[str], None],
+    ) -> None:
+        """Load what the parameters name besides the pilot in charge.
+
+        Args:
+            trials: by which policies are loaded.
+            lock: guards the controller.
+            now_ns: time of the sensors' stamps.
+
+        Raises:
+            LiquidControlError: see `assign`.
+        """
+        self.stuck = False
+        """Whether a rehearsal never returned: its thread computes on."""
+        self._controller = controller
+        self._parameters = parameters
+        self._trials = trials
+        self._lock = lock
+        self._now_ns = now_ns
+        self._warn = warn
+        names = {slot: getattr(parameters, slot) for slot in SLOTS}
+        self.assign(names, may_build=True)
+
+    def assign(self, names: Mapping[str, str], *, may_build: bool = False) -> list[str]:
+        """Give roles to policies; '' leaves a role empty.
+
+        All are loaded and judged first; then all are put in place, between two ticks.
+
+        Args:
+            names: parameter -> policy.
+            may_build: see `load_pilot`; not while somebody may want to disengage.
+
+        Returns:
+            The parameters by which anything has changed.
+
+        Raises:
+            LiquidControlError: one of them must not drive this robot; nothing has changed.
+        """
+        before = self.names()
+        changed = [slot for slot, name in names.items() if name != before[slot]]
+        pilots = {
+            SLOTS[slot]: self._judged(names[slot], may_build)
+            if names[slot] or slot == 'policy'
+            else None
+            for slot in changed
+        }
+        with self._lock:
+            in_charge = self._controller.pilot
+            for role, pilot in pilots.items():
+                if pilot is not None:
+                    pilot.sensors.share(in_charge.sensors)
+                if role == 'pilot' and pilot is not None:
+                    self._controller.use(pilot)
+                else:
+                    setattr(self._controller, role, pilot)
+        return changed
+
+    def promote(self) -> str:
+        """Shadow and pilot in charge change places; returns why not."""
+        with self._lock:
+            return self._controller.promote()
+
+    def names(self) -> dict[str, str]:
+        """Parameter -> policy that has the role now."""
+        pilots = {slot: getattr(self._controller, name) for slot, name in SLOTS.items()}
+        return {slot: pilot.name if pilot else '' for slot, pilot in pilots.items()}
+
+    def _judged(self, name: str, may_build: bool) -> Pilot:
+        """Loaded, and tried on what the sensors see now, while nothing depends on it."""
+        pilot = load_pilot(name, self._parameters, self._warn, self._trials, may_build=may_build)
+        self._controller.check(pilot)
+        pilot.sensors.share(self._controller.pilot.sensors)
+        self._in_time(lambda: self._rehearse(pilot), f'policy {name}')
+        return pilot
+
+    def _rehearse(self, pilot: Pilot) -> None:
+        if self._controller.frame is not None:
+            pilot.see(self._controller.frame)
+        pilot.rehearse(self._now_ns())
+
+    def _in_time(self, work: Callable[[], None], what: str) -> None:
+        """Do it in a thread that can be left alone: a step may hang on what is seen just now."""
+        problems: list[Exception] = []
+
+        def attempt() -> None:
+            try:
+                work()
+            except Exception as error:
+                problems.append(error)
+
+        thread = threading.Thread(target=attempt, name='rehearsal', daemon=True)
+        thread.start()
+        deadline = time.monotonic() + REHEARSAL_SECONDS
+        while thread.is_alive():
+            thread.join(_PATIENCE)
+            self._trials.check_cancelled()
+            if time.monotonic() > deadline:
+                self.stuck = True
+                raise BundleError(
+                    f'{what} did not return from a step on the live observation within '
+                    f'{REHEARSAL_SECONDS:g} s; it computes on until the node ends: restart it soon'
+                )
+        if problems:
+            raise problems[0]

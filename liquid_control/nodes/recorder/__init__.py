@@ -1,0 +1,1 @@
+"""The recorder node: topics into bags, one per episode."""

@@ -1,0 +1,1 @@
+"""The simulated car as a node."""

@@ -1,0 +1,114 @@
+"""The simulated car's observations as ROS messages.
+
+Each message is made once and filled anew for every sample: at 450 messages a second, making them
+would cost more than sending them.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import Image, Imu
+
+from liquid_control.rollout.messages import (
+    BASE_FRAME_ID,
+    CAMERA_FRAME_ID,
+    IMU_FRAME_ID,
+    ODOMETRY_FRAME_ID,
+    diagonal,
+)
+from liquid_control.sim.judge import Status
+from liquid_control.sim.sensors import CameraFrame, ImuSample, OdometrySample, sample_deviation
+
+
+class ObservationMessages:
+    """Fills one message of each type; what is returned is good until the next call.
+
+    Args:
+        imu_rate: Hz; the covariance of an IMU sample follows from it.
+    """
+
+    def __init__(self, imu_rate: float) -> None:
+        acceleration, _, _, rotation, _, _ = (sample_deviation(imu_rate) ** 2).tolist()
+        self._imu = Imu()
+        self._imu.header.frame_id = IMU_FRAME_ID
+        self._imu.orientation_covariance[0] = -1.0  # REP-145: no orientation is measured
+        self._imu.linear_acceleration_covariance = diagonal(acceleration)
+        self._imu.angular_velocity_covariance = diagonal(rotation)
+        self._odometry = Odometry(child_frame_id=BASE_FRAME_ID)
+        self._odometry.header.frame_id = ODOMETRY_FRAME_ID
+        self._image = Image(encoding='rgb8')
+        self._image.header.frame_id = CAMERA_FRAME_ID
+        self.offset_ns = 0
+        """From the car's time to that of the stamps."""
+
+    def imu(self, sample: ImuSample) -> Imu:
+        """Linear acceleration with gravity and angular velocity, no orientation (REP-145)."""
+        message = self._imu
+        self._set_stamp(message.header.stamp, sample.stamp_ns)
+        acceleration, rotation = message.linear_acceleration, message.angular_velocity
+        acceleration.x, acceleration.y, acceleration.z = sample.values[:3].tolist()
+        rotation.x, rotation.y, rotation.z = sample.values[3:].tolist()
+        return message
+
+    def odometry(self, sample: OdometrySample) -> Odometry:
+        """Pose in the track's frame, which is the frame `odom`, and velocity of `base_link`."""
+        message, motion = self._odometry, sample.motion
+        self._set_stamp(message.header.stamp, sample.stamp_ns)
+        pose, twist = message.pose.pose, message.twist.twist
+        pose.position.x, pose.position.y = motion.x, motion.y
+        pose.orientation.z, pose.orientation.w = (
+            math.sin(motion.yaw / 2.0),
+            math.cos(motion.yaw / 2.0),
+        )
+        twist.linear.x, twist.angular.z = motion.speed, motion.yaw_rate
+        return message
+
+    def image(self, frame: CameraFrame) -> Image:
+        """The picture as rgb8."""
+        message = self._image
+        self._set_stamp(message.header.stamp, frame.stamp_ns)
+        message.height, message.width, channels = frame.rgb.shape
+        message.step = message.width * channels
+        # An array passes through rclpy as it is; bytes or lists are checked value by value.
+        message.data = array('B', frame.rgb.tobytes())
+        return message
+
+    def status(
+        self, status: Status, track_length: float, real_time_factor: float
+    ) -> DiagnosticArray:
+        """How the drive goes, as key-value pairs in SI units; level WARN while off the road."""
+        place, on_road = status.place, status.place.on_road
+        values = {
+            'lap': str(len(status.lap_times) + 1),
+            'laps_finished': str(len(status.lap_times)),
+            'last_lap_time': f'{status.lap_times[-1]:.3f}' if status.lap_times else '',
+            'progress': f'{status.progress:.3f}',
+            'track_length': f'{track_length:.3f}',
+            'offset': f'{place.offset:.4f}',
+            'max_offset': f'{status.max_offset:.4f}',
+            'heading_error': f'{place.heading_error:.4f}',
+            'on_road': str(on_road).lower(),
+            'departures': str(status.departures),
+            'speed': f'{status.motion.speed:.3f}',
+            'real_time_factor': f'{real_time_factor:.3f}',
+        }
+        message = DiagnosticArray()
+        self._set_stamp(message.header.stamp, status.stamp_ns)
+        message.status.append(
+            DiagnosticStatus(
+                level=DiagnosticStatus.OK if on_road else DiagnosticStatus.WARN,
+                name='simulator: track',
+                message='on the road' if on_road else 'off the road',
+                hardware_id='simulated_car',
+                values=[KeyValue(key=key, value=value) for key, value in values.items()],
+            )
+        )
+        return message
+
+    def _set_stamp(self, stamp: Time, time_ns: int) -> None:
+        stamp.sec, stamp.nanosec = divmod(time_ns + self.offset_ns, 1_000_000_000)

@@ -1,0 +1,1 @@
+"""Closed-loop drives in simulated time: drivers, experts, collection, laps."""

@@ -1,0 +1,215 @@
+"""Guided drives: a policy drives, the expert says at every moment what it would do instead.
+
+DAgger (Ross et al., "A Reduction of Imitation Learning and Structured Prediction to No-Regret
+Online Learning", AISTATS 2011) with a safety rule for who is at the wheel (Zhang and Cho,
+"Query-Efficient Imitation Learning for End-to-End Autonomous Driving", 2016): the expert takes
+over when the car is about to leave the road and hands back on the centre line, so that every drive
+is as long as it was meant to be.
+
+The recordings are those of `liquid_control.rollout.collect`: the command topic holds the expert's
+answer to every pose, so that `liquid-control train` learns from them as from any other. Who drove
+and what the policy said is beside it, on the topics of the policy node.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from liquid_control.bags.reader import BagReader
+from liquid_control.bags.writer import BagWriter
+from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.contract.modes import Mode
+from liquid_control.rollout import messages
+from liquid_control.rollout.collect import COMMAND_RATE, check_seed
+from liquid_control.rollout.driver import PolicyDriver, simulated_car
+from liquid_control.rollout.expert import Expert
+from liquid_control.rollout.recording import is_recorded, recording
+from liquid_control.runtime.control.controller import Tick
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.sim.simulator import IMU_RATE, Simulator
+from liquid_control.sim.track import TrackPose
+
+MODE_TOPIC = '/policy_node/mode'
+STATE_TOPIC = '/policy_node/state'
+
+_PREVIEW = 0.4
+"""How far ahead the expert looks for the edge of the road, m."""
+_TAKE_OVER = 0.30
+"""The expert takes over when the car will be further than this from the centre line, m."""
+_HAND_BACK = 0.08
+"""And hands back when it is, and will be, nearer than this, m."""
+
+
+@dataclass(frozen=True)
+class Guided:
+    """One guided drive.
+
+    seconds: simulated duration
+    policy: bundle that drives
+    """
+
+    seed: int
+    seconds: float
+    policy: Path
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
+    @property
+    def name(self) -> str:
+        """Name of the bag's directory."""
+        return f'seed_{self.seed:04d}'
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Who drove in a guided drive.
+
+    takeovers: how often the expert took over
+    expert_share: share of the control ticks that the expert drove
+    """
+
+    takeovers: int
+    expert_share: float
+
+
+def guide(
+    drives: Sequence[Guided],
+    out_dir: Path,
+    *,
+    workers: int = 2,
+    console: Console | None = None,
+) -> list[Path]:
+    """Record the drives that `out_dir` has not yet; return all bags in the order of drives.
+
+    Raises:
+        ConfigError: a bag in `out_dir` was recorded with other settings.
+        RenderingError: this machine cannot render.
+    """
+    missing = [
+        drive for drive in drives if not is_recorded(out_dir / drive.name, _custom_data(drive))
+    ]
+    run_all(
+        partial(_record, out_dir),
+        missing,
+        title='guided drives',
+        workers=workers,
+        done=len(drives) - len(missing),
+        console=console,
+    )
+    return [out_dir / drive.name for drive in drives]
+
+
+def summarise(bag: Path) -> Summary:
+    """Read who drove from the recording of a guided drive."""
+    with BagReader(bag) as reader:
+        manual = np.array(
+            [m.value.mode == Mode.MANUAL for m in reader.messages([STATE_TOPIC])], bool
+        )
+    begins = manual & ~np.concatenate([[False], manual[:-1]])
+    return Summary(int(begins.sum()), float(manual.mean()))
+
+
+def _custom_data(drive: Guided) -> dict[str, str]:
+    """What metadata.yaml says of the drive; the policy by digest, wherever its bundle lies."""
+    return {
+        'seed': str(drive.seed),
+        'seconds': str(drive.seconds),
+        'policy': load_bundle(drive.policy).digest,
+    }
+
+
+def _record(out_dir: Path, drive: Guided, is_cancelled: IsCancelled) -> Path:
+    path = out_dir / drive.name
+    with (
+        Simulator(drive.seed) as simulator,
+        recording(path, _custom_data(drive)) as writer,
+    ):
+        types = messages.TYPES | {
+            MODE_TOPIC: 'liquid_control/msg/ControlMode',
+            STATE_TOPIC: 'liquid_control/msg/PolicyState',
+        }
+        for topic, msgtype in types.items():
+            writer.add_topic(topic, msgtype)
+        for _ in _drive(drive, simulator, writer):
+            if is_cancelled():
+                raise CancelledError
+    return path
+
+
+def _drive(drive: Guided, simulator: Simulator, writer: BagWriter) -> Iterator[None]:
+    """Record the drive, one control tick at a time."""
+    policy, expert = Policy.load(drive.policy), Expert(simulator.track)
+
+    def on_mode(mode: Mode, reason: str) -> None:
+        values = {
+            'mode': int(mode),
+            'reason': reason,
+            'policy': policy.contract.name,
+            'policy_hash': policy.bundle.digest,
+        }
+        writer.write_message(MODE_TOPIC, values, simulator.time_ns)
+
+    driver = PolicyDriver(policy, simulated_car(), on_mode=on_mode)
+    rng = np.random.default_rng([drive.seed, 8])
+    simulator.reset(station=rng.uniform(0.0, simulator.track.length))
+    period_ns = policy.contract.period_ns
+    answers = math.ceil(COMMAND_RATE * period_ns / 1e9)
+    expert_drives, count = False, 0
+    while count * period_ns < drive.seconds * 1e9:
+        now_ns = simulator.time_ns
+        expert_drives = _is_expert_needed(simulator.status.place, expert_drives)
+        if expert_drives:
+            driver.take_over(expert.command(simulator.motion), now_ns)
+        tick = driver.tick(now_ns)
+        writer.write_message(STATE_TOPIC, _describe(tick, count), now_ns)
+        for part in range(1, answers + 1):
+            answer = messages.describe_command(expert.command(simulator.motion))
+            writer.write_message(messages.COMMAND_TOPIC, answer, simulator.time_ns)
+            until_ns = count * period_ns + part * period_ns // answers
+            duration_ns = until_ns - simulator.time_ns
+            for observation in simulator.step(driver.command(tick), duration_ns):
+                topic, values = messages.describe(observation, IMU_RATE)
+                writer.write_message(topic, values, observation.stamp_ns)
+                driver.sense(observation)
+        count += 1
+        yield
+
+
+def _is_expert_needed(place: TrackPose, expert_drives: bool) -> bool:
+    """Who drives the next tick: the one at the wheel goes on between the two limits."""
+    ahead = place.offset + _PREVIEW * math.sin(place.heading_error)
+    furthest = max(abs(place.offset), abs(ahead))
+    return furthest > (_HAND_BACK if expert_drives else _TAKE_OVER)
+
+
+def _describe(tick: Tick, count: int) -> dict[str, object]:
+    """Values of the tick's PolicyState: with its inputs it can be computed again offline."""
+    action, policy = tick.action, tick.pilot.policy
+    seen = action.observation
+    sec, nanosec = divmod(seen.image_stamp_ns, 1_000_000_000)
+    values: dict[str, object] = {
+        'tick': count,
+        'mode': int(tick.mode),
+        'policy': policy.contract.name,
+        'image_stamp': {'sec': sec, 'nanosec': nanosec},
+        'speed': seen.speed if seen.speed is not None else math.nan,
+        'elapsed': action.elapsed,
+        'command_names': list(policy.contract.command_names),
+        'command': tick.command or (),
+        'limited_by': tick.limited_by,
+        'neurons': policy.state,
+    }
+    if seen.imu is not None:
+        values['imu'] = seen.imu
+    if action.raw is not None:
+        values['command_raw'] = action.raw
+    return values

@@ -1,0 +1,188 @@
+"""Closed-loop drives in simulated time: how well does a driver get round a track?
+
+No ROS and no waiting, so that training can score policies as fast as the machine allows. A policy
+is driven by the `Controller` that drives the robot: newest value of each sensor at every tick,
+measured elapsed time, safety envelope. Only a tick's own duration is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from liquid_control.common.assets import robot_file
+from liquid_control.common.errors import ConfigError
+from liquid_control.contract.modes import Mode
+from liquid_control.contract.robot import Robot
+from liquid_control.runtime.control.controller import Controller, Tick
+from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.sim.car import Command
+from liquid_control.sim.sensors import CameraFrame, ImuSample, Observation
+from liquid_control.sim.simulator import Simulator
+
+LOST = 1.5
+"""A drive ends when the car is further than this from the centre line, m."""
+
+_SLOWEST = 0.3
+"""A drive ends when its laps would have been done at this speed, m/s."""
+
+
+class Driver(Protocol):
+    """Whatever drives the car: told of every observation, asked for a command at every tick."""
+
+    def sense(self, observation: Observation) -> None:
+        """Take note of an observation; they come in time order."""
+
+    def act(self, now_ns: int) -> Command:
+        """Return the command of the tick at `now_ns`."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How a drive went.
+
+    problem: why the laps were not finished on the road, '' when they were
+    lap_times: s
+    max_offset, mean_offset: distance from the centre line, m
+    departures: how often the car left the road
+    """
+
+    seed: int
+    problem: str
+    lap_times: tuple[float, ...]
+    max_offset: float
+    mean_offset: float
+    departures: int
+    duration: float
+    """Simulated, s."""
+
+
+def simulated_car() -> Robot:
+    """Limits and wheelbase of the simulated car."""
+    return Robot.load(robot_file('simulated_car'))
+
+
+class PolicyDriver:
+    """A policy bundle at the wheel, engaged as soon as its sensors are alive.
+
+    Args:
+        on_mode: told of every change of mode, with its reason.
+
+    Raises:
+        ConfigError: the policy does not command `steering_angle` and `speed`.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        robot: Robot,
+        *,
+        on_mode: Callable[[Mode, str], None] = lambda mode, reason: None,
+    ) -> None:
+        names = policy.contract.command_names
+        if sorted(names) != ['speed', 'steering_angle']:
+            raise ConfigError(
+                f'the simulated car takes steering_angle and speed, policy {policy.contract.name} '
+                f'commands {list(names)}: choose a policy trained for this car'
+            )
+        policy.reset()
+        # Simulated time does not pass while the network computes: no step is too slow.
+        self._pilot = Pilot(policy, time_budget=math.inf)
+        # A hand on the wheel is renewed at every tick, or it is none.
+        self._controller = Controller(
+            self._pilot,
+            robot,
+            on_mode=on_mode,
+            override_timeout=0.5 / policy.contract.control_rate,
+        )
+        self._policy = policy
+
+    def sense(self, observation: Observation) -> None:
+        """Encode pictures, keep the newest of everything else."""
+        sensors, stamp_ns = self._pilot.sensors, observation.stamp_ns
+        if isinstance(observation, CameraFrame):
+            self._pilot.see(Frame(observation.rgb, stamp_ns, stamp_ns))
+        elif isinstance(observation, ImuSample):
+            sensors.put_imu(stamp_ns, observation.values.astype(np.float32))
+        else:
+            sensors.put_speed(stamp_ns, observation.motion.speed)
+
+    def take_over(self, command: Command, now_ns: int) -> None:
+        """Let somebody else drive the tick at `now_ns`; the policy goes on after it."""
+        values = {'steering_angle': command.steering_angle, 'speed': command.speed}
+        names = self._policy.contract.command_names
+        self._controller.override([values[name] for name in names], now_ns)
+
+    def tick(self, now_ns: int) -> Tick:
+        """One control tick, with all that is known of it."""
+        if self._controller.mode is Mode.DISENGAGED:
+            self._controller.engage(now_ns)
+        return self._controller.tick(now_ns)
+
+    def act(self, now_ns: int) -> Command:
+        """One control tick."""
+        return self.command(self.tick(now_ns))
+
+    def command(self, tick: Tick) -> Command:
+        """What a tick tells the car."""
+        if tick.command is None:
+            return Command()
+        named = dict(zip(self._policy.contract.command_names, tick.command, strict=True))
+        return Command(named['steering_angle'], named['speed'])
+
+
+def step(simulator: Simulator, driver: Driver, until_ns: int) -> None:
+    """One control step: the driver acts on what it knows, then senses until the next step."""
+    command = driver.act(simulator.time_ns)
+    for observation in simulator.step(command, until_ns - simulator.time_ns):
+        driver.sense(observation)
+
+
+def drive(
+    driver: Driver,
+    seed: int,
+    *,
+    laps: int = 2,
+    control_rate: float = 20.0,
+    randomise: bool = True,
+    camera: bool = True,
+) -> Rollout:
+    """Let a driver do its laps on the track of a seed, from rest on the centre line.
+
+    Args:
+        control_rate: Hz.
+        randomise: let the seed choose the look of the world.
+        camera: False for drivers that need no pictures.
+    """
+    offsets: list[float] = []
+    tick, problem = 0, ''
+    with Simulator(seed, randomise=randomise, camera=camera) as simulator:
+        longest_ns = laps * simulator.track.length / _SLOWEST * 1e9
+        while len(simulator.status.lap_times) < laps:
+            tick += 1
+            step(simulator, driver, round(tick * 1e9 / control_rate))
+            status = simulator.status
+            offsets.append(abs(status.place.offset))
+            if offsets[-1] > LOST:
+                problem = f'the car was lost {offsets[-1]:.1f} m from the centre line'
+                break
+            if simulator.time_ns > longest_ns:
+                problem = f'the car did not finish at {_SLOWEST} m/s or more'
+                break
+        duration = simulator.time_ns / 1e9
+    if status.departures and not problem:
+        problem = f'the car left the road {status.departures} times'
+    return Rollout(
+        seed=seed,
+        problem=problem,
+        lap_times=status.lap_times,
+        max_offset=status.max_offset,
+        mean_offset=float(np.mean(offsets)),
+        departures=status.departures,
+        duration=duration,
+    )

@@ -1,0 +1,104 @@
+"""The car's observations and commands as ROS messages in plain values, for bags."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+
+from liquid_control.runtime.control.command import to_twist
+from liquid_control.sim.car import Command
+from liquid_control.sim.scene import WHEELBASE
+from liquid_control.sim.sensors import CameraFrame, ImuSample, Observation, sample_deviation
+
+IMAGE_TOPIC = '/camera/image_raw/compressed'
+IMU_TOPIC = '/imu/data'
+ODOMETRY_TOPIC = '/odom'
+COMMAND_TOPIC = '/cmd_vel'
+
+TYPES = {
+    IMAGE_TOPIC: 'sensor_msgs/msg/CompressedImage',
+    IMU_TOPIC: 'sensor_msgs/msg/Imu',
+    ODOMETRY_TOPIC: 'nav_msgs/msg/Odometry',
+    COMMAND_TOPIC: 'geometry_msgs/msg/TwistStamped',
+}
+
+CAMERA_FRAME_ID = 'camera_optical_frame'
+IMU_FRAME_ID = 'imu_link'
+ODOMETRY_FRAME_ID = 'odom'
+BASE_FRAME_ID = 'base_link'
+
+COMMAND_NAMES = ('steering_angle', 'speed')
+
+# Sharp enough that a policy cannot tell these frames from the raw ones that it will see live.
+_JPEG = [
+    cv2.IMWRITE_JPEG_QUALITY,
+    95,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+]
+
+
+def describe(observation: Observation, imu_rate: float) -> tuple[str, dict[str, Any]]:
+    """Return the topic and the message values of an observation.
+
+    Args:
+        imu_rate: Hz; the covariance of an IMU sample follows from it.
+    """
+    if isinstance(observation, CameraFrame):
+        done, data = cv2.imencode('.jpg', observation.rgb[..., ::-1], _JPEG)
+        if not done:
+            raise RuntimeError('OpenCV could not encode a picture as JPEG')
+        header = {'frame_id': CAMERA_FRAME_ID}
+        return IMAGE_TOPIC, {'header': header, 'format': 'jpeg', 'data': data.reshape(-1)}
+    if isinstance(observation, ImuSample):
+        acceleration, _, _, rotation, _, _ = (sample_deviation(imu_rate) ** 2).tolist()
+        return (
+            IMU_TOPIC,
+            {
+                'header': {'frame_id': IMU_FRAME_ID},
+                'orientation_covariance': [-1.0]
+                + [0.0] * 8,  # REP-145: no orientation is measured
+                'linear_acceleration': _vector(*observation.values[:3].tolist()),
+                'linear_acceleration_covariance': diagonal(acceleration),
+                'angular_velocity': _vector(*observation.values[3:].tolist()),
+                'angular_velocity_covariance': diagonal(rotation),
+            },
+        )
+    motion = observation.motion
+    half_yaw = motion.yaw / 2.0
+    return ODOMETRY_TOPIC, {
+        'header': {'frame_id': ODOMETRY_FRAME_ID},
+        'child_frame_id': BASE_FRAME_ID,
+        'pose': {
+            'pose': {
+                'position': _vector(motion.x, motion.y, 0.0),
+                'orientation': {'z': math.sin(half_yaw), 'w': math.cos(half_yaw)},
+            }
+        },
+        'twist': {
+            'twist': {
+                'linear': _vector(motion.speed, 0.0, 0.0),
+                'angular': _vector(0.0, 0.0, motion.yaw_rate),
+            }
+        },
+    }
+
+
+def describe_command(command: Command) -> dict[str, Any]:
+    """Return the values of a command's TwistStamped."""
+    linear, angular = to_twist(COMMAND_NAMES, (command.steering_angle, command.speed), WHEELBASE)
+    return {
+        'header': {'frame_id': BASE_FRAME_ID},
+        'twist': {'linear': _vector(linear, 0.0, 0.0), 'angular': _vector(0.0, 0.0, angular)},
+    }
+
+
+def diagonal(variance: float) -> list[float]:
+    """Return a 3x3 covariance of independent axes, row by row."""
+    return [variance, 0.0, 0.0, 0.0, variance, 0.0, 0.0, 0.0, variance]
+
+
+def _vector(x: float, y: float, z: float) -> dict[str, float]:
+    return {'x': x, 'y': y, 'z': z}

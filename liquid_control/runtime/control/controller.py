@@ -1,0 +1,393 @@
+"""Who drives, and what the robot is told: modes, one control tick, every reason to stop.
+
+No ROS and no threads of its own: the policy node calls it at the control rate and forwards
+messages; tests do the same on a virtual clock. A tick has three parts, because a network may take
+for ever and somebody must be able to stop the robot meanwhile: `begin` and `decide` are a few
+microseconds of arithmetic under the node's lock, `think` between them runs without it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquid_control.common.errors import ConfigError, LiquidControlError
+from liquid_control.contract.modes import Mode
+from liquid_control.contract.robot import Robot
+from liquid_control.runtime.control.runner import Action, Frame, Pilot
+from liquid_control.runtime.control.safety import Envelope, Limited
+
+Array = NDArray[np.float32]
+
+
+class Thought(NamedTuple):
+    """What the policies made of one instant, before it is decided what the robot is told."""
+
+    now_ns: int
+    elapsed: float
+    """Time since the last tick, s."""
+    pilot: Pilot
+    """Who was in charge."""
+    fault: str
+    """Why it failed; '' when it did not."""
+    actor: Pilot
+    """Whose action this is: the pilot in charge, or its fallback where it failed."""
+    action: Action
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Everything one control tick saw and did; see msg/PolicyState."""
+
+    now_ns: int
+    mode: Mode
+    reason: str
+    pilot: Pilot
+    action: Action
+    """Of the pilot in charge."""
+    command: tuple[float, ...] | None
+    """What to send, None for nothing."""
+    limited_by: str
+
+
+class Controller:
+    """Modes and ticks of one robot; not thread-safe, one thread at a time calls it.
+
+    DISENGAGED sends nothing. AUTONOMOUS sends the policy's limited command. MANUAL passes a
+    person's commands on and returns to what was before when they end; no fault ends it. SAFE_STOP
+    brakes within the limits, keeps sending the stop, and is left only by engaging again. The first
+    reason wins.
+    """
+
+    def __init__(
+        self,
+        pilot: Pilot,
+        robot: Robot,
+        *,
+        on_mode: Callable[[Mode, str], None] = lambda mode, reason: None,
+        override_timeout: float = 0.5,
+        steady_ns: Callable[[], int] | None = None,
+        simulated: bool = False,
+    ) -> None:
+        """Stand by, disengaged.
+
+        Args:
+            on_mode: told of every change of mode, with its reason.
+            override_timeout: an older override is no longer a hand on the wheel, s.
+            steady_ns: time in which an override gets old, and which passes between two commands
+                whatever becomes of the clock; the time of the ticks where None.
+            simulated: the time of the ticks is another's, who may be faster or slower.
+
+        Raises:
+            ConfigError: the robot's limits do not cover the policy's commands.
+        """
+        self.robot = robot
+        self.pilot = pilot
+        self.shadow: Pilot | None = None
+        self.fallback: Pilot | None = None
+        """Takes over when the pilot in charge fails."""
+        self.frame: Frame | None = None
+        """The newest camera frame that the pilot in charge was shown."""
+        self.mode = Mode.DISENGAGED
+        self.reason = 'not engaged yet'
+        self._envelope = Envelope(pilot.policy.contract.commands, robot)
+        self._on_mode = on_mode
+        self._override_timeout = override_timeout
+        self._steady_ns = steady_ns
+        self._simulated = simulated
+        self._commanded_ns: int | None = None  # when it was decided last, in steady time
+        self._did_without = False
+        self._after_override = Mode.DISENGAGED
+        self._reason_after = ''
+        self._override: tuple[tuple[float, ...], int] | None = None
+        """A person's command, and until when it counts, ns."""
+        self._last_ns: int | None = None
+        self._disengage_at_rest = False
+        self._leaving = False
+
+    def stand_by(self) -> None:
+        """Forget a drive that has ended, before the next."""
+        self._leaving = False
+        self._override = self._last_ns = None
+        self.pilot.forget()
+
+    # Who drives
+
+    def check(self, pilot: Pilot) -> None:
+        """Whether a pilot may take part: same commands, same robot.
+
+        Raises:
+            ConfigError: its commands are not the ones this robot is driven with.
+        """
+        mine, its = (one.policy.contract.command_names for one in (self.pilot, pilot))
+        if mine != its:
+            raise ConfigError(
+                f'policy {pilot.name} commands {its}, the running one {mine}; restart the node to '
+                'change what is commanded'
+            )
+        Envelope(pilot.policy.contract.commands, self.robot)
+
+    def use(self, pilot: Pilot) -> None:
+        """Drive with another pilot from the next tick on, from the last command on.
+
+        Raises:
+            ConfigError: see `check`.
+        """
+        self.check(pilot)
+        envelope = Envelope(pilot.policy.contract.commands, self.robot)
+        envelope.start_from(self._envelope.values)
+        self.pilot, self._envelope = pilot, envelope
+
+    def promote(self) -> str:
+        """The shadow takes over, the pilot in charge becomes the shadow; returns why not."""
+        if self.shadow is None:
+            return 'there is no shadow policy: set the parameter shadow_policy'
+        before = self.pilot
+        self.use(self.shadow)
+        self.shadow = before
+        return ''
+
+    # Modes
+
+    def engage(self, now_ns: int) -> str:
+        """Let the policy drive; returns why not, '' when it does."""
+        problem = 'the node is about to end' if self._leaving else self._problem(now_ns)
+        if problem:
+            return problem
+        if self.mode in (Mode.DISENGAGED, Mode.SAFE_STOP):
+            self._disengage_at_rest = False
+            self._enter(Mode.AUTONOMOUS, 'engaged')
+        elif self.mode is Mode.MANUAL:
+            self._after_override = Mode.AUTONOMOUS
+        return ''
+
+    def disengage(self, reason: str = 'disengaged') -> None:
+        """Brake to rest, then send nothing more."""
+        if self.mode is Mode.MANUAL:
+            self._after_override = Mode.DISENGAGED
+        elif self.mode is not Mode.DISENGAGED:
+            self._disengage_at_rest = True
+            self.stop(reason)
+
+    def stop(self, reason: str) -> None:
+        """Safe stop; the first reason stays. A person goes on driving, with the stop to follow."""
+        if self.mode is Mode.AUTONOMOUS:
+            self._enter(Mode.SAFE_STOP, reason)
+        elif self.mode is Mode.MANUAL and self._after_override is Mode.AUTONOMOUS:
+            self._after_override, self._reason_after = Mode.SAFE_STOP, reason
+
+    def leave(self, reason: str) -> None:
+        """The node goes: brake at once, whoever drives, then send nothing more.
+
+        A person may still steer and brake harder meanwhile.
+        """
+        self._leaving = True
+        if self.mode is Mode.DISENGAGED:
+            return
+        self._disengage_at_rest = True
+        if self.mode is not Mode.SAFE_STOP:
+            self._enter(Mode.SAFE_STOP, reason)
+
+    def override(self, values: Sequence[float], now_ns: int, stamp_ns: int | None = None) -> None:
+        """A person's command; takes over at once from any mode.
+
+        Args:
+            stamp_ns: when it was given; its age counts from then, and from now on.
+
+        Raises:
+            ValueError: a value is not finite, or the command is older than the timeout.
+        """
+        if not all(math.isfinite(value) for value in values):
+            raise ValueError(f'override is not finite: {list(values)}')
+        age_ns = max(0, now_ns - stamp_ns) if stamp_ns is not None else 0
+        left_ns = round(self._override_timeout * 1e9) - age_ns
+        if left_ns < 0:
+            raise ValueError(
+                f'override is {age_ns / 1e9:.3f} s old by its stamp, at most '
+                f'{self._override_timeout:g} s count (override_timeout): are the clocks set?'
+            )
+        if self._leaving and self.mode is Mode.DISENGAGED:
+            return
+        self._override = (tuple(values), self._steady(now_ns) + left_ns)
+        if self.mode is not Mode.MANUAL and not self._leaving:
+            self._after_override = Mode.DISENGAGED if self._disengage_at_rest else self.mode
+            self._reason_after = self.reason
+            self._enter(Mode.MANUAL, 'override')
+
+    def announce(self, reason: str) -> None:
+        """Tell of something that changes no mode; a robot that does not drive keeps the reason."""
+        if self.mode is Mode.AUTONOMOUS:
+            self.reason = reason
+        self._on_mode(self.mode, self.reason)
+
+    def halt(self) -> tuple[float, ...] | None:
+        """The last words on the wire when the node goes: a stop; None if nothing was sent."""
+        if self.mode is Mode.DISENGAGED:
+            return None
+        self._envelope.reset()
+        self._enter(Mode.DISENGAGED, 'shut down')
+        return self._envelope.values
+
+    # The tick
+
+    def tick(self, now_ns: int) -> Tick:
+        """One control cycle, for whoever has but one thread.
+
+        Args:
+            now_ns: time of the tick, in the time of the sensors' stamps.
+        """
+        return self.decide(self.think(now_ns, self.begin(now_ns)))
+
+    def begin(self, now_ns: int) -> float:
+        """Begin a tick; returns the time since the last one, s. A clock gone back stops."""
+        period = 1 / self.pilot.policy.contract.control_rate
+        elapsed = period if self._last_ns is None else (now_ns - self._last_ns) / 1e9
+        self._last_ns = now_ns
+        if elapsed < 0:
+            self.stop(f'clock went back {-elapsed:.3f} s')
+            if self._override is not None:
+                values, until_ns = self._override
+                latest_ns = self._steady(now_ns) + round(self._override_timeout * 1e9)
+                self._override = (values, min(until_ns, latest_ns))
+            for pilot in (self.pilot, self.shadow):
+                if pilot is not None:
+                    pilot.sensors.clear()
+                    pilot.forget()
+        return elapsed if elapsed > 0 else period
+
+    def think(self, now_ns: int, elapsed: float) -> Thought:
+        """Run the network, and the fallback's where it fails; changes nothing of the controller.
+
+        It runs in every mode, so that its state is warm when it takes over.
+        """
+        pilot, fallback = self.pilot, self.fallback
+        action = pilot.act(now_ns, elapsed)
+        fault, actor = action.fault, pilot
+        if fault and fallback is not None:
+            actor, action = fallback, self._stand_in(fallback, pilot, now_ns, elapsed)
+        return Thought(now_ns, elapsed, pilot, fault, actor, action)
+
+    def decide(self, thought: Thought) -> Tick:
+        """End a tick: who drives from here on, and what the robot is told."""
+        now_ns, action = thought.now_ns, thought.action
+        self._end_override(now_ns)
+        if thought.pilot is self.pilot:  # else a new one has come meanwhile, for the next tick
+            if thought.actor is not self.pilot:
+                self._hand_over(thought.actor, thought.fault)
+            if action.observation.problem and self.mode is Mode.AUTONOMOUS:
+                self.stop(action.observation.problem)
+            if action.fault:
+                self.stop(action.fault)
+        longest = self.pilot.policy.contract.elapsed_range[1]
+        dt, since = min(thought.elapsed, longest), self._since_command()
+        if not self._simulated or self._did_without:
+            # A command may have been decided late, or without a tick, and a clock may be set.
+            dt = min(dt, since)
+        self._did_without = False
+        limited = self._act(action.raw, dt, now_ns)
+        return Tick(
+            now_ns=now_ns,
+            mode=self.mode,
+            reason=self.reason,
+            pilot=thought.actor,
+            action=action,
+            command=limited.values if limited else None,
+            limited_by=limited.limited_by if limited else '',
+        )
+
+    def do_without(self, now_ns: int, dt: float, reason: str) -> tuple[float, ...] | None:
+        """A tick without the policy, because it does not answer or its clock stands still.
+
+        The robot is stopped for that reason, a person's commands pass.
+
+        Args:
+            dt: longest time to count since the last command, s.
+        """
+        self.stop(reason)
+        self._end_override(now_ns)
+        limited = self._act(None, min(dt, self._since_command()), now_ns)
+        self._did_without = True
+        return limited.values if limited else None
+
+    def replace(self, reason: str) -> None:
+        """The pilot in charge does not answer: its fallback gets its place, if there is one."""
+        if self.fallback is not None:
+            self.fallback.sensors.share(self.pilot.sensors)
+            self._hand_over(self.fallback, reason)
+
+    def _stand_in(self, fallback: Pilot, failed: Pilot, now_ns: int, elapsed: float) -> Action:
+        """The fallback's action within the tick; it sees the newest frame first."""
+        fallback.sensors.share(failed.sensors)
+        if self.frame is not None:
+            try:
+                fallback.see(self.frame)
+            except LiquidControlError as error:
+                failure = f'{failed.name} and the fallback policy failed: {error}'
+                return Action(fallback.sensors.observe(now_ns), elapsed, None, failure, 0)
+        return fallback.act(now_ns, elapsed)
+
+    def _hand_over(self, fallback: Pilot, fault: str) -> None:
+        self.fallback = None
+        self.use(fallback)
+        self.announce(f'{fault}: fallback policy {fallback.name} took over')
+
+    def _since_command(self) -> float:
+        """Time since the last command was decided, s; infinite where nobody tells."""
+        if self._steady_ns is None:
+            return math.inf
+        now_ns, before_ns = self._steady_ns(), self._commanded_ns
+        self._commanded_ns = now_ns
+        return (now_ns - before_ns) / 1e9 if before_ns is not None else math.inf
+
+    def _act(self, raw: Array | None, dt: float, now_ns: int) -> Limited | None:
+        if self.mode is Mode.AUTONOMOUS and raw is not None:
+            return self._envelope.limit(raw, dt)
+        if self.mode is Mode.MANUAL and self._override is not None:
+            return self._envelope.clamp(self._override[0])
+        if self.mode is Mode.SAFE_STOP:
+            hand = self._hand(now_ns) if self._leaving else None
+            limited = self._envelope.brake(dt, hand)
+            if self._disengage_at_rest and self._envelope.at_rest:
+                self._disengage_at_rest = False
+                self._enter(Mode.DISENGAGED, self.reason)
+            return limited
+        return None
+
+    def _hand(self, now_ns: int) -> tuple[float, ...] | None:
+        """What a person wants, None for nothing."""
+        if self._override is None or self._steady(now_ns) > self._override[1]:
+            return None
+        return self._override[0]
+
+    def _end_override(self, now_ns: int) -> None:
+        """Give back what a person took once the override is old."""
+        if self.mode is not Mode.MANUAL or self._hand(now_ns) is not None:
+            return
+        self._override = None
+        problem = self._problem(now_ns)
+        if self._after_override is Mode.AUTONOMOUS and not problem:
+            self._enter(Mode.AUTONOMOUS, 'override ended')
+            return
+        reasons = {
+            Mode.AUTONOMOUS: problem,
+            Mode.SAFE_STOP: self._reason_after,
+            Mode.DISENGAGED: 'override ended',
+        }
+        self._disengage_at_rest = self._after_override is Mode.DISENGAGED
+        self._enter(Mode.SAFE_STOP, reasons[self._after_override])
+
+    def _problem(self, now_ns: int) -> str:
+        """What keeps the policy from driving now; '' for nothing."""
+        return self.pilot.fault or self.pilot.sensors.observe(now_ns).problem
+
+    def _steady(self, now_ns: int) -> int:
+        return now_ns if self._steady_ns is None else self._steady_ns()
+
+    def _enter(self, mode: Mode, reason: str) -> None:
+        self.mode, self.reason = mode, reason
+        self._on_mode(mode, reason)

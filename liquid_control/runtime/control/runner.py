@@ -1,0 +1,202 @@
+"""A policy at the controls, or beside them: its view of the sensors, its state, its faults."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquid_control.common.errors import BundleError, LiquidControlError, SensorError
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.runtime.sensing.image import Pixels
+from liquid_control.runtime.sensing.observation import Observation, Sensors
+
+Array = NDArray[np.float32]
+
+# A policy this many ticks in a row over its time budget has failed.
+SLOW_TICKS = 5
+REHEARSED_STEPS = 3
+_LONGEST_REASON = 300  # characters
+# A contract's range is written in decimal, the network computes in float32.
+RANGE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded camera frame, RGB."""
+
+    rgb: Pixels
+    stamp_ns: int
+    received_ns: int
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a policy made of one tick."""
+
+    observation: Observation
+    elapsed: float
+    """As given to the network, s."""
+    raw: Array | None
+    """The command, None where there is none."""
+    fault: str
+    """Why the policy failed; '' also where only a sensor is missing."""
+    core_ns: int
+
+
+class Pilot:
+    """`see` runs in the vision thread, `act` in the control thread, or in that of a shadow.
+
+    Where a pilot changes hands, the threads that had it and that have it take turns.
+    """
+
+    def __init__(
+        self, policy: Policy, *, name: str = '', time_budget: float | None = None
+    ) -> None:
+        """Take a policy that is loaded and warm.
+
+        Args:
+            name: how it was asked for; its contract's name where empty.
+            time_budget: longest time a step may take, s; half the control period where None.
+        """
+        self.policy = policy
+        self.name = name or policy.contract.name
+        self.sensors = Sensors(policy.contract)
+        self.fault = ''
+        """Why its encoder could not make use of the newest frame; '' when it could."""
+        self._budget_ns = 1e9 * time_budget if time_budget else policy.contract.period_ns / 2
+        self._slow = 0
+        self._seeing = threading.Lock()
+        self._acting = threading.Lock()
+        self._must_forget = False
+
+    def see(self, frame: Frame) -> None:
+        """Encode a camera frame.
+
+        Raises:
+            ImageError: the picture does not fit the policy's camera geometry.
+            SensorError: its stamp does not advance, or the encoder fails.
+        """
+        if self.policy.preprocess is None:
+            return
+        with self._seeing:
+            try:
+                features = self.policy.encode(frame.rgb)
+            except LiquidControlError:
+                raise
+            except Exception as error:  # whatever it is, another policy must take over
+                self.fault = f'policy {self.name}: encoder failed: {_in_short(error)}'
+                raise SensorError(self.fault) from error
+            self.fault = ''
+            self.sensors.put_features(frame.stamp_ns, features, frame.received_ns)
+
+    def act(self, now_ns: int, elapsed: float) -> Action:
+        """One step of the network on what is known at `now_ns`; never raises.
+
+        Args:
+            elapsed: time since the last tick, s; the network sees it within its validated range.
+        """
+        return self.act_on(self.sensors.observe(now_ns), elapsed)
+
+    def act_on(self, observation: Observation, elapsed: float) -> Action:
+        """As `act`, on what was known earlier."""
+        shortest, longest = self.policy.contract.elapsed_range
+        felt = min(max(elapsed, shortest), longest)
+        with self._acting:
+            if self._must_forget:
+                self._forget()
+            if self.fault:
+                self._forget()
+                return Action(observation, felt, None, self.fault, 0)
+            if observation.problem:
+                return Action(observation, felt, None, '', 0)
+            return self._timed_step(observation, felt)
+
+    def forget(self) -> None:
+        """Start from the zero state, at the latest with the next step."""
+        if not self._acting.acquire(blocking=False):
+            self._must_forget = True
+            return
+        try:
+            self._forget()
+        finally:
+            self._acting.release()
+
+    def rehearse(self, now_ns: int) -> None:
+        """Try the policy on the live observation before it may drive; leaves the zero state.
+
+        Raises:
+            BundleError: its first commands are not finite, outside its own contract or too slow.
+        """
+        contract = self.policy.contract
+        times = []
+        for _ in range(REHEARSED_STEPS):
+            action = self.act(now_ns, 1 / contract.control_rate)
+            times.append(action.core_ns)
+            if action.fault:
+                raise BundleError(f'policy {self.name} refused: {action.fault}')
+            if action.raw is not None:
+                self._check_range(action.raw)
+        self.forget()
+        # The quickest: another process may have had the processor meanwhile.
+        if min(times) > self._budget_ns:
+            raise BundleError(
+                f'policy {self.name} refused: {min(times) / 1e6:.1f} ms a step on the live '
+                f'observation, budget {self._budget_ns / 1e6:.1f} ms'
+            )
+
+    def _forget(self) -> None:
+        self.policy.reset()
+        self._slow = 0
+        self._must_forget = False
+
+    def _timed_step(self, observation: Observation, felt: float) -> Action:
+        started = time.perf_counter_ns()
+        raw, fault = self._step(observation, felt)
+        core_ns = time.perf_counter_ns() - started
+        self._slow = self._slow + 1 if core_ns > self._budget_ns else 0
+        if not fault and self._slow >= SLOW_TICKS:
+            raw, fault = None, f'{self._too_slow(core_ns)}, {SLOW_TICKS} ticks in a row'
+        if fault:
+            self._forget()
+        return Action(observation, felt, raw, fault, core_ns)
+
+    def _too_slow(self, core_ns: float) -> str:
+        return (
+            f'policy {self.name} is too slow: {core_ns / 1e6:.1f} ms a step, budget '
+            f'{self._budget_ns / 1e6:.1f} ms'
+        )
+
+    def _check_range(self, raw: Iterable[float]) -> None:
+        for spec, value in zip(self.policy.contract.commands, raw, strict=True):
+            slack = RANGE_TOLERANCE * (spec.max - spec.min)
+            if not spec.min - slack <= value <= spec.max + slack:
+                raise BundleError(
+                    f'policy {self.name} refused: {spec.name} = {value:.4g} {spec.unit} on the '
+                    f'live observation, its contract says {spec.min:g}..{spec.max:g}'
+                )
+
+    def _step(self, observation: Observation, elapsed: float) -> tuple[Array | None, str]:
+        try:
+            raw = self.policy.step(
+                elapsed=elapsed,
+                features=observation.features,
+                imu=observation.imu,
+                speed=observation.speed,
+            )
+        except Exception as error:  # whatever it is, another one must take over
+            return None, f'policy {self.name} failed: {_in_short(error)}'
+        if not (np.isfinite(raw).all() and np.isfinite(self.policy.state).all()):
+            values = ', '.join(f'{value:g}' for value in raw)
+            return None, f'policy {self.name}: output is not finite: {values}'
+        return raw, ''
+
+
+def _in_short(error: Exception) -> str:
+    """What an error says in its first line: it travels in a message at every tick."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:_LONGEST_REASON]

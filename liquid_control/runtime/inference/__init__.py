@@ -1,0 +1,1 @@
+"""A bundle's graphs, run by ONNX Runtime or TensorRT."""

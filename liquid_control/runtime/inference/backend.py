@@ -1,0 +1,235 @@
+"""The graphs of a bundle, running on the first provider that does what the CPU does.
+
+ONNX Runtime falls back to the CPU without a word: a provider in its list may lack its libraries, a
+build may have no code for this GPU, a node may be left behind. So nothing is believed here before
+it has run: a provider is in use when it ran the nodes and its commands are those of the CPU.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from liquid_control.common.errors import ProviderError
+from liquid_control.contract.bundle import CORE_FILE, ENCODER_FILE, Bundle
+from liquid_control.runtime.inference.device import DeviceSession, Placement, read_placement
+from liquid_control.runtime.inference.providers import (
+    CPU,
+    CUDA,
+    PROVIDERS,
+    TENSORRT,
+    ProviderOptions,
+    provider_arguments,
+    select_providers,
+)
+from liquid_control.runtime.inference.session import Graph, Session, graphs_of, open_session
+from liquid_control.runtime.inference.tensorrt import build_engine, find_engine
+
+Say = Callable[[str], None]
+
+log: Say = logging.getLogger(__name__).info
+
+# Largest difference between a GPU's command and the CPU's, as a share of the command's range: well
+# above rounding (TF32 included), well below what other weights would give.
+AGREEMENT = {'float32': 0.005, 'float16': 0.03}
+AGREEMENT_STEPS = 16
+
+
+def memory_of(provider: str, options: ProviderOptions) -> tuple[str, int] | None:
+    """The memory a provider computes in, by ONNX Runtime's name; None for this process's own."""
+    return ('cuda', options.device_id) if provider in (CUDA, TENSORRT) else None
+
+
+class Engine:
+    """The encoder and core sessions of one bundle, warm."""
+
+    encoder: Session | None
+    core: Session
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        providers: Sequence[str] = ('cpu',),
+        provider_required: bool = False,
+        options: ProviderOptions | None = None,
+        say: Say = log,
+        may_build: bool = True,
+        threads: int = 1,
+    ) -> None:
+        """Load, check and warm up; a provider that fails leaves the place to the next.
+
+        Args:
+            providers: in order of preference, names of `PROVIDERS`.
+            provider_required: refuse to run unless the first provider runs, and all of it.
+            options: of the GPU providers.
+            say: told what takes long.
+            may_build: a TensorRT engine may be built, which takes minutes; else it must be there.
+            threads: of each session; one is fastest for networks of this size.
+
+        Raises:
+            BundleError: a graph does not load or disagrees with the contract.
+            ProviderError: the provider is unknown, or required and not in use.
+        """
+        self._bundle = bundle
+        self._options = options or ProviderOptions()
+        self._say = say
+        self._may_build = may_build
+        self._threads = threads
+        self.placement: dict[str, Placement] = {}
+        """Graph -> provider -> operators; empty on the CPU."""
+        available = ort.get_available_providers()
+        chosen = select_providers(providers, available)
+        asked, problems = PROVIDERS[providers[0]], []
+        if asked not in chosen:
+            problems.append(f'this ONNX Runtime was built for {", ".join(available)} only')
+        while True:
+            try:
+                self._open(chosen)
+                break
+            except Exception as error:  # whatever it is, the next one gets its turn
+                if chosen[0] == CPU:
+                    raise
+                problems.append(f'{chosen[0]}: {error}')
+                chosen = chosen[1:]
+        self.provider = chosen[0]
+        left_behind = self._left_behind()
+        if left_behind:
+            problems.append(left_behind)
+        self.warning = ''
+        if problems:
+            self.warning = (
+                f'asked for the provider {providers[0]}, running on {self.provider}: '
+                f'{"; ".join(problems)}. See docs/jetson.md'
+            )
+            if provider_required:
+                raise ProviderError(self.warning)
+
+    def _open(self, chosen: Sequence[str]) -> None:
+        """Sessions on the first of the providers.
+
+        Raises:
+            BundleError: the CPU cannot run the bundle.
+            ProviderError: the first provider is not the one that ran, or computes other commands.
+        """
+        self.placement = {}
+        graphs = graphs_of(self._bundle)
+        encoder = graphs.get(ENCODER_FILE)
+        self.encoder = self._session(encoder, chosen) if encoder is not None else None
+        self.core = self._session(graphs[CORE_FILE], chosen)
+        if chosen[0] != CPU:
+            self._compare()
+
+    def _session(self, graph: Graph, chosen: Sequence[str]) -> Session:
+        memory = memory_of(chosen[0], self._options)
+        if memory is None:
+            session = Session(open_session(graph, [(CPU, {})], threads=self._threads), graph)
+            session.warm_up()
+            return session
+        engines = None
+        if TENSORRT in chosen:
+            engines = self._engines(graph)
+        with tempfile.TemporaryDirectory(prefix='liquid_control-') as folder:
+            found = open_session(
+                graph,
+                provider_arguments(chosen, self._options, engines),
+                threads=self._threads,
+                profile=Path(folder, 'profile'),
+            )
+            loaded = found.get_providers()
+            if chosen[0] not in loaded:
+                raise ProviderError(
+                    f'not loaded; its libraries are missing or do not fit (loaded: '
+                    f'{", ".join(loaded)}; the reason is on stderr)'
+                )
+            session = DeviceSession(found, graph, memory)
+            session.warm_up()
+            placement = read_placement(Path(found.end_profiling()))
+        if chosen[0] not in placement:
+            raise ProviderError(f'runs no node of {graph.file}')
+        self.placement[graph.file] = placement
+        return session
+
+    def _engines(self, graph: Graph) -> Path:
+        directory = find_engine(graph, self._options)
+        if directory is None and not self._may_build:
+            raise ProviderError(
+                f'no engine of {graph.where} was built yet; run `liquid-control build-engine '
+                f'{self._bundle.path}` with the options of this node'
+            )
+        return directory or build_engine(self._bundle.path, graph, self._options, self._say)
+
+    def _left_behind(self) -> str:
+        """Nodes that a GPU provider left to the CPU, '' for none."""
+        return '; '.join(
+            f'{sum(operators.values())} nodes of {file} run on the CPU ({", ".join(operators)})'
+            for file, placement in self.placement.items()
+            for provider, operators in placement.items()
+            if provider == CPU
+        )
+
+    def _compare(self) -> None:
+        """Drive a little on made-up inputs, beside the CPU.
+
+        Raises:
+            ProviderError: the commands differ: a stale engine, a wrong kernel, too little
+                precision.
+        """
+        reference = Engine(self._bundle, threads=self._threads)
+        limit = AGREEMENT['float16' if self._options.fp16 else 'float32']
+        span = np.array([spec.max - spec.min for spec in self._bundle.contract.commands])
+        rng = np.random.default_rng(0)
+        for _ in range(AGREEMENT_STEPS):
+            inputs = self._made_up(rng)
+            expected, found = (engine._step(inputs) for engine in (reference, self))
+            error = float(np.max(np.abs(found - expected) / span))
+            if not error <= limit:
+                raise ProviderError(
+                    f"commands differ from the CPU's by {error:.2g} of their range, at most "
+                    f'{limit:g} is accepted; remove {self._options.cache} where engines are old'
+                )
+        self.core.state = np.zeros_like(self.core.state)
+
+    def rehearse(self, rng: np.random.Generator) -> tuple[float, float]:
+        """One step on made-up inputs; processor time of encoder and core, s."""
+        inputs = self._made_up(rng)
+        begun = time.thread_time_ns()
+        inputs = self._encoded(inputs)
+        seen = time.thread_time_ns()
+        self._act(inputs)
+        return (seen - begun) / 1e9, (time.thread_time_ns() - seen) / 1e9
+
+    def _made_up(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Plausible inputs: any picture, gentle motion."""
+        contract = self._bundle.contract
+        inputs = {
+            'elapsed': np.float32(1 / contract.control_rate),
+            'imu': rng.normal(0, 1, 6).astype(np.float32),
+            'speed': np.float32(rng.uniform(0, 2)),
+        }
+        if contract.image is not None:
+            shape = (contract.image.height, contract.image.width, 3)
+            inputs['image'] = rng.integers(0, 256, shape, dtype=np.uint8)
+        return inputs
+
+    def _step(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        return self._act(self._encoded(inputs))
+
+    def _encoded(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self.encoder is None:
+            return inputs
+        self.encoder.write('image', inputs['image'])
+        self.encoder.run()
+        return {**inputs, 'features': self.encoder.read('features')}
+
+    def _act(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        for name in self.core.names & inputs.keys():
+            self.core.write(name, inputs[name])
+        self.core.run()
+        return self.core.read('command')

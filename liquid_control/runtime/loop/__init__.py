@@ -1,0 +1,1 @@
+"""The fixed rate, its timing, and what the operating system grants."""

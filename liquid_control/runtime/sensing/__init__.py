@@ -1,0 +1,1 @@
+"""From message bytes to the observation of a tick."""

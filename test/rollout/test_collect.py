@@ -1,0 +1,150 @@
+"""Expert recordings: what a robot records, resumable, never of a held-out track."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liquid_control.bags import samples
+from liquid_control.bags.reader import BagReader
+from liquid_control.common.errors import ConfigError
+from liquid_control.common.jobs import CancelledError
+from liquid_control.rollout import messages
+from liquid_control.rollout.collect import Drive, collect, record
+from liquid_control.sim.car import Command
+from liquid_control.sim.scene import MAX_STEERING_ANGLE, WHEELBASE
+from liquid_control.sim.sensors import CameraFrame
+from liquid_control.sim.simulator import HELD_OUT_SEEDS, Simulator
+
+SECONDS = 1.0
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return record(Drive(4, SECONDS), tmp_path_factory.mktemp('bags'))
+
+
+def test_a_recording_has_the_topics_and_rates_of_a_robot(bag: Path) -> None:
+    with BagReader(bag) as reader:
+        assert dict(reader.topics) == messages.TYPES
+        count = {topic: 0 for topic in messages.TYPES}
+        for message in reader.messages():
+            count[message.topic] += 1
+    assert count == {
+        messages.IMAGE_TOPIC: 30,
+        messages.IMU_TOPIC: 200,
+        messages.ODOMETRY_TOPIC: 50,
+        messages.COMMAND_TOPIC: 50,
+    }
+
+
+def test_recorded_twists_give_back_the_expert_s_steering_angle(bag: Path) -> None:
+    with BagReader(bag) as reader:
+        commands = np.array(
+            [
+                samples.command(message, messages.COMMAND_NAMES, WHEELBASE)
+                for message in reader.messages([messages.COMMAND_TOPIC])
+            ]
+        )
+    assert np.isfinite(commands).all()
+    assert np.abs(commands[:, 0]).max() <= MAX_STEERING_ANGLE + 1e-9
+    assert np.ptp(commands[:, 0]) > 0.05  # it starts off the centre line and steers back
+    assert (commands[:, 1] > 0.9).all()
+
+
+def test_recorded_pictures_are_those_of_the_simulator(tmp_path: Path) -> None:
+    drive = Drive(4, SECONDS, disturb=False)
+    with BagReader(record(drive, tmp_path)) as reader:
+        message = next(iter(reader.messages([messages.IMAGE_TOPIC])))
+        picture = samples.picture(reader, message)
+        command = next(iter(reader.messages([messages.COMMAND_TOPIC])))
+        angle, speed = samples.command(command, messages.COMMAND_NAMES, WHEELBASE)
+    with Simulator(4) as simulator:
+        seen = simulator.step(Command(angle, speed), 40_000_000)
+    rgb = next(frame.rgb for frame in seen if isinstance(frame, CameraFrame))
+    assert np.abs(picture.astype(int) - rgb).mean() < 4  # JPEG of a noisy picture
+
+
+def test_collecting_again_records_only_what_is_missing(tmp_path: Path) -> None:
+    first = collect([1, 2], tmp_path, seconds=0.2)
+    stamps = [path.joinpath('metadata.yaml').stat().st_mtime_ns for path in first]
+    (first[1] / 'metadata.yaml').unlink()  # as if the process had been killed
+
+    again = collect([1, 2, 3], tmp_path, seconds=0.2)
+
+    assert [path.name for path in again] == ['seed_0001', 'seed_0002', 'seed_0003']
+    assert first[0].joinpath('metadata.yaml').stat().st_mtime_ns == stamps[0]
+    for path in again:
+        with BagReader(path) as reader:
+            assert len(list(reader.messages([messages.IMU_TOPIC]))) == 40
+
+
+def test_a_recording_of_other_settings_is_not_mistaken_for_this_one(
+    bag: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(bag, tmp_path / bag.name)
+    with pytest.raises(ConfigError, match=r'recorded with .*1\.0.* wanted .*9\.0'):
+        collect([4], tmp_path, seconds=9.0)
+
+
+def test_a_cancelled_drive_leaves_no_bag(tmp_path: Path) -> None:
+    path = tmp_path / 'seed_0004'
+    answers = iter([False, False, True])
+
+    def is_cancelled() -> bool:
+        assert any(path.glob('*.mcap'))  # it was being written
+        return next(answers)
+
+    with pytest.raises(CancelledError):
+        record(Drive(4, SECONDS), tmp_path, is_cancelled=is_cancelled)
+    assert not path.exists()
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from liquid_control.rollout.collect import collect
+
+def interrupt_after_the_first_bag(out_dir):
+    while not any(out_dir.glob('*/metadata.yaml')):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+if __name__ == '__main__':
+    out_dir = Path(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=interrupt_after_the_first_bag, args=(out_dir,), daemon=True).start()
+    try:
+        collect(range(50), out_dir, seconds=1.0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def test_ctrl_c_ends_soon_and_leaves_only_finished_bags(tmp_path: Path) -> None:
+    script, out_dir = tmp_path / 'collect.py', tmp_path / 'bags'
+    script.write_text(INTERRUPTED)
+    done = subprocess.run([sys.executable, script, out_dir], capture_output=True, timeout=200)
+    assert done.returncode == 130, done.stderr
+    bags = list(out_dir.iterdir())
+    assert 1 <= len(bags) <= 4
+    assert all((bag / 'metadata.yaml').exists() for bag in bags)
+
+
+@pytest.mark.parametrize('seed', HELD_OUT_SEEDS)
+def test_held_out_tracks_are_refused(seed: int, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='held out'):
+        collect([1, seed], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_seed_records_the_same_drive(bag: Path, tmp_path: Path) -> None:
+    with BagReader(bag) as one, BagReader(record(Drive(4, SECONDS), tmp_path)) as other:
+        assert [(m.topic, m.raw) for m in one.messages()] == [
+            (m.topic, m.raw) for m in other.messages()
+        ]

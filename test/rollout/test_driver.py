@@ -1,0 +1,70 @@
+"""A policy bundle at the wheel of the simulated car, through the robot's own controller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.bundles import make_bundle
+
+from liquid_control.common.errors import ConfigError
+from liquid_control.contract.robot import Robot
+from liquid_control.rollout import driver as rollout_module
+from liquid_control.rollout.driver import PolicyDriver, drive
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.sim.car import Command
+from liquid_control.sim.sensors import CameraFrame, ImuSample, Observation
+
+ROBOT = Robot.load(Path(__file__).parents[2] / 'config' / 'robots' / 'simulated_car.yaml')
+
+
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up after six seconds: an untrained policy may circle on the spot for ever."""
+    monkeypatch.setattr(rollout_module, '_SLOWEST', 5.0)
+
+
+class Witness(PolicyDriver):
+    """Remembers what was sensed and done, and counts the encoder's runs."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy, ROBOT)
+        self.frames = self.samples = 0
+        self.commands: list[tuple[int, Command]] = []
+
+    def sense(self, observation: Observation) -> None:
+        self.frames += isinstance(observation, CameraFrame)
+        self.samples += isinstance(observation, ImuSample)
+        super().sense(observation)
+
+    def act(self, now_ns: int) -> Command:
+        command = super().act(now_ns)
+        self.commands.append((now_ns, command))
+        return command
+
+
+def test_a_policy_drives_at_its_rate_on_all_that_was_sensed(tmp_path: Path) -> None:
+    witness = Witness(Policy.load(make_bundle(tmp_path / 'random', speed=True)))
+    rollout = drive(witness, 1, laps=1)
+    stamps = [stamp for stamp, _ in witness.commands]
+    assert stamps == [tick * 50_000_000 for tick in range(len(stamps))]
+    assert witness.commands[0][1] == Command()  # nothing was sensed yet, nothing is engaged
+    assert witness.commands[-1][1].speed > 0.1
+    assert witness.frames == pytest.approx(30 * rollout.duration, abs=1)
+    assert witness.samples == pytest.approx(200 * rollout.duration, abs=1)
+    assert rollout.problem
+
+
+def test_the_same_policy_drives_the_same_way_twice(tmp_path: Path) -> None:
+    policy = Policy.load(make_bundle(tmp_path / 'random'))
+    witnesses = []
+    for _ in range(2):
+        witnesses.append(Witness(policy))
+        drive(witnesses[-1], 2, laps=1)
+    assert witnesses[0].commands == witnesses[1].commands
+
+
+def test_a_policy_for_another_robot_is_refused(tmp_path: Path) -> None:
+    policy = Policy.load(make_bundle(tmp_path / 'donkey', commands=('steering', 'throttle')))
+    with pytest.raises(ConfigError, match=r'commands .*throttle'):
+        PolicyDriver(policy, ROBOT)
