@@ -35,7 +35,7 @@ drive: install/.built $(VENV)/.gl  ## simulator, policy node and recorder: two l
 
 test: install/.built $(VENV)/.gl $(VENV)/.test  ## install what tests need and run all of them
 	@$(RUN) ruff check . && ruff format --check . && mypy && lint-imports
-	@$(RUN) python -m pytest
+	@$(RUN) python -m pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/.test  ## style, types and the import rule
 	@PATH="$(BIN):$$PATH" && ruff check . && ruff format --check . && mypy && lint-imports

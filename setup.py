@@ -123,6 +123,7 @@ setup(
             'psutil',
             'pytest>=8',
             'pytest-timeout',
+            'pytest-xdist',
             'hypothesis',
             # Its interpreter runs the GPU's kernels on a CPU.
             'triton; sys_platform == "linux" and platform_machine == "x86_64"',
