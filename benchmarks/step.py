@@ -217,7 +217,16 @@ def policy_candidates(cell: str, folder: Path) -> dict[str, dict[str, Call]]:
         control_rate=20.0,
         elapsed_range=(0.005, 0.25),
         steps=steps,
-        image=ImageSpec(96, 48, 160, 120, (0, 40, 160, 80), 30.0, 0.3, 32),
+        image=ImageSpec(
+            width=96,
+            height=48,
+            source_width=160,
+            source_height=120,
+            crop=(0, 40, 160, 80),
+            rate=30.0,
+            max_age=0.3,
+            features=32,
+        ),
         imu=SensorSpec(200.0, 0.1),
     )
     policy = Policy.load(folder / cell)

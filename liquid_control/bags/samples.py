@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.common.errors import SensorError
+from liquid_control.common.image import decode_compressed, to_rgb
 from liquid_control.contract.bounds import MAX_ANGULAR_VELOCITY, MAX_SPEED
 from liquid_control.runtime.control.command import from_twist, to_twist
 from liquid_control.runtime.sensing.cdr import (
@@ -20,7 +21,6 @@ from liquid_control.runtime.sensing.cdr import (
     read_imu,
     read_odometry_speed,
 )
-from liquid_control.runtime.sensing.image import decode_compressed, to_rgb
 
 # A wheel turned further than this steers nothing, rad.
 MAX_STEERING_ANGLE = math.pi / 2

@@ -18,12 +18,12 @@ class BundleError(LiquidControlError):
     """A policy bundle is missing, damaged or does not keep its contract."""
 
 
-class ImageError(LiquidControlError):
-    """A camera image cannot be decoded or does not fit the policy's geometry."""
-
-
 class SensorError(LiquidControlError):
     """A sensor message holds values that must not reach a policy."""
+
+
+class ImageError(SensorError):
+    """A camera image cannot be decoded or does not fit the policy's geometry."""
 
 
 class ProviderError(LiquidControlError):

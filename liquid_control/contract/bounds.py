@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from liquid_control.common.errors import LiquidControlError
+from liquid_control.common.image_header import MAX_PIXELS
 
 # No ground robot or car survives more; beyond these an IMU is broken, not the drive exciting.
 MAX_ACCELERATION = 500.0  # m/s^2
@@ -28,8 +29,14 @@ BOUNDS: dict[str, tuple[float, float]] = {
     'height': (1, 16_384),
     'source_width': (1, 16_384),
     'source_height': (1, 16_384),
-    'image pixels': (1, 4096 * 4096),
+    'image pixels': (1, MAX_PIXELS),
     'features': (1, 65_536),
+    'inputs': (1, 16),  # how many there are
+    'joints': (1, 64),  # likewise
+    'sectors': (1, 4096),
+    'field_of_view': (0.01, 2 * math.pi),  # rad
+    'near': (0.0, 1000.0),  # m, of a range finder
+    'far': (0.01, 10_000.0),
     'state_size': (1, 65_536),
     'neurons': (0, 1e9),
     'synapses': (0, 1e12),

@@ -17,6 +17,7 @@ from liquid_control.common.errors import BundleError
 from liquid_control.common.plain_yaml import read_yaml
 from liquid_control.common.records import read_record
 from liquid_control.contract import bounds
+from liquid_control.contract.inputs.image import ImageSpec
 
 FORMAT_VERSION = 1
 _SHA256 = re.compile('[0-9a-f]{64}')
@@ -29,56 +30,6 @@ IMU_SIZE = 6  # linear acceleration x y z (m/s^2), angular velocity x y z (rad/s
 MAX_NAME_LENGTH = 100
 MAX_CONFIG_ENTRIES = 32
 MAX_CONFIG_NUMBER = 2**53
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """Camera input: which part of the picture becomes the encoder's input.
-
-    The crop is in pixels of the camera the policy was trained on. A camera of the same aspect
-    ratio and another resolution is fine, the crop is scaled; any other picture is refused.
-    """
-
-    width: int
-    """Encoder input width, pixels."""
-    height: int
-    """Encoder input height, pixels."""
-    source_width: int
-    """Width of the camera picture trained on, pixels."""
-    source_height: int
-    crop: tuple[int, int, int, int]
-    """x, y, width, height in source pixels."""
-    rate: float
-    """Expected frame rate, Hz."""
-    max_age: float
-    """The robot stops when the newest frame is older than this, s."""
-    features: int
-    """Size of the encoder's output."""
-    color: str = 'rgb'
-
-    def __post_init__(self) -> None:
-        _check(
-            'image',
-            width=self.width,
-            height=self.height,
-            source_width=self.source_width,
-            source_height=self.source_height,
-            rate=self.rate,
-            max_age=self.max_age,
-            features=self.features,
-        )
-        for pixels in (self.width * self.height, self.source_width * self.source_height):
-            _check('image', **{'image pixels': pixels})
-        x, y, width, height = self.crop
-        if min(width, height) < 1 or min(x, y) < 0:
-            raise BundleError(f'image: the size of the crop must be positive, found {self.crop}')
-        if x + width > self.source_width or y + height > self.source_height:
-            raise BundleError(
-                f'image: crop {self.crop} must lie within the source picture '
-                f'{self.source_width}x{self.source_height}'
-            )
-        if self.color != 'rgb':
-            raise BundleError(f"image: color must be 'rgb', found {self.color!r}")
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,16 @@ def test_a_network_that_diverged_is_refused(tmp_path: Path) -> None:
 
 def test_a_bundle_beyond_its_size_is_refused(tmp_path: Path) -> None:
     network = make_network(image_size=(96, 192), features=200)
-    image = ImageSpec(192, 96, 192, 96, (0, 0, 192, 96), 30.0, 0.3, 200)
+    image = ImageSpec(
+        width=192,
+        height=96,
+        source_width=192,
+        source_height=96,
+        crop=(0, 0, 192, 96),
+        rate=30.0,
+        max_age=0.3,
+        features=200,
+    )
     with pytest.raises(ExportError, match='smaller picture'):
         write(tmp_path / 'stripe', network, image=image, steps=make_steps(4, 96, 192))
     assert not list(tmp_path.iterdir())

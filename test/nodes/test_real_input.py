@@ -14,9 +14,9 @@ from support.ros import Peer, running
 
 from liquid_control.bags.reader import BagReader
 from liquid_control.common.assets import find_bundle
+from liquid_control.common.image import decode_compressed
 from liquid_control.evaluate.replay.replayer import replay_ticks
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.runtime.sensing.image import decode_compressed
 
 BAG = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'donkeycar_bag'
 POLICY = find_bundle('donkeycar_cfc')

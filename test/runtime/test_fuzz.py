@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from support.bundles import make_bundle
 
 from liquid_control.common.errors import LiquidControlError
+from liquid_control.common.image import ENCODINGS, decode_compressed, to_rgb
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import CommandLimits, Robot
 from liquid_control.runtime.control.controller import Controller
 from liquid_control.runtime.control.runner import Frame, Pilot
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.sensing import cdr
-from liquid_control.runtime.sensing.image import ENCODINGS, decode_compressed, to_rgb
 
 EXAMPLES, MESSAGES = 200, 500  # together 100,000
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from liquid_control.common.errors import ImageError
+from liquid_control.common.image import ENCODINGS, decode_compressed, to_rgb
 from liquid_control.contract.contract import ImageSpec
-from liquid_control.runtime.sensing.image import ENCODINGS, Preprocessor, decode_compressed, to_rgb
+from liquid_control.runtime.sensing.image import Preprocessor
 
 WIDTH, HEIGHT = 64, 48
 

@@ -8,7 +8,7 @@ import pytest
 
 from liquid_control.bags.messages import serialize
 from liquid_control.common.errors import ImageError
-from liquid_control.runtime.sensing.image import Pixels, decode_compressed
+from liquid_control.common.image import Pixels, decode_compressed
 from liquid_control.runtime.sensing.vision import Vision
 
 

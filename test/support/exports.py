@@ -17,7 +17,16 @@ COMMANDS = (
     CommandSpec('speed', 'm/s', 0.0, 3.0),
 )
 HEIGHT, WIDTH, FEATURES = 24, 48, 8
-IMAGE = ImageSpec(WIDTH, HEIGHT, 96, 72, (0, 24, 96, 48), 30.0, 0.3, FEATURES)
+IMAGE = ImageSpec(
+    width=WIDTH,
+    height=HEIGHT,
+    source_width=96,
+    source_height=72,
+    crop=(0, 24, 96, 48),
+    rate=30.0,
+    max_age=0.3,
+    features=FEATURES,
+)
 IMU = SensorSpec(200.0, 0.1)
 PROVENANCE = {
     'description': 'Follows a stripe.',

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
+from liquid_control.common.image import Pixels
 from liquid_control.evaluate.errors import ReplayError
-from liquid_control.runtime.sensing.image import Pixels
 from liquid_control.sim.car import Motion
 from liquid_control.sim.judge import Judge, Status
 from liquid_control.sim.track import Track, generate_track

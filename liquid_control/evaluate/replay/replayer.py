@@ -21,12 +21,13 @@ from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.refusals import Refusals
 from liquid_control.bags.topics import IMU_TYPES, ODOM_TYPES, TopicRoles
 from liquid_control.common.errors import ImageError, SensorError
+from liquid_control.common.image import Pixels
 from liquid_control.contract.contract import Contract
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay.stream import Instant, instants
 from liquid_control.runtime.control.runner import Pilot
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.runtime.sensing.image import Pixels, Preprocessor
+from liquid_control.runtime.sensing.image import Preprocessor
 from liquid_control.runtime.sensing.observation import Slot
 
 # Ticks that go through each stage together: what a stage works with stays in the cache of the CPU,

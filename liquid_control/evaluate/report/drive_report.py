@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 
+from liquid_control.common.image import Pixels
 from liquid_control.evaluate.closed_loop.figures import (
     draw_commands,
     draw_neurons,
@@ -17,7 +18,6 @@ from liquid_control.evaluate.closed_loop.figures import (
 from liquid_control.evaluate.closed_loop.record import DriveRecord
 from liquid_control.evaluate.report.figures import DPI
 from liquid_control.evaluate.report.page import document, figure, image, section, table
-from liquid_control.runtime.sensing.image import Pixels
 
 
 def write_report(

@@ -25,6 +25,7 @@ from std_srvs.srv import Trigger
 
 from liquid_control.common.assets import find_bundle, robot_file
 from liquid_control.common.errors import ConfigError, LiquidControlError
+from liquid_control.common.image import Pixels, stay_in_one_thread
 from liquid_control.contract.contract import Contract
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
@@ -46,7 +47,6 @@ from liquid_control.runtime.inference.trial import Trials
 from liquid_control.runtime.loop import realtime
 from liquid_control.runtime.loop.rate import Cycle, FixedRate, SimClock, SteadyClock
 from liquid_control.runtime.loop.timing import Timing
-from liquid_control.runtime.sensing.image import Pixels, stay_in_one_thread
 from liquid_control.runtime.sensing.observation import Sensors
 from liquid_control.runtime.sensing.vision import Vision
 

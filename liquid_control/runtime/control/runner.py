@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.common.errors import BundleError, LiquidControlError, SensorError
+from liquid_control.common.image import Pixels
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.runtime.sensing.image import Pixels
 from liquid_control.runtime.sensing.observation import Observation, Sensors
 
 Array = NDArray[np.float32]

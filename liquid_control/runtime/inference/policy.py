@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liquid_control.common.image import Pixels
 from liquid_control.contract.bundle import Bundle, load_bundle
 from liquid_control.runtime.inference.backend import Engine, Say, log
 from liquid_control.runtime.inference.providers import ProviderOptions
-from liquid_control.runtime.sensing.image import Pixels, Preprocessor
+from liquid_control.runtime.sensing.image import Preprocessor
 
 Array = NDArray[np.float32]
 

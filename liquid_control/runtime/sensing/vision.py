@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from liquid_control.common.errors import LiquidControlError
+from liquid_control.common.image import Pixels, decode_compressed, to_rgb
 from liquid_control.runtime.sensing import cdr
-from liquid_control.runtime.sensing.image import Pixels, decode_compressed, to_rgb
 
 # A frame's pixels, its stamp (ns) and when it arrived (ns, in the time of the stamps).
 FrameHandler = Callable[[Pixels, int, int], None]

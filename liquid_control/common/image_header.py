@@ -9,9 +9,8 @@ from __future__ import annotations
 import struct
 
 from liquid_control.common.errors import ImageError
-from liquid_control.contract.bounds import BOUNDS
 
-MAX_PIXELS = int(BOUNDS['image pixels'][1])
+MAX_PIXELS = 4096 * 4096
 # Every scan of a progressive JPEG goes over all pixels; encoders make about ten.
 MAX_SCANNED = 16 * MAX_PIXELS
 

@@ -1,0 +1,179 @@
+"""What every kind of input says of itself: elements, topics, how it is read and written.
+
+A kind is a frozen dataclass derived from `InputSpec`; its fields are the options that a contract
+and a recipe may give it. Everything else in the house asks these methods and names no sensor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquid_control.common.cdr import Serialized
+from liquid_control.common.errors import BundleError
+from liquid_control.contract import bounds
+
+Array = NDArray[np.float32]
+
+MAX_TOPIC_LENGTH = 200
+_TOPIC = re.compile(r'[A-Za-z_]\w*(/[A-Za-z_]\w*)*', re.ASCII)
+
+
+@dataclass(frozen=True)
+class Element:
+    """One number of a vector input."""
+
+    name: str
+    unit: str
+    low: float
+    """Plausible from here to `high`; what lies outside, NaN too, is refused."""
+    high: float
+    scale: float
+    """One unit as the network sees it: tanh(value / scale)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One topic that an input listens to."""
+
+    topic: str
+    types: tuple[str, ...]
+    """Of its messages; the first is the usual one."""
+    role: str = ''
+    """Which of an input's topics it is; '' for the only one."""
+    leading: bool = True
+    """Its stamps and ages are the input's; others only add what is known meanwhile."""
+    latched: bool = False
+    """Sent once and kept for those who come later."""
+    suffixes: tuple[str, ...] = ('',)
+    """For each type what follows the topic: another form of the same has a topic of its own."""
+
+    def topics(self) -> dict[str, str]:
+        """Type -> topic on which it is listened to."""
+        return {
+            msgtype: self.topic + suffix
+            for msgtype, suffix in zip(self.types, self.suffixes, strict=True)
+        }
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a message says."""
+
+    stamp_ns: int | None
+    """None for a message without a stamp: it counts from its arrival."""
+    value: NDArray[Any]
+    """float32 [width]; of an image uint8 [height, width, 3] RGB."""
+
+
+class Reader(Protocol):
+    """Reads an input's messages in the order in which they come; may keep what it needs."""
+
+    def take(self, role: str, message: Serialized, msgtype: str) -> Reading | None:
+        """What is known with this message; None where it only adds to the next ones.
+
+        Raises:
+            SensorError: it says nothing that could be used. What it says beyond that is judged
+                by `InputSpec.refusal`.
+        """
+
+
+@dataclass(frozen=True)
+class EachMessage:
+    """A reader of messages that stand alone."""
+
+    read: Callable[[Serialized], Reading]
+
+    def take(self, role: str, message: Serialized, msgtype: str) -> Reading | None:
+        return self.read(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """What the contract says of one input."""
+
+    rate: float
+    """Expected message rate, Hz."""
+    max_age: float
+    """The robot stops when the newest value is older than this, s."""
+    topic: str = ''
+    """Relative; '' for the usual one."""
+
+    kind: ClassVar[str]
+    """In the table."""
+    encoder: ClassVar[str] = ''
+    """'' goes straight into the core; 'image' has a graph of its own that runs once a frame;
+    'scan' has layers of its own at the front of the core's graph."""
+
+    def __post_init__(self) -> None:
+        bounds.check(self.kind, BundleError, rate=self.rate, max_age=self.max_age)
+        check_topic(self.kind, self.topic)
+
+    def elements(self) -> tuple[Element, ...]:
+        """What each number means; none for an image."""
+        raise NotImplementedError
+
+    def sources(self, name: str) -> tuple[Source, ...]:
+        """The topics it listens to; `name` is the input's name in the contract."""
+        raise NotImplementedError
+
+    def reader(self) -> Reader:
+        """A reader that knows nothing yet."""
+        raise NotImplementedError
+
+    def write(
+        self, value: NDArray[Any], stamp_ns: int, frame_id: str = ''
+    ) -> dict[str, tuple[str, bytes]]:
+        """Messages that say it: role -> type, CDR. What `reader` reads of them is `value`."""
+        raise NotImplementedError
+
+    @cached_property
+    def width(self) -> int:
+        """How many numbers it has; 0 for an image."""
+        return len(self.elements())
+
+    @cached_property
+    def plausible(self) -> tuple[Array, Array]:
+        """Smallest and largest plausible values, [width] each."""
+        elements = self.elements()
+        low, high = ([getattr(e, side) for e in elements] for side in ('low', 'high'))
+        return np.array(low, np.float32), np.array(high, np.float32)
+
+    def refusal(self, value: NDArray[Any]) -> str:
+        """Why a value must not reach a policy, '' where it may."""
+        low, high = self.plausible
+        if value.shape != low.shape:
+            return f'{value.size} values instead of {self.width}'
+        # Written so that NaN, which compares as false, is refused.
+        fits = (value >= low) & (value <= high)
+        if fits.all():
+            return ''
+        index = int(fits.argmin())
+        element, found = self.elements()[index], float(value[index])
+        what = 'absurd' if np.isfinite(found) else 'not finite'
+        return f'{what}: {element.name} is {found:g}{_unit(element.unit)}'
+
+
+def to_float32(*values: float) -> Array:
+    """What float32 cannot hold becomes infinite, and is refused."""
+    with np.errstate(over='ignore'):
+        return np.array(values, np.float32)
+
+
+def check_topic(kind: str, topic: str) -> None:
+    """Refuse what is no relative topic name; '' is the usual topic."""
+    if topic and not (len(topic) <= MAX_TOPIC_LENGTH and _TOPIC.fullmatch(topic)):
+        raise BundleError(
+            f"{kind}: topic must be a relative name such as 'front/scan', "
+            f'found {topic[:MAX_TOPIC_LENGTH]!r}'
+        )
+
+
+def _unit(unit: str) -> str:
+    return '' if unit == '1' else f' {unit}'

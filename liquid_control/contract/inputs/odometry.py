@@ -1,0 +1,130 @@
+"""How fast the robot moves, from odometry: its forward speed alone, or all of its velocity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from liquid_control.common.cdr import Cursor, Serialized, Writer
+from liquid_control.contract.bounds import MAX_ANGULAR_VELOCITY, MAX_SPEED
+from liquid_control.contract.inputs.base import (
+    EachMessage,
+    Element,
+    InputSpec,
+    Reader,
+    Reading,
+    Source,
+    to_float32,
+)
+
+TYPE = 'nav_msgs/msg/Odometry'
+TOPIC = 'odom'
+FRAME = 'odom'  # REP-105
+CHILD_FRAME = 'base_link'
+
+SPEED_SCALE = 10.0  # m/s, of a car
+VELOCITY_SCALE = 3.0  # m/s, of a robot that turns on the spot or flies
+ANGULAR_VELOCITY_SCALE = 2.0  # rad/s
+
+
+@dataclass(frozen=True)
+class Odometry:
+    """A nav_msgs/Odometry without its covariances."""
+
+    stamp_ns: int
+    frame_id: str
+    position: tuple[float, float, float]
+    """m, in the frame `frame_id`."""
+    orientation: tuple[float, float, float, float]
+    """x y z w."""
+    twist: tuple[float, ...]
+    """Velocity x y z (m/s) and angular velocity x y z (rad/s) in the robot's own frame."""
+
+
+def read_odometry(message: Serialized) -> Odometry:
+    """Raises SensorError."""
+    cursor = Cursor(message, 'nav_msgs/Odometry')
+    stamp_ns, frame_id = cursor.time(), cursor.string()
+    cursor.blob()  # child_frame_id
+    # pose 7, covariance 36, twist 6
+    values = cursor.take('49d', 8)
+    return Odometry(stamp_ns, frame_id, values[:3], values[3:7], values[43:49])
+
+
+def write_odometry(odometry: Odometry) -> bytes:
+    """Covariances are zero, which stands for unknown."""
+    message = Writer()
+    message.header(odometry.stamp_ns, odometry.frame_id or FRAME)
+    message.string(CHILD_FRAME)
+    message.put('d', *odometry.position, *odometry.orientation, *[0.0] * 36)
+    message.put('d', *odometry.twist, *[0.0] * 36)
+    return message.done()
+
+
+def _standing(stamp_ns: int, frame_id: str, twist: tuple[float, ...]) -> dict[str, Any]:
+    """The message of a robot at the origin that moves as `twist` says."""
+    odometry = Odometry(stamp_ns, frame_id, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), twist)
+    return {'': (TYPE, write_odometry(odometry))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedSpec(InputSpec):
+    """Forward speed, m/s."""
+
+    kind: ClassVar[str] = 'speed'
+
+    def elements(self) -> tuple[Element, ...]:
+        return (Element('speed', 'm/s', -MAX_SPEED, MAX_SPEED, SPEED_SCALE),)
+
+    def sources(self, name: str) -> tuple[Source, ...]:
+        return (Source(self.topic or TOPIC, (TYPE,)),)
+
+    def reader(self) -> Reader:
+        return EachMessage(_read_speed)
+
+    def write(
+        self, value: NDArray[Any], stamp_ns: int, frame_id: str = ''
+    ) -> dict[str, tuple[str, bytes]]:
+        return _standing(stamp_ns, frame_id, (float(value[0]), 0.0, 0.0, 0.0, 0.0, 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VelocitySpec(InputSpec):
+    """Velocity x y z (m/s) and angular velocity x y z (rad/s) in the robot's frame."""
+
+    kind: ClassVar[str] = 'velocity'
+
+    def elements(self) -> tuple[Element, ...]:
+        fast, turning = MAX_SPEED, MAX_ANGULAR_VELOCITY
+        return (
+            *(Element(f'velocity_{a}', 'm/s', -fast, fast, VELOCITY_SCALE) for a in 'xyz'),
+            *(
+                Element(
+                    f'angular_velocity_{a}', 'rad/s', -turning, turning, ANGULAR_VELOCITY_SCALE
+                )
+                for a in 'xyz'
+            ),
+        )
+
+    def sources(self, name: str) -> tuple[Source, ...]:
+        return (Source(self.topic or TOPIC, (TYPE,)),)
+
+    def reader(self) -> Reader:
+        return EachMessage(_read_velocity)
+
+    def write(
+        self, value: NDArray[Any], stamp_ns: int, frame_id: str = ''
+    ) -> dict[str, tuple[str, bytes]]:
+        return _standing(stamp_ns, frame_id, tuple(float(number) for number in value))
+
+
+def _read_speed(message: Serialized) -> Reading:
+    odometry = read_odometry(message)
+    return Reading(odometry.stamp_ns, to_float32(odometry.twist[0]))
+
+
+def _read_velocity(message: Serialized) -> Reading:
+    odometry = read_odometry(message)
+    return Reading(odometry.stamp_ns, to_float32(*odometry.twist))

@@ -1,0 +1,151 @@
+"""A laser scanner as a few sectors: how far away the nearest thing is in each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquid_control.common.cdr import Cursor, Serialized, Writer
+from liquid_control.common.errors import BundleError, SensorError
+from liquid_control.contract import bounds
+from liquid_control.contract.inputs.base import (
+    Array,
+    Element,
+    InputSpec,
+    Reader,
+    Reading,
+    Source,
+)
+
+TYPE = 'sensor_msgs/msg/LaserScan'
+# A beam on the edge of the field of view belongs to it, however its angle was rounded, rad.
+_EDGE = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanSpec(InputSpec):
+    """Sectors of equal width from right to left, the middle of them straight ahead.
+
+    Nothing within `far` is `far`, nearer than `near` is `near`. As REP-117 wants it, +inf is no
+    return and -inf too near to measure; 0 is no return too, as many drivers mean it. A sector of
+    which nothing valid is known makes the message useless.
+    """
+
+    kind: ClassVar[str] = 'scan'
+    encoder: ClassVar[str] = 'scan'
+
+    sectors: int
+    far: float
+    """m"""
+    features: int
+    """Size of its encoder's output."""
+    near: float = 0.0
+    """m"""
+    field_of_view: float = 2 * math.pi
+    """Of all sectors together, rad."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        bounds.check(
+            self.kind,
+            BundleError,
+            sectors=self.sectors,
+            features=self.features,
+            near=self.near,
+            far=self.far,
+            field_of_view=self.field_of_view,
+        )
+        if not self.near < self.far:
+            raise BundleError(f'scan: near must be below far, found {self.near} and {self.far}')
+
+    def elements(self) -> tuple[Element, ...]:
+        return tuple(
+            Element(f'sector_{index}', 'm', self.near, self.far, self.far)
+            for index in range(self.sectors)
+        )
+
+    def sources(self, name: str) -> tuple[Source, ...]:
+        return (Source(self.topic or 'scan', (TYPE,)),)
+
+    def reader(self) -> Reader:
+        return _ScanReader(self)
+
+    def write(
+        self, value: NDArray[Any], stamp_ns: int, frame_id: str = ''
+    ) -> dict[str, tuple[str, bytes]]:
+        """A beam in the middle of each sector."""
+        width = self.field_of_view / self.sectors
+        first, last = ((width - self.field_of_view) / 2, (self.field_of_view - width) / 2)
+        ranges = np.where(value >= np.float32(self.far), np.inf, value)
+        ranges[value <= np.float32(self.near)] = -np.inf
+        message = Writer()
+        message.header(stamp_ns, frame_id)
+        message.put('f', first, last, width, 0.0, 0.0, self.near, self.far)
+        message.floats(ranges)
+        message.floats(())  # intensities
+        return {'': (TYPE, message.done())}
+
+
+class _ScanReader:
+    def __init__(self, spec: ScanSpec) -> None:
+        self._spec = spec
+        self._near, self._far = np.float32(spec.near), np.float32(spec.far)
+        self._beams: tuple[int, float, float] | None = None
+        """Number, first angle and step of the beams that the next two are made for."""
+        self._order: NDArray[np.intp] = np.empty(0, np.intp)
+        self._starts: NDArray[np.intp] = np.empty(0, np.intp)
+
+    def take(self, role: str, message: Serialized, msgtype: str) -> Reading | None:
+        cursor = Cursor(message, 'sensor_msgs/LaserScan')
+        stamp_ns = cursor.header()
+        # angle_min, angle_max, angle_increment, time_increment, scan_time, range_min, range_max
+        first, _, step, _, _, shortest, longest = cursor.take('7f', 4)
+        ranges = cursor.array('f4')
+        if not 0 <= shortest < longest:
+            raise SensorError(
+                f'range_max must be above range_min, found {longest:g} and {shortest:g} m'
+            )
+        if self._beams != (len(ranges), first, step):
+            self._arrange(len(ranges), first, step)
+        return Reading(stamp_ns, self._nearest(ranges[self._order], shortest, longest))
+
+    def _nearest(self, ranges: NDArray[Any], shortest: float, longest: float) -> Array:
+        """The nearest return of each sector; ranges: beams in the order of the sectors."""
+        ranges = ranges.astype(np.float32)
+        ranges[(ranges == 0) | (ranges > longest)] = np.inf
+        ranges[ranges < shortest] = self._near  # -inf too
+        # fmin passes over NaN, a failed measurement, unless there is nothing else.
+        nearest: Array = np.fmin.reduceat(ranges, self._starts)
+        unknown = np.isnan(nearest)
+        if unknown.any():
+            raise SensorError(
+                f'sector {int(unknown.argmax())} of {self._spec.sectors} has no valid range (NaN)'
+            )
+        return np.clip(nearest, self._near, self._far, out=nearest)
+
+    def _arrange(self, count: int, first: float, step: float) -> None:
+        """Which beams belong to which sector."""
+        spec = self._spec
+        if not (math.isfinite(first) and math.isfinite(step)):
+            raise SensorError(f'angles are not finite: {first:g} and steps of {step:g} rad')
+        half = spec.field_of_view / 2
+        angles = first + step * np.arange(count)
+        angles = np.remainder(angles + np.pi, 2 * np.pi) - np.pi
+        inside = np.flatnonzero(np.abs(angles) <= half + _EDGE)
+        places = (angles[inside] + half) * (spec.sectors / spec.field_of_view)
+        sectors = np.clip(places.astype(np.intp), 0, spec.sectors - 1)
+        order = np.argsort(sectors, kind='stable')
+        starts = np.searchsorted(sectors[order], np.arange(spec.sectors))
+        seen = np.bincount(sectors, minlength=spec.sectors) > 0
+        if not seen.all():
+            raise SensorError(
+                f'{count} beams from {first:g} rad in steps of {step:g} rad leave sector '
+                f'{int(seen.argmin())} of {spec.sectors} without any; the policy needs '
+                f'{spec.field_of_view:g} rad around straight ahead'
+            )
+        self._order, self._starts = inside[order], starts
+        self._beams = count, first, step
