@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,11 @@ from liquid_control.common.errors import BundleError
 from liquid_control.contract import bounds
 
 Array = NDArray[np.float32]
+Spec = TypeVar('Spec', bound='InputSpec')
+
+# What becomes of a motion along an axis, and of one about it, where left and right are exchanged.
+ALONG = {'x': 1, 'y': -1, 'z': 1}
+ABOUT = {'x': -1, 'y': 1, 'z': -1}
 
 MAX_TOPIC_LENGTH = 200
 _TOPIC = re.compile(r'[A-Za-z_]\w*(/[A-Za-z_]\w*)*', re.ASCII)
@@ -36,6 +41,8 @@ class Element:
     high: float
     scale: float
     """One unit as the network sees it: tanh(value / scale)."""
+    mirror: int = 1
+    """-1: changes its sign where left and right are exchanged; 0: nobody can tell."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,10 @@ class InputSpec:
     encoder: ClassVar[str] = ''
     """'' goes straight into the core; 'image' has a graph of its own that runs once a frame;
     'scan' has layers of its own at the front of the core's graph."""
+    suggested: ClassVar[str] = 'asked'
+    """When a recording that has it is learnt from with it, where nobody says what to use:
+    'present', 'blind' (without anything that is encoded), 'joints' (joints are commanded), or
+    'asked' (never)."""
 
     def __post_init__(self) -> None:
         bounds.check(self.kind, BundleError, rate=self.rate, max_age=self.max_age)
@@ -119,9 +130,29 @@ class InputSpec:
         """What each number means; none for an image."""
         raise NotImplementedError
 
+    @classmethod
+    def usual_sources(cls, name: str) -> tuple[Source, ...]:
+        """The topics of an input of this name, where its options name no others."""
+        raise NotImplementedError
+
     def sources(self, name: str) -> tuple[Source, ...]:
         """The topics it listens to; `name` is the input's name in the contract."""
-        raise NotImplementedError
+        return tuple(
+            replace(source, topic=self.topic or source.topic)
+            for source in self.usual_sources(name)
+        )
+
+    @classmethod
+    def suggest(
+        cls: type[Spec], message: Serialized, msgtype: str, *, rate: float, max_age: float
+    ) -> Spec:
+        """What to learn with, as a recorded message of its first leading topic suggests.
+
+        Raises:
+            SensorError, ImageError: this message tells nothing.
+            ConfigError: nobody can guess it.
+        """
+        return cls(rate=rate, max_age=max_age)
 
     def reader(self) -> Reader:
         """A reader that knows nothing yet."""
@@ -132,6 +163,11 @@ class InputSpec:
     ) -> dict[str, tuple[str, bytes]]:
         """Messages that say it: role -> type, CDR. What `reader` reads of them is `value`."""
         raise NotImplementedError
+
+    def mirrored(self, values: NDArray[Any]) -> NDArray[Any] | None:
+        """The same, [..., width], with left and right exchanged; None where nobody can tell."""
+        signs = np.array([element.mirror for element in self.elements()], np.float32)
+        return values * signs if signs.all() else None
 
     @cached_property
     def width(self) -> int:

@@ -7,7 +7,7 @@ itself does not grow old; what the policy sees of it is as old as the odometry.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ class GoalSpec(InputSpec):
     """Distance (m) to the goal over ground, cosine and sine of its bearing (left is positive)."""
 
     kind: ClassVar[str] = 'goal'
+    suggested: ClassVar[str] = 'present'
 
     goal_topic: str = ''
     """Relative; `topic` is that of the odometry."""
@@ -54,22 +55,30 @@ class GoalSpec(InputSpec):
         over_ground = (
             Element('distance', 'm', 0.0, MAX_DISTANCE, DISTANCE_SCALE),
             Element('bearing_cos', '1', -1.01, 1.01, 1.0),
-            Element('bearing_sin', '1', -1.01, 1.01, 1.0),
+            Element('bearing_sin', '1', -1.01, 1.01, 1.0, mirror=-1),
         )
         above = Element('height', 'm', -MAX_HEIGHT, MAX_HEIGHT, HEIGHT_SCALE)
         return (*over_ground, above) if self.height else over_ground
 
-    def sources(self, name: str) -> tuple[Source, ...]:
+    @classmethod
+    def usual_sources(cls, name: str) -> tuple[Source, ...]:
         return (
             Source(
-                self.goal_topic or 'goal_pose',
+                'goal_pose',
                 (POSE, POINT),
                 role=GOAL,
                 leading=False,
                 latched=True,
                 suffixes=('', '/point'),
             ),
-            Source(self.topic or odometry.TOPIC, (odometry.TYPE,), role=ODOM),
+            Source(odometry.TOPIC, (odometry.TYPE,), role=ODOM),
+        )
+
+    def sources(self, name: str) -> tuple[Source, ...]:
+        goal, odom = self.usual_sources(name)
+        return (
+            replace(goal, topic=self.goal_topic or goal.topic),
+            replace(odom, topic=self.topic or odom.topic),
         )
 
     def reader(self) -> Reader:

@@ -9,9 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.common.cdr import Cursor, Serialized, Writer
-from liquid_control.common.errors import BundleError
+from liquid_control.common.errors import BundleError, ConfigError
 from liquid_control.contract import bounds
 from liquid_control.contract.inputs.base import Element, InputSpec, Reader, Reading, Source
+
+# Where nobody says otherwise: enough to see a lane, small enough for one slow core.
+WIDTH, FEATURES = 96, 32
+# The part of a picture that is left out at the top: mostly sky, ceiling and people.
+SKY = 1 / 3
+# What is seen may be this much longer one way than the other.
+STRIP = 12
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 
@@ -25,6 +32,7 @@ class ImageSpec(InputSpec):
     """
 
     kind: ClassVar[str] = 'image'
+    suggested: ClassVar[str] = 'present'
     encoder: ClassVar[str] = 'image'
 
     width: int
@@ -67,9 +75,38 @@ class ImageSpec(InputSpec):
     def elements(self) -> tuple[Element, ...]:
         return ()
 
-    def sources(self, name: str) -> tuple[Source, ...]:
-        usual = 'image_raw' if name == self.kind else f'{name}/image_raw'
-        return (Source(self.topic or usual, (RAW, COMPRESSED), suffixes=('', '/compressed')),)
+    @classmethod
+    def usual_sources(cls, name: str) -> tuple[Source, ...]:
+        topic = 'image_raw' if name == cls.kind else f'{name}/image_raw'
+        return (Source(topic, (RAW, COMPRESSED), suffixes=('', '/compressed')),)
+
+    @classmethod
+    def suggest(
+        cls, message: Serialized, msgtype: str, *, rate: float, max_age: float
+    ) -> ImageSpec:
+        """All of the picture but its top, in a size that one slow core can encode."""
+        picture = _ImageReader().take('', message, msgtype).value
+        height, width = picture.shape[:2]
+        top = round(height * SKY)
+        if not 1 / STRIP <= (height - top) / width <= STRIP:
+            raise ConfigError(
+                f'pictures of {width}x{height} are a strip, of which nobody can guess what a '
+                'policy should see: say so with signals.inputs in a recipe'
+            )
+        return cls(
+            rate=rate,
+            max_age=max_age,
+            width=WIDTH,
+            height=round(WIDTH * (height - top) / width),
+            source_width=width,
+            source_height=height,
+            crop=(0, top, width, height - top),
+            features=FEATURES,
+        )
+
+    def mirrored(self, values: NDArray[Any]) -> NDArray[Any]:
+        """[..., height, width, 3]"""
+        return values[..., ::-1, :]
 
     def reader(self) -> Reader:
         return _ImageReader()
@@ -97,11 +134,11 @@ class _ImageReader:
 
     def __init__(self) -> None:
         # OpenCV is for those who decode; a contract is read without it.
-        from liquid_control.common import image
+        from liquid_control.runtime.sensing import image
 
         self._image = image
 
-    def take(self, role: str, message: Serialized, msgtype: str) -> Reading | None:
+    def take(self, role: str, message: Serialized, msgtype: str) -> Reading:
         if msgtype == COMPRESSED:
             cursor = Cursor(message, 'sensor_msgs/CompressedImage')
             stamp_ns, form = cursor.header(), cursor.string()

@@ -11,6 +11,8 @@ from liquid_control.common.cdr import Cursor, Serialized, Writer
 from liquid_control.common.errors import SensorError
 from liquid_control.contract.bounds import MAX_ACCELERATION, MAX_ANGULAR_VELOCITY
 from liquid_control.contract.inputs.base import (
+    ABOUT,
+    ALONG,
     EachMessage,
     Element,
     InputSpec,
@@ -35,6 +37,7 @@ class ImuSpec(InputSpec):
     """Linear acceleration x y z (m/s^2), angular velocity x y z (rad/s), orientation x y z w."""
 
     kind: ClassVar[str] = 'imu'
+    suggested: ClassVar[str] = 'present'
 
     orientation: bool = False
     """Whether the policy sees the orientation, a quaternion with w >= 0."""
@@ -42,19 +45,33 @@ class ImuSpec(InputSpec):
     def elements(self) -> tuple[Element, ...]:
         top, fast = MAX_ACCELERATION, MAX_ANGULAR_VELOCITY
         elements = [
-            *(Element(f'acceleration_{a}', 'm/s^2', -top, top, ACCELERATION_SCALE) for a in 'xyz'),
             *(
-                Element(f'angular_velocity_{a}', 'rad/s', -fast, fast, ANGULAR_VELOCITY_SCALE)
-                for a in 'xyz'
+                Element(f'acceleration_{axis}', 'm/s^2', -top, top, ACCELERATION_SCALE, mirror)
+                for axis, mirror in ALONG.items()
+            ),
+            *(
+                Element(
+                    f'angular_velocity_{axis}',
+                    'rad/s',
+                    -fast,
+                    fast,
+                    ANGULAR_VELOCITY_SCALE,
+                    mirror,
+                )
+                for axis, mirror in ABOUT.items()
             ),
         ]
         if self.orientation:
             one = 1 + _TOLERANCE
-            elements += [Element(f'orientation_{a}', '1', -one, one, 1.0) for a in 'xyzw']
+            elements += [
+                Element(f'orientation_{axis}', '1', -one, one, 1.0, mirror)
+                for axis, mirror in {**ABOUT, 'w': 1}.items()
+            ]
         return tuple(elements)
 
-    def sources(self, name: str) -> tuple[Source, ...]:
-        return (Source(self.topic or 'imu/data', (TYPE,)),)
+    @classmethod
+    def usual_sources(cls, name: str) -> tuple[Source, ...]:
+        return (Source('imu/data', (TYPE,)),)
 
     def reader(self) -> Reader:
         return EachMessage(self._read)

@@ -33,6 +33,7 @@ class JointsSpec(InputSpec):
     """Positions (rad or m) of the joints in their order, then velocities (rad/s or m/s)."""
 
     kind: ClassVar[str] = 'joints'
+    suggested: ClassVar[str] = 'joints'
 
     joints: tuple[str, ...]
     positions: bool = True
@@ -55,16 +56,38 @@ class JointsSpec(InputSpec):
     def elements(self) -> tuple[Element, ...]:
         far, fast = MAX_POSITION, MAX_VELOCITY
         positions = [
-            Element(f'{name}/position', 'rad', -far, far, POSITION_SCALE) for name in self.joints
+            Element(f'{name}/position', 'rad', -far, far, POSITION_SCALE, mirror=0)
+            for name in self.joints
         ]
         velocities = [
-            Element(f'{name}/velocity', 'rad/s', -fast, fast, VELOCITY_SCALE)
+            Element(f'{name}/velocity', 'rad/s', -fast, fast, VELOCITY_SCALE, mirror=0)
             for name in self.joints
         ]
         return (*(positions * self.positions), *(velocities * self.velocities))
 
-    def sources(self, name: str) -> tuple[Source, ...]:
-        return (Source(self.topic or 'joint_states', (TYPE,)),)
+    @classmethod
+    def usual_sources(cls, name: str) -> tuple[Source, ...]:
+        return (Source('joint_states', (TYPE,)),)
+
+    @classmethod
+    def suggest(
+        cls, message: Serialized, msgtype: str, *, rate: float, max_age: float
+    ) -> JointsSpec:
+        """All joints of the message, and what it tells of them."""
+        cursor = Cursor(message, 'sensor_msgs/JointState')
+        cursor.header()
+        (count,) = cursor.take('I', 4)
+        names = tuple(cursor.string() for _ in range(count))
+        positions, velocities = len(cursor.array('f8')), len(cursor.array('f8'))
+        if not names or count not in (positions, velocities):
+            raise SensorError('neither positions nor velocities of its joints are told')
+        return cls(
+            rate=rate,
+            max_age=max_age,
+            joints=names,
+            positions=positions == count,
+            velocities=velocities == count,
+        )
 
     def reader(self) -> Reader:
         return _JointsReader(self)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from liquid_control.common.cdr import Cursor, Serialized, Writer
 from liquid_control.contract.bounds import MAX_ANGULAR_VELOCITY, MAX_SPEED
 from liquid_control.contract.inputs.base import (
+    ABOUT,
+    ALONG,
     EachMessage,
     Element,
     InputSpec,
@@ -74,12 +76,14 @@ class SpeedSpec(InputSpec):
     """Forward speed, m/s."""
 
     kind: ClassVar[str] = 'speed'
+    suggested: ClassVar[str] = 'blind'
 
     def elements(self) -> tuple[Element, ...]:
         return (Element('speed', 'm/s', -MAX_SPEED, MAX_SPEED, SPEED_SCALE),)
 
-    def sources(self, name: str) -> tuple[Source, ...]:
-        return (Source(self.topic or TOPIC, (TYPE,)),)
+    @classmethod
+    def usual_sources(cls, name: str) -> tuple[Source, ...]:
+        return (Source(TOPIC, (TYPE,)),)
 
     def reader(self) -> Reader:
         return EachMessage(_read_speed)
@@ -99,17 +103,26 @@ class VelocitySpec(InputSpec):
     def elements(self) -> tuple[Element, ...]:
         fast, turning = MAX_SPEED, MAX_ANGULAR_VELOCITY
         return (
-            *(Element(f'velocity_{a}', 'm/s', -fast, fast, VELOCITY_SCALE) for a in 'xyz'),
+            *(
+                Element(f'velocity_{axis}', 'm/s', -fast, fast, VELOCITY_SCALE, mirror)
+                for axis, mirror in ALONG.items()
+            ),
             *(
                 Element(
-                    f'angular_velocity_{a}', 'rad/s', -turning, turning, ANGULAR_VELOCITY_SCALE
+                    f'angular_velocity_{axis}',
+                    'rad/s',
+                    -turning,
+                    turning,
+                    ANGULAR_VELOCITY_SCALE,
+                    mirror,
                 )
-                for a in 'xyz'
+                for axis, mirror in ABOUT.items()
             ),
         )
 
-    def sources(self, name: str) -> tuple[Source, ...]:
-        return (Source(self.topic or TOPIC, (TYPE,)),)
+    @classmethod
+    def usual_sources(cls, name: str) -> tuple[Source, ...]:
+        return (Source(TOPIC, (TYPE,)),)
 
     def reader(self) -> Reader:
         return EachMessage(_read_velocity)

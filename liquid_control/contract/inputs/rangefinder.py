@@ -42,11 +42,26 @@ class RangeSpec(InputSpec):
             raise BundleError(f'range: near must be below far, found {self.near} and {self.far}')
 
     def elements(self) -> tuple[Element, ...]:
-        return (Element('range', 'm', self.near, self.far, self.far),)
+        # Which way it looks, nobody says.
+        return (Element('range', 'm', self.near, self.far, self.far, mirror=0),)
 
-    def sources(self, name: str) -> tuple[Source, ...]:
-        usual = self.kind if name == self.kind else f'{name}/{self.kind}'
-        return (Source(self.topic or usual, (TYPE,)),)
+    @classmethod
+    def usual_sources(cls, name: str) -> tuple[Source, ...]:
+        return (Source(cls.kind if name == cls.kind else f'{name}/{cls.kind}', (TYPE,)),)
+
+    @classmethod
+    def suggest(
+        cls, message: Serialized, msgtype: str, *, rate: float, max_age: float
+    ) -> RangeSpec:
+        """What the sensor can measure."""
+        cursor = Cursor(message, 'sensor_msgs/Range')
+        cursor.header()
+        cursor.take('B', 1)
+        _, shortest, longest, _ = cursor.take('4f', 4)
+        if not 0 <= shortest < longest < math.inf:
+            raise SensorError(f'{shortest:g} to {longest:g} m is no range to measure in')
+        near, far = round(shortest, 3), round(longest, 3)
+        return cls(rate=rate, max_age=max_age, near=near, far=far)
 
     def reader(self) -> Reader:
         return EachMessage(self._read)

@@ -22,6 +22,8 @@ from liquid_control.contract.inputs.base import (
 )
 
 TYPE = 'sensor_msgs/msg/LaserScan'
+# Where nobody says otherwise: sectors of so many beams at least, and what is far enough, m.
+SECTORS, BEAMS, FAR, FEATURES = 36, 2, 8.0, 16
 # A beam on the edge of the field of view belongs to it, however its angle was rounded, rad.
 _EDGE = 1e-5
 
@@ -36,6 +38,7 @@ class ScanSpec(InputSpec):
     """
 
     kind: ClassVar[str] = 'scan'
+    suggested: ClassVar[str] = 'present'
     encoder: ClassVar[str] = 'scan'
 
     sectors: int
@@ -68,8 +71,36 @@ class ScanSpec(InputSpec):
             for index in range(self.sectors)
         )
 
-    def sources(self, name: str) -> tuple[Source, ...]:
-        return (Source(self.topic or 'scan', (TYPE,)),)
+    @classmethod
+    def usual_sources(cls, name: str) -> tuple[Source, ...]:
+        return (Source('scan', (TYPE,)),)
+
+    @classmethod
+    def suggest(
+        cls, message: Serialized, msgtype: str, *, rate: float, max_age: float
+    ) -> ScanSpec:
+        """As far to both sides as it measures, in sectors of some beams each."""
+        cursor = Cursor(message, 'sensor_msgs/LaserScan')
+        cursor.header()
+        first, _, step, _, _, _, longest = cursor.take('7f', 4)
+        count = len(cursor.array('f4'))
+        last = first + step * (count - 1)
+        if not (count > 1 and math.isfinite(last) and step != 0 and longest > 0):
+            raise SensorError(f'{count} beams of up to {longest:g} m tell no field of view')
+        side = min(abs(first), abs(last)) if first * last < 0 else math.pi
+        view = min(2 * side + abs(step), 2 * math.pi)
+        beams = view / abs(step)
+        return cls(
+            rate=rate,
+            max_age=max_age,
+            sectors=max(min(SECTORS, int(beams / BEAMS)), 1),
+            far=round(min(longest, FAR), 3),
+            features=FEATURES,
+            field_of_view=round(view, 3),
+        )
+
+    def mirrored(self, values: NDArray[Any]) -> NDArray[Any]:
+        return values[..., ::-1]
 
     def reader(self) -> Reader:
         return _ScanReader(self)
