@@ -164,6 +164,13 @@ class InputSpec:
         """Messages that say it: role -> type, CDR. What `reader` reads of them is `value`."""
         raise NotImplementedError
 
+    def describe(self) -> str:
+        """What it is, for people."""
+        units: dict[str, list[str]] = {}
+        for element in self.elements():
+            units.setdefault(element.unit, []).append(element.name)
+        return '; '.join(f'{", ".join(names)}, {unit}' for unit, names in units.items())
+
     def mirrored(self, values: NDArray[Any]) -> NDArray[Any] | None:
         """The same, [..., width], with left and right exchanged; None where nobody can tell."""
         signs = np.array([element.mirror for element in self.elements()], np.float32)

@@ -104,6 +104,13 @@ class ImageSpec(InputSpec):
             features=FEATURES,
         )
 
+    def describe(self) -> str:
+        x, y, width, height = self.crop
+        return (
+            f'{self.color.upper()} {self.width}x{self.height}, from {width}x{height} at '
+            f'({x}, {y}) of a {self.source_width}x{self.source_height} picture'
+        )
+
     def mirrored(self, values: NDArray[Any]) -> NDArray[Any]:
         """[..., height, width, 3]"""
         return values[..., ::-1, :]
@@ -134,7 +141,7 @@ class _ImageReader:
 
     def __init__(self) -> None:
         # OpenCV is for those who decode; a contract is read without it.
-        from liquid_control.runtime.sensing import image
+        from liquid_control.common import image
 
         self._image = image
 

@@ -99,6 +99,12 @@ class ScanSpec(InputSpec):
             field_of_view=round(view, 3),
         )
 
+    def describe(self) -> str:
+        return (
+            f'nearest return in {self.sectors} sectors of {self.field_of_view:g} rad together, '
+            f'{self.near:g} to {self.far:g} m'
+        )
+
     def mirrored(self, values: NDArray[Any]) -> NDArray[Any]:
         return values[..., ::-1]
 
