@@ -162,6 +162,16 @@ def test_clock_that_jumps_ahead_stops(drive: Drive) -> None:
     assert drive.controller.tick(drive.now).mode is Mode.SAFE_STOP
 
 
+def test_clock_that_jumps_ahead_stops_even_where_the_sensors_were_quicker(drive: Drive) -> None:
+    moving(drive)
+    drive.now += 10_000 * MS
+    tick = drive.tick()
+    assert tick.mode is Mode.SAFE_STOP
+    assert 'clock jumped ahead' in tick.reason
+    drive.tick(20)
+    assert drive.controller.engage(drive.now) == ''
+
+
 def test_a_robot_without_its_policy_brakes_within_the_limits(drive: Drive) -> None:
     speed = moving(drive).tick().command[1]
     for _ in range(100):

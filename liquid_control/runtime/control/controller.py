@@ -24,6 +24,9 @@ from liquid_control.runtime.control.safety import Envelope, Limited
 
 Array = NDArray[np.float32]
 
+# After more time than this between two ticks the clock was set, or nobody was at the wheel, s.
+LONGEST_GAP = 1.0
+
 
 class Thought(NamedTuple):
     """What the policies made of one instant, before it is decided what the robot is told."""
@@ -244,7 +247,7 @@ class Controller:
         return self.decide(self.think(now_ns, self.begin(now_ns)))
 
     def begin(self, now_ns: int) -> float:
-        """Begin a tick; returns the time since the last one, s. A clock gone back stops."""
+        """Begin a tick; returns the time since the last one, s. A clock that was set stops."""
         period = 1 / self.pilot.policy.contract.control_rate
         elapsed = period if self._last_ns is None else (now_ns - self._last_ns) / 1e9
         self._last_ns = now_ns
@@ -258,6 +261,9 @@ class Controller:
                 if pilot is not None:
                     pilot.sensors.clear()
                     pilot.forget()
+        elif elapsed > LONGEST_GAP:
+            # Whether fresh sensor messages came before this tick or not is chance.
+            self.stop(f'clock jumped ahead {elapsed:.3f} s')
         return elapsed if elapsed > 0 else period
 
     def think(self, now_ns: int, elapsed: float) -> Thought:
