@@ -24,15 +24,15 @@ from liquid_control.bags.writer import BagWriter
 from liquid_control.rollout import messages
 from liquid_control.rollout.expert import Expert
 from liquid_control.sim import gl
-from liquid_control.sim.simulator import IMU_RATE, Simulator
+from liquid_control.sim.robots import IMU_RATE, CarSimulator, simulate_car
 
 SEED, ROUNDS, PERIOD_NS = 12, 7, 20_000_000
 OUT = Path('out/bench/simulator.json')
 
 
-def seconds_of_driving(simulator: Simulator, writer: BagWriter | None) -> Iterator[None]:
+def seconds_of_driving(simulator: CarSimulator, writer: BagWriter | None) -> Iterator[None]:
     """Drive for ever, a simulated second at a time."""
-    expert = Expert(simulator.track)
+    expert = Expert(simulator.world.track)
     while True:
         for _ in range(10**9 // PERIOD_NS):
             for seen in simulator.step(expert.command(simulator.motion), PERIOD_NS):
@@ -48,7 +48,7 @@ def cost(second: Iterator[None]) -> float:
     return time.process_time() - started
 
 
-def world_cost(make: Callable[[], Simulator]) -> float:
+def world_cost(make: Callable[[], CarSimulator]) -> float:
     started = time.process_time()
     make().close()
     return time.process_time() - started
@@ -62,11 +62,11 @@ def main() -> None:
         for topic, msgtype in messages.TYPES.items():
             writer.add_topic(topic, msgtype)
         variants = {
-            'physics, IMU, odometry, expert': (Simulator(SEED, camera=False), None),
-            'and a camera 80x60': (Simulator(SEED, image_width=80, image_height=60), None),
-            'and a camera 160x120': (Simulator(SEED), None),
-            'and a camera 320x240': (Simulator(SEED, image_width=320, image_height=240), None),
-            'and a camera 160x120, recorded': (Simulator(SEED), writer),
+            'physics, IMU, odometry, expert': (simulate_car(SEED, camera=False), None),
+            'and a camera 80x60': (simulate_car(SEED, image_width=80, image_height=60), None),
+            'and a camera 160x120': (simulate_car(SEED), None),
+            'and a camera 320x240': (simulate_car(SEED, image_width=320, image_height=240), None),
+            'and a camera 160x120, recorded': (simulate_car(SEED), writer),
         }
         drives = {name: seconds_of_driving(*parts) for name, parts in variants.items()}
         costs: dict[str, list[float]] = {name: [] for name in drives}
@@ -75,7 +75,7 @@ def main() -> None:
                 costs[name].append(cost(drive))
         for simulator, _ in variants.values():
             simulator.close()
-    build = world_cost(lambda: Simulator(SEED))
+    build = world_cost(lambda: simulate_car(SEED))
 
     table = Table(title=f'simulator on {gl.backend()}, one processor', box=SIMPLE)
     for column in ('', 'ms a simulated second', 'real-time factor'):

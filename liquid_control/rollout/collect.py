@@ -24,7 +24,9 @@ from liquid_control.rollout.disturbance import (
 )
 from liquid_control.rollout.expert import Expert
 from liquid_control.rollout.recording import is_recorded, recording
-from liquid_control.sim.simulator import HELD_OUT_SEEDS, IMU_RATE, SELECTION_SEEDS, Simulator
+from liquid_control.sim.robots import IMU_RATE, CarSimulator, simulate_car
+from liquid_control.sim.simulator import HELD_OUT_SEEDS, SELECTION_SEEDS
+from liquid_control.sim.track_world import TrackWorld
 
 COMMAND_RATE = 50
 """Hz: finer than any control rate, so that every tick finds a command for its own pose."""
@@ -121,8 +123,9 @@ def record(drive: Drive, out_dir: Path, *, is_cancelled: IsCancelled = lambda: F
         CancelledError: `is_cancelled` returned True on the way; nothing is left of the bag.
     """
     path = out_dir / drive.name
+    difficulty = None if drive.randomise else dict.fromkeys(TrackWorld.difficulties, 0.0)
     with (
-        Simulator(drive.seed, randomise=drive.randomise) as simulator,
+        simulate_car(drive.seed, difficulty=difficulty) as simulator,
         recording(path, drive.custom_data) as writer,
     ):
         for topic, msgtype in messages.TYPES.items():
@@ -133,15 +136,17 @@ def record(drive: Drive, out_dir: Path, *, is_cancelled: IsCancelled = lambda: F
     return path
 
 
-def _drive(drive: Drive, simulator: Simulator, writer: BagWriter) -> Iterator[None]:
+def _drive(drive: Drive, simulator: CarSimulator, writer: BagWriter) -> Iterator[None]:
     """Record the drive, one command period at a time."""
     rng = np.random.default_rng([drive.seed, 7])
-    expert, disturbance = Expert(simulator.track), Disturbance(rng)
+    expert, disturbance = Expert(simulator.world.track), Disturbance(rng)
     if drive.disturb:
         simulator.reset(
-            station=rng.uniform(0.0, simulator.track.length),
-            offset=rng.uniform(-MAX_START_OFFSET, MAX_START_OFFSET),
-            heading_error=rng.uniform(-MAX_START_HEADING_ERROR, MAX_START_HEADING_ERROR),
+            simulator.world.pose_at(
+                station=rng.uniform(0.0, simulator.world.track.length),
+                offset=rng.uniform(-MAX_START_OFFSET, MAX_START_OFFSET),
+                heading_error=rng.uniform(-MAX_START_HEADING_ERROR, MAX_START_HEADING_ERROR),
+            )
         )
     while simulator.time_ns < drive.seconds * 1e9:
         stamp_ns = simulator.time_ns
@@ -149,9 +154,9 @@ def _drive(drive: Drive, simulator: Simulator, writer: BagWriter) -> Iterator[No
         writer.write_message(messages.COMMAND_TOPIC, messages.describe_command(command), stamp_ns)
         if drive.disturb:
             actuated = disturbance.apply(command, simulator.status.place, stamp_ns)
-        for observation in simulator.step(actuated, _PERIOD_NS):
-            topic, values = messages.describe(observation, IMU_RATE)
-            writer.write_message(topic, values, observation.stamp_ns)
+        for sample in simulator.step(actuated, _PERIOD_NS):
+            topic, values = messages.describe(sample, IMU_RATE)
+            writer.write_message(topic, values, sample.stamp_ns)
         yield
 
 

@@ -34,7 +34,7 @@ from liquid_control.rollout.expert import Expert
 from liquid_control.rollout.recording import is_recorded, recording
 from liquid_control.runtime.control.controller import Tick
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.sim.simulator import IMU_RATE, Simulator
+from liquid_control.sim.robots import IMU_RATE, CarSimulator, simulate_car
 from liquid_control.sim.track import TrackPose
 
 MODE_TOPIC = '/policy_node/mode'
@@ -130,7 +130,7 @@ def _custom_data(drive: Guided) -> dict[str, str]:
 def _record(out_dir: Path, drive: Guided, is_cancelled: IsCancelled) -> Path:
     path = out_dir / drive.name
     with (
-        Simulator(drive.seed) as simulator,
+        simulate_car(drive.seed) as simulator,
         recording(path, _custom_data(drive)) as writer,
     ):
         types = messages.TYPES | {
@@ -145,9 +145,9 @@ def _record(out_dir: Path, drive: Guided, is_cancelled: IsCancelled) -> Path:
     return path
 
 
-def _drive(drive: Guided, simulator: Simulator, writer: BagWriter) -> Iterator[None]:
+def _drive(drive: Guided, simulator: CarSimulator, writer: BagWriter) -> Iterator[None]:
     """Record the drive, one control tick at a time."""
-    policy, expert = Policy.load(drive.policy), Expert(simulator.track)
+    policy, expert = Policy.load(drive.policy), Expert(simulator.world.track)
 
     def on_mode(mode: Mode, reason: str) -> None:
         values = {
@@ -160,7 +160,8 @@ def _drive(drive: Guided, simulator: Simulator, writer: BagWriter) -> Iterator[N
 
     driver = PolicyDriver(policy, simulated_car(), on_mode=on_mode)
     rng = np.random.default_rng([drive.seed, 8])
-    simulator.reset(station=rng.uniform(0.0, simulator.track.length))
+    track = simulator.world.track
+    simulator.reset(simulator.world.pose_at(station=rng.uniform(0.0, track.length)))
     period_ns = policy.contract.period_ns
     answers = math.ceil(COMMAND_RATE * period_ns / 1e9)
     expert_drives, count = False, 0
@@ -176,10 +177,10 @@ def _drive(drive: Guided, simulator: Simulator, writer: BagWriter) -> Iterator[N
             writer.write_message(messages.COMMAND_TOPIC, answer, simulator.time_ns)
             until_ns = count * period_ns + part * period_ns // answers
             duration_ns = until_ns - simulator.time_ns
-            for observation in simulator.step(driver.command(tick), duration_ns):
-                topic, values = messages.describe(observation, IMU_RATE)
-                writer.write_message(topic, values, observation.stamp_ns)
-                driver.sense(observation)
+            for sample in simulator.step(driver.command(tick), duration_ns):
+                topic, values = messages.describe(sample, IMU_RATE)
+                writer.write_message(topic, values, sample.stamp_ns)
+                driver.sense(sample)
         count += 1
         yield
 

@@ -11,7 +11,8 @@ import math
 
 import numpy as np
 
-from liquid_control.sim.car import Command
+from liquid_control.sim import car
+from liquid_control.sim.protocols import Command
 from liquid_control.sim.track import TrackPose
 
 MAX_START_OFFSET = 0.25
@@ -44,9 +45,9 @@ class Disturbance:
         drift = place.offset + 0.4 * math.sin(place.heading_error)
         if self._push * drift > 0.0 and abs(drift) > _MARGIN:
             self._push = 0.0
-        return Command(
-            steering_angle=command.steering_angle + self._push,
-            speed=command.speed * self._speed_factor,
+        return car.command(
+            steering_angle=command['steering_angle'] + self._push,
+            speed=command['speed'] * self._speed_factor,
         )
 
     def _change(self, time_ns: int) -> None:

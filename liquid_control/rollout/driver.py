@@ -8,7 +8,7 @@ measured elapsed time, safety envelope. Only a tick's own duration is left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,9 +21,9 @@ from liquid_control.contract.robot import Robot
 from liquid_control.runtime.control.controller import Controller, Tick
 from liquid_control.runtime.control.runner import Frame, Pilot
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.sim.car import Command
-from liquid_control.sim.sensors import CameraFrame, ImuSample, Observation
-from liquid_control.sim.simulator import Simulator
+from liquid_control.sim import car
+from liquid_control.sim.protocols import Command, Sample
+from liquid_control.sim.robots import CarSimulator, simulate_car
 
 LOST = 1.5
 """A drive ends when the car is further than this from the centre line, m."""
@@ -33,10 +33,10 @@ _SLOWEST = 0.3
 
 
 class Driver(Protocol):
-    """Whatever drives the car: told of every observation, asked for a command at every tick."""
+    """Whatever drives the car: told of every sample, asked for a command at every tick."""
 
-    def sense(self, observation: Observation) -> None:
-        """Take note of an observation; they come in time order."""
+    def sense(self, sample: Sample) -> None:
+        """Take note of a sample; they come in time order."""
 
     def act(self, now_ns: int) -> Command:
         """Return the command of the tick at `now_ns`."""
@@ -102,21 +102,20 @@ class PolicyDriver:
         )
         self._policy = policy
 
-    def sense(self, observation: Observation) -> None:
+    def sense(self, sample: Sample) -> None:
         """Encode pictures, keep the newest of everything else."""
-        sensors, stamp_ns = self._pilot.sensors, observation.stamp_ns
-        if isinstance(observation, CameraFrame):
-            self._pilot.see(Frame(observation.rgb, stamp_ns, stamp_ns))
-        elif isinstance(observation, ImuSample):
-            sensors.put_imu(stamp_ns, observation.values.astype(np.float32))
+        sensors, stamp_ns = self._pilot.sensors, sample.stamp_ns
+        if sample.sensor == 'image':
+            self._pilot.see(Frame(sample.value, stamp_ns, stamp_ns))
+        elif sample.sensor == 'imu':
+            sensors.put_imu(stamp_ns, sample.value.astype(np.float32))
         else:
-            sensors.put_speed(stamp_ns, observation.motion.speed)
+            sensors.put_speed(stamp_ns, sample.value.speed)
 
     def take_over(self, command: Command, now_ns: int) -> None:
         """Let somebody else drive the tick at `now_ns`; the policy goes on after it."""
-        values = {'steering_angle': command.steering_angle, 'speed': command.speed}
         names = self._policy.contract.command_names
-        self._controller.override([values[name] for name in names], now_ns)
+        self._controller.override([command[name] for name in names], now_ns)
 
     def tick(self, now_ns: int) -> Tick:
         """One control tick, with all that is known of it."""
@@ -131,16 +130,15 @@ class PolicyDriver:
     def command(self, tick: Tick) -> Command:
         """What a tick tells the car."""
         if tick.command is None:
-            return Command()
-        named = dict(zip(self._policy.contract.command_names, tick.command, strict=True))
-        return Command(named['steering_angle'], named['speed'])
+            return car.command()
+        return dict(zip(self._policy.contract.command_names, tick.command, strict=True))
 
 
-def step(simulator: Simulator, driver: Driver, until_ns: int) -> None:
+def step(simulator: CarSimulator, driver: Driver, until_ns: int) -> None:
     """One control step: the driver acts on what it knows, then senses until the next step."""
     command = driver.act(simulator.time_ns)
-    for observation in simulator.step(command, until_ns - simulator.time_ns):
-        driver.sense(observation)
+    for sample in simulator.step(command, until_ns - simulator.time_ns):
+        driver.sense(sample)
 
 
 def drive(
@@ -149,20 +147,20 @@ def drive(
     *,
     laps: int = 2,
     control_rate: float = 20.0,
-    randomise: bool = True,
+    difficulty: Mapping[str, float] | None = None,
     camera: bool = True,
 ) -> Rollout:
     """Let a driver do its laps on the track of a seed, from rest on the centre line.
 
     Args:
         control_rate: Hz.
-        randomise: let the seed choose the look of the world.
+        difficulty: of the world, see `TrackWorld`.
         camera: False for drivers that need no pictures.
     """
     offsets: list[float] = []
     tick, problem = 0, ''
-    with Simulator(seed, randomise=randomise, camera=camera) as simulator:
-        longest_ns = laps * simulator.track.length / _SLOWEST * 1e9
+    with simulate_car(seed, difficulty=difficulty, camera=camera) as simulator:
+        longest_ns = laps * simulator.world.track.length / _SLOWEST * 1e9
         while len(simulator.status.lap_times) < laps:
             tick += 1
             step(simulator, driver, round(tick * 1e9 / control_rate))

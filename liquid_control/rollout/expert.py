@@ -9,8 +9,9 @@ import math
 
 import numpy as np
 
-from liquid_control.sim.car import Command, Motion
-from liquid_control.sim.scene import MAX_STEERING_ANGLE, WHEELBASE
+from liquid_control.sim import car
+from liquid_control.sim.car import MAX_STEERING_ANGLE, WHEELBASE
+from liquid_control.sim.protocols import Command, Motion
 from liquid_control.sim.track import Track
 
 MAX_SPEED = 1.9
@@ -41,7 +42,7 @@ class Expert:
         dx, dy = float(target[0]) - motion.x, float(target[1]) - motion.y
         left = dy * math.cos(motion.yaw) - dx * math.sin(motion.yaw)
         angle = math.atan(2.0 * WHEELBASE * left / (dx * dx + dy * dy))
-        return Command(
+        return car.command(
             steering_angle=min(max(angle, -MAX_STEERING_ANGLE), MAX_STEERING_ANGLE),
             speed=float(self._speed[round(station / track.spacing) % len(track.points)]),
         )

@@ -7,7 +7,7 @@ counts once, and every lap comes to its end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from rich.console import Console
 from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
 from liquid_control.rollout.driver import Driver, PolicyDriver, simulated_car, step
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.sim.simulator import Simulator
+from liquid_control.sim.robots import CarSimulator, simulate_car
 
 _FORWARD = 0.5
 """How much further on a car is put back, m."""
@@ -70,7 +70,7 @@ def drive_laps(
     *,
     laps: int,
     control_rate: float,
-    randomise: bool = True,
+    difficulty: Mapping[str, float] | None = None,
     camera: bool = True,
     is_cancelled: IsCancelled = lambda: False,
 ) -> Laps:
@@ -78,7 +78,7 @@ def drive_laps(
 
     Args:
         control_rate: Hz.
-        randomise: let the seed choose the look of the world.
+        difficulty: of the world, see `TrackWorld`.
         camera: False for drivers that need no pictures.
 
     Raises:
@@ -86,12 +86,13 @@ def drive_laps(
     """
     offsets: list[float] = []
     done, failures, duration_ns = 0.0, 0, 0
-    with Simulator(seed, randomise=randomise, camera=camera) as simulator:
-        distance = laps * simulator.track.length
+    with simulate_car(seed, difficulty=difficulty, camera=camera) as simulator:
+        track = simulator.world.track
+        distance = laps * track.length
         while done < distance:
             if is_cancelled():
                 raise CancelledError
-            simulator.reset(station=done % simulator.track.length)
+            simulator.reset(simulator.world.pose_at(station=done % track.length))
             failed = _stretch(simulator, make_driver(), distance - done, control_rate, offsets)
             duration_ns += simulator.time_ns
             done += max(simulator.status.progress, 0.0) + _FORWARD * failed
@@ -108,7 +109,7 @@ def drive_laps(
 
 
 def _stretch(
-    simulator: Simulator,
+    simulator: CarSimulator,
     driver: Driver,
     distance: float,
     control_rate: float,

@@ -1,4 +1,4 @@
-"""The car's observations and commands as ROS messages in plain values, for bags."""
+"""The car's samples and commands as ROS messages in plain values, for bags."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import cv2
 
 from liquid_control.runtime.control.command import to_twist
-from liquid_control.sim.car import Command
-from liquid_control.sim.scene import WHEELBASE
-from liquid_control.sim.sensors import CameraFrame, ImuSample, Observation, sample_deviation
+from liquid_control.sim.car import WHEELBASE
+from liquid_control.sim.protocols import Command, Sample
+from liquid_control.sim.sensors import sample_deviation
 
 IMAGE_TOPIC = '/camera/image_raw/compressed'
 IMU_TOPIC = '/imu/data'
@@ -40,19 +40,19 @@ _JPEG = [
 ]
 
 
-def describe(observation: Observation, imu_rate: float) -> tuple[str, dict[str, Any]]:
-    """Return the topic and the message values of an observation.
+def describe(sample: Sample, imu_rate: float) -> tuple[str, dict[str, Any]]:
+    """Return the topic and the message values of a sample.
 
     Args:
         imu_rate: Hz; the covariance of an IMU sample follows from it.
     """
-    if isinstance(observation, CameraFrame):
-        done, data = cv2.imencode('.jpg', observation.rgb[..., ::-1], _JPEG)
+    if sample.sensor == 'image':
+        done, data = cv2.imencode('.jpg', sample.value[..., ::-1], _JPEG)
         if not done:
             raise RuntimeError('OpenCV could not encode a picture as JPEG')
         header = {'frame_id': CAMERA_FRAME_ID}
         return IMAGE_TOPIC, {'header': header, 'format': 'jpeg', 'data': data.reshape(-1)}
-    if isinstance(observation, ImuSample):
+    if sample.sensor == 'imu':
         acceleration, _, _, rotation, _, _ = (sample_deviation(imu_rate) ** 2).tolist()
         return (
             IMU_TOPIC,
@@ -60,13 +60,13 @@ def describe(observation: Observation, imu_rate: float) -> tuple[str, dict[str, 
                 'header': {'frame_id': IMU_FRAME_ID},
                 'orientation_covariance': [-1.0]
                 + [0.0] * 8,  # REP-145: no orientation is measured
-                'linear_acceleration': _vector(*observation.values[:3].tolist()),
+                'linear_acceleration': _vector(*sample.value[:3].tolist()),
                 'linear_acceleration_covariance': diagonal(acceleration),
-                'angular_velocity': _vector(*observation.values[3:].tolist()),
+                'angular_velocity': _vector(*sample.value[3:].tolist()),
                 'angular_velocity_covariance': diagonal(rotation),
             },
         )
-    motion = observation.motion
+    motion = sample.value
     half_yaw = motion.yaw / 2.0
     return ODOMETRY_TOPIC, {
         'header': {'frame_id': ODOMETRY_FRAME_ID},
@@ -88,7 +88,7 @@ def describe(observation: Observation, imu_rate: float) -> tuple[str, dict[str, 
 
 def describe_command(command: Command) -> dict[str, Any]:
     """Return the values of a command's TwistStamped."""
-    linear, angular = to_twist(COMMAND_NAMES, (command.steering_angle, command.speed), WHEELBASE)
+    linear, angular = to_twist(COMMAND_NAMES, [command[name] for name in COMMAND_NAMES], WHEELBASE)
     return {
         'header': {'frame_id': BASE_FRAME_ID},
         'twist': {'linear': _vector(linear, 0.0, 0.0), 'angular': _vector(0.0, 0.0, angular)},

@@ -7,12 +7,15 @@ day, and narrow enough that a person would still drive every one of them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-Rgb = tuple[float, float, float]
-"""Red, green and blue, each 0 to 1."""
+from liquid_control.sim.camera import Rgb
+from liquid_control.sim.difficulty import check_strength
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,46 @@ class Look:
     """Standard deviation of the sensor's noise, grey levels of 255."""
 
 
-def draw_look(seed: int) -> Look:
-    """Draw an appearance from a seed: same seed, same look."""
+DIFFICULTIES = {
+    'scene': 'season, colours, width and kind of the road markings, sun and ambient light',
+    'mounting': 'height, pitch and field of view of the camera',
+    'sensor': 'exposure, white balance and noise of the camera',
+}
+"""What a strength from 0 (the defaults of `Look`) to 1 is given for."""
+
+_MOUNTING = {'camera_height', 'camera_pitch', 'camera_fov'}
+_SENSOR = {'white_balance', 'pixel_noise'}
+
+
+def draw_look(seed: int, strength: Mapping[str, float] = MappingProxyType({})) -> Look:
+    """Draw an appearance from a seed: same seed, same look.
+
+    Args:
+        strength: of each of `DIFFICULTIES`; 1 where nothing is said.
+    """
+    drawn, nominal = _draw(seed), Look()
+    check_strength(strength, DIFFICULTIES)
+
+    def part(name: str) -> Any:
+        kind = 'mounting' if name in _MOUNTING else 'sensor' if name in _SENSOR else 'scene'
+        return _between(getattr(nominal, name), getattr(drawn, name), strength.get(kind, 1.0))
+
+    return Look(**{each.name: part(each.name) for each in fields(Look)})
+
+
+def _between(low: Any, high: Any, share: float) -> Any:
+    """`low` at 0, `high` at 1, number by number."""
+    if share in (0.0, 1.0):
+        return high if share else low
+    if isinstance(low, Season):
+        names = [each.name for each in fields(Season)]
+        return Season(**{n: _between(getattr(low, n), getattr(high, n), share) for n in names})
+    if isinstance(low, tuple):
+        return tuple(_between(a, b, share) for a, b in zip(low, high, strict=True))
+    return low + (high - low) * share
+
+
+def _draw(seed: int) -> Look:
     rng = np.random.default_rng([seed, 2])
     season = SEASONS[rng.choice(list(SEASONS))]
     white = rng.random() < 0.5

@@ -1,25 +1,57 @@
-"""A camera on the car: what the lens sees, rendered off-screen."""
+"""Cameras: where one is mounted, what its lens sees off-screen, and how its sensor errs."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.sim import gl, scene
+from liquid_control.sim import gl
+from liquid_control.sim.protocols import PREFIX, Scene
+
+Rgb = tuple[float, float, float]
+"""Red, green and blue, each 0 to 1."""
+
+Picture = NDArray[np.uint8]
+"""RGB [height, width, 3]."""
 
 
-class Camera:
+@dataclass(frozen=True)
+class Mount:
+    """Where a camera sits on a robot, looking forward.
+
+    position: in the axes of the robot's body, m
+    pitch: downward tilt of the optical axis, rad
+    fov: vertical field of view, degrees
+    """
+
+    name: str = 'front'
+    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    pitch: float = 0.0
+    fov: float = 60.0
+
+    def add_to(self, robot: mujoco.MjSpec) -> None:
+        """Mount it on the robot's first body."""
+        sine, cosine = round(math.sin(self.pitch), 5), round(math.cos(self.pitch), 5)
+        camera = robot.worldbody.first_body().add_camera()
+        camera.name, camera.pos, camera.fovy = self.name, self.position, self.fov
+        camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_XYAXES
+        camera.alt.xyaxes = (0.0, -1.0, 0.0, sine, 0.0, cosine)
+
+
+class Renderer:
     """Renders one model. Make, use and close it in one thread: the GL context belongs to it.
 
     Args:
         width, height: picture size, pixels.
-        name: which camera of the model.
+        camera: its name in the model.
     """
 
-    def __init__(
-        self, model: mujoco.MjModel, width: int, height: int, name: str = scene.FRONT_CAMERA
-    ) -> None:
+    def __init__(self, model: mujoco.MjModel, width: int, height: int, camera: str) -> None:
         limit = model.vis.global_
         if not (0 < width <= limit.offwidth and 0 < height <= limit.offheight):
             raise ValueError(
@@ -34,15 +66,15 @@ class Camera:
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._option = mujoco.MjvOption()
-        self._option.geomgroup[3] = False  # what the tyres touch with, not what they look like
+        self._option.geomgroup[3] = False  # what robots touch with, not what they look like
         self._view = mujoco.MjvCamera()
         self._view.type = mujoco.mjtCamera.mjCAMERA_FIXED
-        self._view.fixedcamid = model.camera(name).id
+        self._view.fixedcamid = model.camera(camera).id
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
         self._pixels = np.empty((height, width, 3), np.uint8)
 
-    def render(self, data: mujoco.MjData) -> NDArray[np.uint8]:
-        """Return what the lens sees, RGB uint8 [height, width, 3]."""
+    def render(self, data: mujoco.MjData) -> Picture:
+        """Return what the lens sees."""
         self._context.make_current()
         mujoco.mjv_updateScene(
             self._model,
@@ -62,3 +94,78 @@ class Camera:
         self._context.make_current()
         self._renderer.free()
         self._context.free()
+
+
+class ImageNoise:
+    """Exposure, white balance and pixel noise of one camera.
+
+    Args:
+        width, height: picture size, pixels.
+        gain: of each colour channel.
+        deviation: of the noise, grey levels of 255.
+    """
+
+    def __init__(
+        self, width: int, height: int, gain: Rgb, deviation: float, rng: np.random.Generator
+    ) -> None:
+        self._gain = np.asarray(gain, np.float32)
+        self._shape = (height, width, 3)
+        self._size = height * width * 3
+        # Noise costs as much as a third of rendering: draw it once, cut each frame's from it.
+        self._noise = rng.standard_normal(4 * self._size, np.float32)
+        self._noise *= np.float32(deviation)
+        self._rng = rng
+
+    def expose(self, rgb: Picture) -> Picture:
+        """Turn an ideal picture into a recorded one."""
+        start = int(self._rng.integers(3 * self._size))
+        picture = rgb * self._gain
+        picture += self._noise[start : start + self._size].reshape(self._shape)
+        return np.clip(picture, 0.0, 255.0, out=picture).astype(np.uint8)
+
+
+@dataclass(eq=False)
+class Camera:
+    """A camera as a sensor; its value is an RGB picture, uint8 [height, width, 3].
+
+    Args:
+        mount: None where the robot's tree has a camera called 'front' already.
+        gain, deviation: see `ImageNoise`.
+    """
+
+    name: str
+    rate: float
+    width: int
+    height: int
+    mount_at: Mount | None = None
+    gain: Rgb = (1.0, 1.0, 1.0)
+    deviation: float = 0.0
+    renders: ClassVar[bool] = True
+    _renderer: Renderer | None = field(default=None, init=False)
+
+    def mount(self, robot: mujoco.MjSpec) -> None:
+        """Add the camera to the robot."""
+        if self.mount_at is not None:
+            self.mount_at.add_to(robot)
+
+    def bind(self, scene: Scene) -> None:
+        """Open a renderer in this thread."""
+        camera = f'{PREFIX}{self.mount_at.name if self.mount_at else "front"}'
+        self._data = scene.data
+        self._renderer = Renderer(scene.model, self.width, self.height, camera)
+
+    def reset(self, seed: int) -> None:
+        """Draw the noise."""
+        rng = np.random.default_rng([seed, 5])
+        self._noise = ImageNoise(self.width, self.height, self.gain, self.deviation, rng)
+
+    def read(self, time_ns: int) -> Picture:
+        """A picture."""
+        assert self._renderer is not None, 'a camera must be bound before it is read'
+        return self._noise.expose(self._renderer.render(self._data))
+
+    def close(self) -> None:
+        """Free the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None

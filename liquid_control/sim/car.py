@@ -1,109 +1,189 @@
-"""The car in MuJoCo: a command becomes wheel angles and torque; pose and IMU come out."""
+"""The 1/10 car with Ackermann steering: its body, and how a command becomes angles and torque."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import ClassVar
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
-from liquid_control.sim import scene
+from liquid_control.sim.protocols import PREFIX, Command, Motion, Pose
 
+PHYSICS_STEP_NS = 2_500_000
+"""400 Hz: IMU (200 Hz), odometry (50 Hz) and control (20 Hz) all fall on whole steps."""
+
+WHEELBASE = 0.325
+TRACK_WIDTH = 0.24
+"""Distance between the left and the right wheels, m."""
+WHEEL_RADIUS = 0.054
+MAX_STEERING_ANGLE = 0.5
+"""Largest angle of the bicycle model's front wheel, rad."""
 MAX_ACCELERATION = 3.0
 """The motor controller's ramp when speeding up, m/s^2; a step from rest would spin the wheels."""
 MAX_DECELERATION = 4.0
 """The motor controller's ramp when braking, m/s^2."""
 
+CAMERA_X = WHEELBASE - 0.02
+"""Where the camera sits on `base_link`, m."""
+CHASE_CAMERA = 'chase'
+"""Behind the car, for people."""
+
 _SETTLING_STEPS = 80
 """How long the tyres take to carry the weight after the car was put down, physics steps."""
 
+# Tyres: condim 3, because the fourth (torsional) direction makes the accelerometer all noise.
+_MJCF = f"""
+<mujoco model="car">
+  <compiler angle="radian" autolimits="true"/>
+  <option timestep="{PHYSICS_STEP_NS / 1e9}" integrator="implicitfast" cone="elliptic"
+          impratio="10"/>
+  <default>
+    <default class="shell"><geom contype="0" conaffinity="0" mass="0"/></default>
+    <default class="spin">
+      <joint type="hinge" axis="0 1 0" damping=".0005" armature=".0002" frictionloss=".002"/>
+    </default>
+    <default class="steer">
+      <joint type="hinge" axis="0 0 1" range="-.62 .62" damping=".02" armature=".0005"/>
+    </default>
+    <default class="tyre">
+      <geom type="ellipsoid" size="{WHEEL_RADIUS} .022 {WHEEL_RADIUS}" mass=".1" condim="3"
+            friction="1.1 .005 .0005" solref=".01 1" priority="1" group="3"/>
+    </default>
+    <default class="rim">
+      <geom type="cylinder" size="{WHEEL_RADIUS} .022" euler="{math.pi / 2} 0 0" contype="0"
+            conaffinity="0" mass="0" rgba=".10 .10 .10 1"/>
+    </default>
+  </default>
+  <worldbody>
+    <body name="base_link" pos="0 0 {WHEEL_RADIUS}">
+      <freejoint name="root"/>
+      <inertial pos="{WHEELBASE / 2} 0 .02" mass="2.2" diaginertia=".010 .030 .034"/>
+      <geom name="chassis" class="shell" type="box" pos="{WHEELBASE / 2} 0 .012"
+            size=".21 .075 .016" rgba=".16 .17 .20 1"/>
+      <geom class="shell" type="box" pos="{WHEELBASE / 2} 0 .042" size=".20 .070 .016"
+            rgba=".82 .16 .12 1"/>
+      <geom class="shell" type="box" pos="{WHEELBASE / 2 - 0.05} 0 .075" size=".09 .058 .020"
+            rgba=".13 .15 .19 1"/>
+      <geom class="shell" type="box" pos="-.055 0 .085" size=".018 .085 .006"
+            rgba=".82 .16 .12 1"/>
+      <geom class="shell" type="cylinder" pos="{WHEELBASE - 0.055} 0 .088" size=".008 .035"
+            rgba=".75 .75 .78 1"/>
+      <camera name="{CHASE_CAMERA}" pos="-.85 0 .5" fovy="60" xyaxes="0 -1 0 .42 0 .907"/>
+      <site name="imu" pos="{WHEELBASE / 2} 0 .03"/>
+      <body name="rear_left" pos="0 {TRACK_WIDTH / 2} 0">
+        <joint name="rear_left_spin" class="spin"/><geom class="tyre"/><geom class="rim"/>
+      </body>
+      <body name="rear_right" pos="0 {-TRACK_WIDTH / 2} 0">
+        <joint name="rear_right_spin" class="spin"/><geom class="tyre"/><geom class="rim"/>
+      </body>
+      <body name="front_left_knuckle" pos="{WHEELBASE} {TRACK_WIDTH / 2} 0">
+        <inertial pos="0 0 0" mass=".05" diaginertia="3e-5 3e-5 3e-5"/>
+        <joint name="front_left_steer" class="steer"/>
+        <body name="front_left">
+          <joint name="front_left_spin" class="spin"/><geom class="tyre"/><geom class="rim"/>
+        </body>
+      </body>
+      <body name="front_right_knuckle" pos="{WHEELBASE} {-TRACK_WIDTH / 2} 0">
+        <inertial pos="0 0 0" mass=".05" diaginertia="3e-5 3e-5 3e-5"/>
+        <joint name="front_right_steer" class="steer"/>
+        <body name="front_right">
+          <joint name="front_right_spin" class="spin"/><geom class="tyre"/><geom class="rim"/>
+        </body>
+      </body>
+    </body>
+  </worldbody>
+  <tendon>
+    <fixed name="differential">
+      <joint joint="rear_left_spin" coef=".5"/><joint joint="rear_right_spin" coef=".5"/>
+    </fixed>
+  </tendon>
+  <actuator>
+    <position name="steer_left" joint="front_left_steer" kp="3" kv=".06" forcerange="-2 2"/>
+    <position name="steer_right" joint="front_right_steer" kp="3" kv=".06" forcerange="-2 2"/>
+    <velocity name="motor" tendon="differential" kv=".08" forcerange="-.9 .9"/>
+  </actuator>
+  <sensor>
+    <accelerometer name="accelerometer" site="imu"/>
+    <gyro name="gyro" site="imu"/>
+  </sensor>
+</mujoco>"""
 
-@dataclass(frozen=True)
-class Command:
-    """What a driver asks of the car.
 
-    steering_angle: rad, + to the left; angle of the bicycle model's front wheel
-    speed: m/s
+def command(steering_angle: float = 0.0, speed: float = 0.0) -> Command:
+    """A command to the car.
+
+    Args:
+        steering_angle: rad, + to the left; angle of the bicycle model's front wheel
+        speed: m/s
     """
-
-    steering_angle: float = 0.0
-    speed: float = 0.0
-
-
-@dataclass(frozen=True)
-class Motion:
-    """Pose and velocity of `base_link`, the middle of the rear axle on the ground.
-
-    x, y: m; yaw: rad; speed: m/s along the car's axis; yaw_rate: rad/s, + to the left
-    """
-
-    x: float
-    y: float
-    yaw: float
-    speed: float
-    yaw_rate: float
+    return {'steering_angle': steering_angle, 'speed': speed}
 
 
 class Car:
-    """One car in one world; time advances by `advance` alone."""
+    """Its `base_link` is the middle of the rear axle on the ground."""
 
-    def __init__(self, model: mujoco.MjModel) -> None:
-        self.model = model
-        self.data = mujoco.MjData(model)
+    name: ClassVar[str] = 'car'
+    commands: ClassVar[tuple[str, ...]] = ('steering_angle', 'speed')
+
+    def spec(self) -> mujoco.MjSpec:
+        """Described above."""
+        return mujoco.MjSpec.from_string(_MJCF)
+
+    def bind(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """The car is the last in its world: its joints and actuators are found by name."""
+        self._model, self._data = model, data
+        root = model.joint(f'{PREFIX}root')
+        self._position, self._velocity = int(root.qposadr[0]), int(root.dofadr[0])
+        actuators = ('steer_left', 'steer_right', 'motor')
+        self._actuators = [model.actuator(f'{PREFIX}{name}').id for name in actuators]
         self._motor_speed = 0.0
         self._rotation = np.empty(9)
 
-    def place(self, x: float, y: float, yaw: float) -> None:
-        """Put the car at rest on the ground at a pose (m, m, rad)."""
-        mujoco.mj_resetData(self.model, self.data)
-        upright = (math.cos(yaw / 2.0), 0.0, 0.0, math.sin(yaw / 2.0))
-        self.data.qpos[:7] = (x, y, scene.WHEEL_RADIUS, *upright)
+    def place(self, pose: Pose) -> None:
+        """Put the car at rest on the ground."""
+        mujoco.mj_resetData(self._model, self._data)
+        upright = (math.cos(pose.yaw / 2.0), 0.0, 0.0, math.sin(pose.yaw / 2.0))
+        start = self._position
+        self._data.qpos[start : start + 7] = (pose.x, pose.y, WHEEL_RADIUS, *upright)
         self._motor_speed = 0.0
         for _ in range(_SETTLING_STEPS):
-            self.advance(Command())
+            self.advance(command())
 
     def advance(self, command: Command) -> None:
         """Simulate one physics step under a command; limits of the hardware apply."""
-        left, right = ackermann(command.steering_angle)
-        step = scene.PHYSICS_STEP_NS / 1e9
-        faster = abs(command.speed) > abs(self._motor_speed)
+        left, right = ackermann(command['steering_angle'])
+        step = PHYSICS_STEP_NS / 1e9
+        speed = command['speed']
+        faster = abs(speed) > abs(self._motor_speed)
         ramp = (MAX_ACCELERATION if faster else MAX_DECELERATION) * step
-        change = command.speed - self._motor_speed
+        change = speed - self._motor_speed
         self._motor_speed += min(max(change, -ramp), ramp)
-        self.data.ctrl[:] = (left, right, self._motor_speed / scene.WHEEL_RADIUS)
-        mujoco.mj_step(self.model, self.data)
+        self._data.ctrl[self._actuators] = (left, right, self._motor_speed / WHEEL_RADIUS)
+        mujoco.mj_step(self._model, self._data)
 
     def motion(self) -> Motion:
         """Return where the car is and how it moves."""
-        x, y = self.data.qpos[:2].tolist()
-        mujoco.mju_quat2Mat(self._rotation, self.data.qpos[3:7])
+        position, velocity = self._position, self._velocity
+        x, y = self._data.qpos[position : position + 2].tolist()
+        mujoco.mju_quat2Mat(self._rotation, self._data.qpos[position + 3 : position + 7])
         forward_x, forward_y = float(self._rotation[0]), float(self._rotation[3])
-        velocity_x, velocity_y = self.data.qvel[:2].tolist()
+        velocity_x, velocity_y = self._data.qvel[velocity : velocity + 2].tolist()
         return Motion(
             x=x,
             y=y,
             yaw=math.atan2(forward_y, forward_x),
             speed=velocity_x * forward_x + velocity_y * forward_y,
-            yaw_rate=float(self.data.qvel[5]),
+            yaw_rate=float(self._data.qvel[velocity + 5]),
         )
-
-    def inertial(self) -> NDArray[np.float64]:
-        """Return what an ideal IMU measures, [6].
-
-        Linear acceleration x y z, m/s^2, gravity's reaction included (+9.81 in z at rest), then
-        angular velocity x y z, rad/s; axes x forward, y left, z up (REP-145).
-        """
-        return np.array(self.data.sensordata[:6])
 
 
 def ackermann(steering_angle: float) -> tuple[float, float]:
     """Angles of the left and the right front wheel (rad) that turn about one point."""
-    limit = scene.MAX_STEERING_ANGLE
+    limit = MAX_STEERING_ANGLE
     tangent = math.tan(min(max(steering_angle, -limit), limit))
-    lever, half_width = scene.WHEELBASE * tangent, scene.TRACK_WIDTH / 2.0 * tangent
+    lever, half_width = WHEELBASE * tangent, TRACK_WIDTH / 2.0 * tangent
     return (
-        math.atan2(lever, scene.WHEELBASE - half_width),
-        math.atan2(lever, scene.WHEELBASE + half_width),
+        math.atan2(lever, WHEELBASE - half_width),
+        math.atan2(lever, WHEELBASE + half_width),
     )

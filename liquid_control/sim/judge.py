@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from liquid_control.sim.car import Motion
+from liquid_control.sim.protocols import Motion
 from liquid_control.sim.track import Track, TrackPose
 
 
 @dataclass(frozen=True)
-class Status:
+class LapStatus:
     """A drive so far.
 
     place: the car relative to the centre line
@@ -27,15 +27,20 @@ class Status:
     max_offset: float = 0.0
     departures: int = 0
 
+    @property
+    def problem(self) -> str:
+        """Leaving the road fails a drive."""
+        return f'the car left the road {self.departures} times' if self.departures else ''
 
-class Judge:
+
+class LapJudge:
     """Follows one drive; lap times are interpolated between two looks at the car."""
 
-    def __init__(self, track: Track, motion: Motion) -> None:
+    def __init__(self, track: Track, motion: Motion, stamp_ns: int = 0) -> None:
         self._track = track
         place = track.locate(motion.x, motion.y, motion.yaw)
-        self._lap_start_ns = 0.0
-        self.status = Status(0, motion, place, max_offset=abs(place.offset))
+        self._lap_start_ns = float(stamp_ns)
+        self.status = LapStatus(stamp_ns, motion, place, max_offset=abs(place.offset))
 
     def look(self, stamp_ns: int, motion: Motion) -> None:
         """Take note of where the car is at a time."""
@@ -50,7 +55,7 @@ class Judge:
             crossed_ns = before.stamp_ns + share * (stamp_ns - before.stamp_ns)
             lap_times = (*lap_times, (crossed_ns - self._lap_start_ns) / 1e9)
             self._lap_start_ns = crossed_ns
-        self.status = Status(
+        self.status = LapStatus(
             stamp_ns=stamp_ns,
             motion=motion,
             place=place,

@@ -1,15 +1,16 @@
-"""The car's sensors: when each one samples, what a sample holds, and how it errs."""
+"""Inertial and odometry sensors: what a sample holds, and how it errs."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.sim.appearance import Look
-from liquid_control.sim.car import Motion
+from liquid_control.sim.protocols import PREFIX, Motion, Scene
 
 # A small MEMS IMU: continuous-time noise densities, and the spread of its turn-on bias.
 ACCELEROMETER_NOISE = 0.003
@@ -18,84 +19,6 @@ GYROSCOPE_NOISE = 0.0003
 """rad/s per sqrt(Hz)."""
 _ACCELEROMETER_BIAS = 0.03
 _GYROSCOPE_BIAS = 0.003
-
-
-@dataclass(frozen=True, eq=False)
-class CameraFrame:
-    """One picture; rgb: uint8 [height, width, 3]."""
-
-    stamp_ns: int
-    rgb: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class ImuSample:
-    """One IMU sample; values: float64 [6].
-
-    Linear acceleration x y z, m/s^2, gravity's reaction included (+9.81 in z at rest), then
-    angular velocity x y z, rad/s; axes x forward, y left, z up (REP-145).
-    """
-
-    stamp_ns: int
-    values: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class OdometrySample:
-    """Pose in the track's frame and velocity of `base_link`, without drift or noise."""
-
-    stamp_ns: int
-    motion: Motion
-
-
-Observation = CameraFrame | ImuSample | OdometrySample
-
-
-class Schedule:
-    """When a sensor of a given rate samples: first after one period, then without drift."""
-
-    def __init__(self, rate: float) -> None:
-        if not rate > 0.0:
-            raise ValueError(f'a rate must be > 0 Hz, got {rate}')
-        self._rate = rate
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin again at time 0."""
-        self._count = 1
-        self._due_ns = round(1e9 / self._rate)
-
-    def is_due(self, time_ns: int) -> bool:
-        """Whether a sample is due by `time_ns`; if so, the next one is a period later."""
-        if time_ns < self._due_ns:
-            return False
-        self._count += 1
-        self._due_ns = round(self._count * 1e9 / self._rate)
-        return True
-
-
-class ImageSensor:
-    """Exposure, white balance and pixel noise of one camera.
-
-    Args:
-        width, height: picture size, pixels.
-    """
-
-    def __init__(self, width: int, height: int, look: Look, rng: np.random.Generator) -> None:
-        self._gain = np.asarray(look.white_balance, np.float32)
-        self._shape = (height, width, 3)
-        self._size = height * width * 3
-        # Noise costs as much as a third of rendering: draw it once, cut each frame's from it.
-        self._noise = rng.standard_normal(4 * self._size, np.float32)
-        self._noise *= np.float32(look.pixel_noise)
-        self._rng = rng
-
-    def expose(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn an ideal picture into a recorded one, both RGB uint8 [height, width, 3]."""
-        start = int(self._rng.integers(3 * self._size))
-        picture = rgb * self._gain
-        picture += self._noise[start : start + self._size].reshape(self._shape)
-        return np.clip(picture, 0.0, 255.0, out=picture).astype(np.uint8)
 
 
 class ImuNoise:
@@ -120,3 +43,66 @@ def sample_deviation(rate: float) -> NDArray[np.float64]:
     """Standard deviation of one IMU sample at a rate (Hz), [6], m/s^2 and rad/s."""
     densities = [ACCELEROMETER_NOISE] * 3 + [GYROSCOPE_NOISE] * 3
     return np.array([density * math.sqrt(rate) for density in densities])
+
+
+@dataclass(eq=False)
+class Imu:
+    """An IMU whose robot has MJCF sensors `accelerometer` and `gyro`; its value is float64 [6].
+
+    Linear acceleration x y z, m/s^2, gravity's reaction included (+9.81 in z at rest), then
+    angular velocity x y z, rad/s; axes x forward, y left, z up (REP-145).
+    """
+
+    name: str
+    rate: float
+    renders: ClassVar[bool] = False
+
+    def mount(self, robot: mujoco.MjSpec) -> None:
+        """The robot has what it needs."""
+
+    def bind(self, scene: Scene) -> None:
+        """Find the robot's sensors."""
+        self._values = scene.data.sensordata
+        self._addresses = np.concatenate(
+            [
+                np.arange(3) + scene.model.sensor(f'{PREFIX}{name}').adr[0]
+                for name in ('accelerometer', 'gyro')
+            ]
+        )
+
+    def reset(self, seed: int) -> None:
+        """Draw the bias."""
+        self._noise = ImuNoise(self.rate, np.random.default_rng([seed, 6]))
+
+    def read(self, time_ns: int) -> NDArray[np.float64]:
+        """One sample."""
+        return self._noise.measure(self._values[self._addresses])
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+@dataclass(eq=False)
+class Odometry:
+    """Pose in the world's frame and velocity of `base_link`, without drift or noise."""
+
+    name: str
+    rate: float
+    renders: ClassVar[bool] = False
+
+    def mount(self, robot: mujoco.MjSpec) -> None:
+        """It needs nothing."""
+
+    def bind(self, scene: Scene) -> None:
+        """Ask this robot."""
+        self._robot = scene.robot
+
+    def reset(self, seed: int) -> None:
+        """It has no noise."""
+
+    def read(self, time_ns: int) -> Motion:
+        """Where the robot is and how it moves."""
+        return self._robot.motion()
+
+    def close(self) -> None:
+        """Nothing to free."""

@@ -16,10 +16,10 @@ from liquid_control.common.errors import ConfigError
 from liquid_control.common.jobs import CancelledError
 from liquid_control.rollout import messages
 from liquid_control.rollout.collect import Drive, collect, record
-from liquid_control.sim.car import Command
-from liquid_control.sim.scene import MAX_STEERING_ANGLE, WHEELBASE
-from liquid_control.sim.sensors import CameraFrame
-from liquid_control.sim.simulator import HELD_OUT_SEEDS, Simulator
+from liquid_control.sim.car import MAX_STEERING_ANGLE, WHEELBASE
+from liquid_control.sim.car import command as car_command
+from liquid_control.sim.robots import simulate_car
+from liquid_control.sim.simulator import HELD_OUT_SEEDS
 
 SECONDS = 1.0
 
@@ -64,9 +64,9 @@ def test_recorded_pictures_are_those_of_the_simulator(tmp_path: Path) -> None:
         picture = samples.picture(reader, message)
         command = next(iter(reader.messages([messages.COMMAND_TOPIC])))
         angle, speed = samples.command(command, messages.COMMAND_NAMES, WHEELBASE)
-    with Simulator(4) as simulator:
-        seen = simulator.step(Command(angle, speed), 40_000_000)
-    rgb = next(frame.rgb for frame in seen if isinstance(frame, CameraFrame))
+    with simulate_car(4) as simulator:
+        seen = simulator.step(car_command(angle, speed), 40_000_000)
+    rgb = next(frame.value for frame in seen if frame.sensor == 'image')
     assert np.abs(picture.astype(int) - rgb).mean() < 4  # JPEG of a noisy picture
 
 

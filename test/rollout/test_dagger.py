@@ -17,7 +17,7 @@ from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.modes import Mode
 from liquid_control.rollout import messages
 from liquid_control.rollout.dagger import MODE_TOPIC, STATE_TOPIC, Guided, guide, summarise
-from liquid_control.sim.scene import WHEELBASE
+from liquid_control.sim.car import WHEELBASE
 from liquid_control.sim.simulator import HELD_OUT_SEEDS, SELECTION_SEEDS
 from liquid_control.sim.track import ROAD_WIDTH, generate_track
 

@@ -12,8 +12,8 @@ from liquid_control.contract.robot import Robot
 from liquid_control.rollout import driver as rollout_module
 from liquid_control.rollout.driver import PolicyDriver, drive
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.sim.car import Command
-from liquid_control.sim.sensors import CameraFrame, ImuSample, Observation
+from liquid_control.sim.car import command as car_command
+from liquid_control.sim.protocols import Command, Sample
 
 ROBOT = Robot.load(Path(__file__).parents[2] / 'config' / 'robots' / 'simulated_car.yaml')
 
@@ -32,10 +32,10 @@ class Witness(PolicyDriver):
         self.frames = self.samples = 0
         self.commands: list[tuple[int, Command]] = []
 
-    def sense(self, observation: Observation) -> None:
-        self.frames += isinstance(observation, CameraFrame)
-        self.samples += isinstance(observation, ImuSample)
-        super().sense(observation)
+    def sense(self, sample: Sample) -> None:
+        self.frames += sample.sensor == 'image'
+        self.samples += sample.sensor == 'imu'
+        super().sense(sample)
 
     def act(self, now_ns: int) -> Command:
         command = super().act(now_ns)
@@ -48,8 +48,8 @@ def test_a_policy_drives_at_its_rate_on_all_that_was_sensed(tmp_path: Path) -> N
     rollout = drive(witness, 1, laps=1)
     stamps = [stamp for stamp, _ in witness.commands]
     assert stamps == [tick * 50_000_000 for tick in range(len(stamps))]
-    assert witness.commands[0][1] == Command()  # nothing was sensed yet, nothing is engaged
-    assert witness.commands[-1][1].speed > 0.1
+    assert witness.commands[0][1] == car_command()  # nothing was sensed yet, nothing is engaged
+    assert witness.commands[-1][1]['speed'] > 0.1
     assert witness.frames == pytest.approx(30 * rollout.duration, abs=1)
     assert witness.samples == pytest.approx(200 * rollout.duration, abs=1)
     assert rollout.problem

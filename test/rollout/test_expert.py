@@ -9,10 +9,10 @@ from liquid_control.rollout import driver as rollout_module
 from liquid_control.rollout.disturbance import Disturbance
 from liquid_control.rollout.driver import drive
 from liquid_control.rollout.expert import Expert
-from liquid_control.sim.car import Command
-from liquid_control.sim.judge import Judge
-from liquid_control.sim.sensors import ImuSample, Observation, OdometrySample
-from liquid_control.sim.simulator import Simulator
+from liquid_control.sim.car import command as car_command
+from liquid_control.sim.judge import LapJudge
+from liquid_control.sim.protocols import Command, Sample
+from liquid_control.sim.robots import simulate_car
 from liquid_control.sim.track import generate_track
 
 PERIOD_NS = 20_000_000
@@ -23,11 +23,11 @@ class ExpertDriver:
 
     def __init__(self, seed: int) -> None:
         self._expert = Expert(generate_track(seed))
-        self._command = Command()
+        self._command = car_command()
 
-    def sense(self, observation: Observation) -> None:
-        if isinstance(observation, OdometrySample):
-            self._command = self._expert.command(observation.motion)
+    def sense(self, sample: Sample) -> None:
+        if sample.sensor == 'odom':
+            self._command = self._expert.command(sample.value)
 
     def act(self, now_ns: int) -> Command:
         return self._command
@@ -47,9 +47,9 @@ def test_expert_drives_two_laps_near_the_centre_line(seed: int) -> None:
 
 @pytest.mark.parametrize('seed', [0, 3, 9])
 def test_disturbed_expert_is_pushed_aside_and_recovers(seed: int) -> None:
-    simulator = Simulator(seed, camera=False)
-    simulator.reset(offset=-0.25, heading_error=0.35)
-    expert = Expert(simulator.track)
+    simulator = simulate_car(seed, camera=False)
+    simulator.reset(simulator.world.pose_at(offset=-0.25, heading_error=0.35))
+    expert = Expert(simulator.world.track)
     disturbance = Disturbance(np.random.default_rng(seed))
     offsets = []
     while simulator.time_ns < 20e9:
@@ -63,21 +63,21 @@ def test_disturbed_expert_is_pushed_aside_and_recovers(seed: int) -> None:
 
 
 def test_disturbance_is_the_same_for_the_same_seed() -> None:
-    place = Simulator(0, camera=False).status.place
+    place = simulate_car(0, camera=False).status.place
 
     def pushes(seed: int) -> list[Command]:
         disturbance = Disturbance(np.random.default_rng(seed))
-        return [disturbance.apply(Command(0.0, 1.0), place, t * PERIOD_NS) for t in range(500)]
+        return [disturbance.apply(car_command(0.0, 1.0), place, t * PERIOD_NS) for t in range(500)]
 
     assert pushes(1) == pushes(1)
     assert pushes(1) != pushes(2)
-    assert {np.sign(command.steering_angle) for command in pushes(1)} == {-1.0, 0.0, 1.0}
+    assert {np.sign(command['steering_angle']) for command in pushes(1)} == {-1.0, 0.0, 1.0}
 
 
 def test_a_blind_driver_leaves_the_road_and_is_told_so() -> None:
     class Blind(ExpertDriver):
         def act(self, now_ns: int) -> Command:
-            return Command(0.0, 1.5)
+            return car_command(0.0, 1.5)
 
     rollout = drive(Blind(1), 1, camera=False)
     assert 'lost' in rollout.problem
@@ -90,7 +90,7 @@ def test_a_driver_that_stands_still_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
     class Asleep(ExpertDriver):
         def act(self, now_ns: int) -> Command:
-            return Command()
+            return car_command()
 
     rollout = drive(Asleep(1), 1, laps=1, camera=False)
     assert 'did not finish' in rollout.problem
@@ -98,8 +98,8 @@ def test_a_driver_that_stands_still_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 def test_departures_are_counted_once_each_and_laps_only_forward() -> None:
     track = generate_track(2)
-    simulator = Simulator(2, camera=False)
-    judge = Judge(track, simulator.motion)
+    simulator = simulate_car(2, camera=False)
+    judge = LapJudge(track, simulator.motion)
     still = simulator.motion
 
     def at(station: float, offset: float, second: int) -> None:
@@ -120,8 +120,8 @@ def test_departures_are_counted_once_each_and_laps_only_forward() -> None:
 
 def test_imu_of_a_drive_is_smooth() -> None:
     """Wheel contacts must not shake the accelerometer: its noise is the sensor's alone."""
-    simulator = Simulator(4, camera=False)
-    simulator.step(Command(0.1, 1.5), 10**9)
-    seen = simulator.step(Command(0.1, 1.5), 2 * 10**9)
-    vertical = [sample.values[2] for sample in seen if isinstance(sample, ImuSample)]
+    simulator = simulate_car(4, camera=False)
+    simulator.step(car_command(0.1, 1.5), 10**9)
+    seen = simulator.step(car_command(0.1, 1.5), 2 * 10**9)
+    vertical = [sample.value[2] for sample in seen if sample.sensor == 'imu']
     assert np.std(vertical) < 0.1

@@ -9,8 +9,8 @@ from liquid_control.common.jobs import CancelledError
 from liquid_control.rollout import laps as laps_module
 from liquid_control.rollout.expert import Expert
 from liquid_control.rollout.laps import drive_laps, judge
-from liquid_control.sim.car import Command
-from liquid_control.sim.sensors import Observation, OdometrySample
+from liquid_control.sim.car import command as car_command
+from liquid_control.sim.protocols import Command, Sample
 from liquid_control.sim.track import generate_track
 
 
@@ -20,15 +20,15 @@ class Person:
     def __init__(self, seed: int, *, lets_go_after_ns: int = 2**62, speed: float = 1.5) -> None:
         self._expert = Expert(generate_track(seed))
         self._lets_go_ns = lets_go_after_ns
-        self._command = Command(0.0, speed)
+        self._command = car_command(0.0, speed)
 
-    def sense(self, observation: Observation) -> None:
-        if isinstance(observation, OdometrySample) and observation.stamp_ns < self._lets_go_ns:
-            self._command = self._expert.command(observation.motion)
+    def sense(self, sample: Sample) -> None:
+        if sample.sensor == 'odom' and sample.stamp_ns < self._lets_go_ns:
+            self._command = self._expert.command(sample.value)
 
     def act(self, now_ns: int) -> Command:
         if now_ns >= self._lets_go_ns:
-            return Command(0.5, 1.5)
+            return car_command(0.5, 1.5)
         return self._command
 
 
@@ -59,7 +59,7 @@ def test_standing_still_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Nobody(Person):
         def act(self, now_ns: int) -> Command:
-            return Command()
+            return car_command()
 
     driven = drive_laps(lambda: Nobody(1), 1, laps=1, control_rate=20.0, camera=False)
     assert driven.failures == 3

@@ -12,12 +12,12 @@ import pytest
 
 RENDER = """
 from liquid_control.sim import gl
-from liquid_control.sim.car import Command
-from liquid_control.sim.simulator import Simulator
+from liquid_control.sim.car import command as car_command
+from liquid_control.sim.robots import CarSimulator, simulate_car
 gl._egl_works = lambda: False  # as on a machine without libegl1
-with Simulator(3) as simulator:
-    frame, *_ = (seen for seen in simulator.step(Command(), 40_000_000) if hasattr(seen, 'rgb'))
-print(gl.backend(), frame.rgb.std())
+with simulate_car(3) as simulator:
+    frame, *_ = (s for s in simulator.step(car_command(), 40_000_000) if s.sensor == 'image')
+print(gl.backend(), frame.value.std())
 """
 
 WITHOUT_WHEEL = """

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from liquid_control.sim.scene import MAX_STEERING_ANGLE, WHEELBASE
+from liquid_control.sim.car import MAX_STEERING_ANGLE, WHEELBASE
 from liquid_control.sim.track import AREA_HALF_SIZE, ROAD_WIDTH, TrackPose, generate_track
 
 SEEDS = (0, 1, 2, 3, 101, 102, 103)

@@ -12,9 +12,9 @@ import numpy as np
 
 from liquid_control.bags.writer import BagWriter
 from liquid_control.rollout.expert import Expert
-from liquid_control.sim.car import Command
-from liquid_control.sim.sensors import CameraFrame, OdometrySample
-from liquid_control.sim.simulator import Simulator
+from liquid_control.sim.car import command as car_command
+from liquid_control.sim.protocols import Sample
+from liquid_control.sim.robots import simulate_car
 
 PERIOD_NS = 50_000_000
 START_NS = 2_000_000_000  # of the recording, in simulated time; the drive begins one second later
@@ -39,36 +39,36 @@ def record_drive(
     """
     rng = np.random.default_rng(seed)
     weights = rng.normal(size=(NEURONS, 3))
-    with BagWriter(path) as bag, Simulator(seed) as simulator:
+    with BagWriter(path) as bag, simulate_car(seed) as simulator:
         bag.add_topic('/odom', 'nav_msgs/msg/Odometry')
         bag.add_topic('/camera/image_raw', 'sensor_msgs/msg/Image')
         bag.add_topic('/policy_node/state', 'liquid_control/msg/PolicyState')
-        expert = Expert(simulator.track)
+        expert = Expert(simulator.world.track)
         standing = round(1e9 / PERIOD_NS)
         driving = round(seconds * 1e9 / PERIOD_NS)
         lost, image_ns = 0, 0
-        command = Command()
+        command = car_command()
         for tick in range(driving + 2 * standing):
             drives = standing <= tick < standing + driving
             elapsed = (tick - standing) * PERIOD_NS / 1e9
             if not drives:
-                command = Command()
+                command = car_command()
             elif elapsed >= steer_off_at:
-                command = Command(steering_angle=0.5, speed=1.5)
+                command = car_command(steering_angle=0.5, speed=1.5)
             else:
                 command = expert.command(simulator.motion)
             for seen in simulator.step(command, PERIOD_NS):
                 stamp_ns = START_NS + seen.stamp_ns
-                if isinstance(seen, OdometrySample):
+                if seen.sensor == 'odom':
                     bag.write_message('/odom', odometry(seen), stamp_ns)
-                elif isinstance(seen, CameraFrame):
+                elif seen.sensor == 'image':
                     image_ns = stamp_ns
                     bag.write_message('/camera/image_raw', image(seen), stamp_ns)
             if tick - standing in missed:
                 lost += 1
                 continue
             now_ns = START_NS + simulator.time_ns
-            values = [command.steering_angle, command.speed]
+            values = list(command.values())
             noisy = [value + rng.normal(0, 0.02) for value in values]
             message = {
                 'tick': tick,
@@ -91,9 +91,9 @@ def record_drive(
     return path
 
 
-def odometry(seen: OdometrySample) -> dict[str, object]:
+def odometry(seen: Sample) -> dict[str, object]:
     """Values of a nav_msgs/Odometry."""
-    motion = seen.motion
+    motion = seen.value
     return {
         'pose': {
             'pose': {
@@ -105,13 +105,13 @@ def odometry(seen: OdometrySample) -> dict[str, object]:
     }
 
 
-def image(seen: CameraFrame) -> dict[str, object]:
+def image(seen: Sample) -> dict[str, object]:
     """Values of a sensor_msgs/Image."""
-    height, width, _ = seen.rgb.shape
+    height, width, _ = seen.value.shape
     return {
         'height': height,
         'width': width,
         'encoding': 'rgb8',
         'step': 3 * width,
-        'data': seen.rgb.reshape(-1),
+        'data': seen.value.reshape(-1),
     }

@@ -23,8 +23,8 @@ from std_srvs.srv import SetBool
 from liquid_control.evaluate.closed_loop.processes import Children, ProcessError
 from liquid_control.evaluate.closed_loop.record import ODOM, STATE, motion_values
 from liquid_control.msg import ControlMode, PolicyState
-from liquid_control.sim.car import Motion
-from liquid_control.sim.judge import Judge, Status
+from liquid_control.sim.judge import LapJudge, LapStatus
+from liquid_control.sim.protocols import Motion
 from liquid_control.sim.track import Track
 
 MODE, ENGAGE = '/policy_node/mode', '/policy_node/engage'
@@ -70,7 +70,7 @@ class DriveMonitor(Node):
         super().__init__('drive')
         self._children = children
         self._track = track
-        self._judge: Judge | None = None
+        self._judge: LapJudge | None = None
         self._start_ns = 0
         self._odometry_at = time.monotonic()
         self._ticks: deque[int] = deque(maxlen=1000)
@@ -84,7 +84,7 @@ class DriveMonitor(Node):
         self._executor_.add_node(self)
 
     @property
-    def status(self) -> Status | None:
+    def status(self) -> LapStatus | None:
         """How the drive goes; None before the car was first seen."""
         return self._judge.status if self._judge is not None else None
 
@@ -166,7 +166,7 @@ class DriveMonitor(Node):
         stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
         motion = Motion(*motion_values(message))
         if self._judge is None:
-            self._judge, self._start_ns = Judge(self._track, motion), stamp_ns
+            self._judge, self._start_ns = LapJudge(self._track, motion), stamp_ns
         self._judge.look(stamp_ns - self._start_ns, motion)
 
     def _on_state(self, message: PolicyState) -> None:

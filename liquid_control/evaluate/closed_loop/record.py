@@ -14,8 +14,8 @@ from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
 from liquid_control.common.image import Pixels
 from liquid_control.evaluate.errors import ReplayError
-from liquid_control.sim.car import Motion
-from liquid_control.sim.judge import Judge, Status
+from liquid_control.sim.judge import LapJudge, LapStatus
+from liquid_control.sim.protocols import Motion
 from liquid_control.sim.track import Track, generate_track
 
 Array = NDArray[np.float64]
@@ -72,7 +72,7 @@ class DriveRecord:
     """[M, 5]: x, y (m), yaw (rad), speed (m/s), yaw rate (rad/s)."""
     offset: Array
     """[M], m to the left of the centre line."""
-    status: Status
+    status: LapStatus
     """How the drive went, at its end."""
     frames: tuple[tuple[float, Pixels], ...]
     """Some camera pictures with their times, s since the first tick."""
@@ -212,8 +212,8 @@ def _read_frames(
     return tuple(frames)
 
 
-def _judge(track: Track, times_ns: NDArray[np.int64], path: Array) -> tuple[Status, Array]:
-    judge = Judge(track, Motion(*path[0]))
+def _judge(track: Track, times_ns: NDArray[np.int64], path: Array) -> tuple[LapStatus, Array]:
+    judge = LapJudge(track, Motion(*path[0]))
     offsets = []
     for time_ns, row in zip(times_ns.tolist(), path.tolist(), strict=True):
         judge.look(time_ns, Motion(*row))

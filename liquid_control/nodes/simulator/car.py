@@ -26,10 +26,11 @@ from liquid_control.nodes.simulator.clock import SLICE_NS, SimulatedTime
 from liquid_control.nodes.simulator.messages import ObservationMessages
 from liquid_control.rollout.messages import COMMAND_NAMES
 from liquid_control.runtime.control.command import from_twist
-from liquid_control.sim.car import Command
-from liquid_control.sim.scene import WHEELBASE
-from liquid_control.sim.sensors import CameraFrame, ImuSample, Schedule
-from liquid_control.sim.simulator import CAMERA_RATE, IMU_RATE, ODOMETRY_RATE, Simulator
+from liquid_control.sim import car
+from liquid_control.sim.car import WHEELBASE
+from liquid_control.sim.robots import CAMERA_RATE, IMU_RATE, ODOMETRY_RATE, simulate_car
+from liquid_control.sim.simulator import Schedule
+from liquid_control.sim.track_world import TrackWorld
 
 _STATUS_RATE = 10.0
 _AT_REST = 0.01  # m/s
@@ -73,17 +74,18 @@ class SimulatedCar(DumpedParameters, Node):
         parameters = read_parameters(self, SimulatorParameters)
         guard_parameters(self, SimulatorParameters, lambda: True)
         self._time = SimulatedTime(self, parameters.real_time_factor)  # listens from now on
-        self._simulator = Simulator(
+        nominal = dict.fromkeys(TrackWorld.difficulties, 0.0)
+        self._simulator = simulate_car(
             parameters.seed,
             image_width=parameters.image_width,
             image_height=parameters.image_height,
-            randomise=parameters.randomise,
+            difficulty=None if parameters.randomise else nominal,
             camera_rate=parameters.camera_rate,
             imu_rate=parameters.imu_rate,
             odometry_rate=parameters.odometry_rate,
         )
         self._messages = ObservationMessages(parameters.imu_rate)
-        self._command = Command()
+        self._command = car.command()
         self._command_ns = 0
         self._command_timeout_ns = round(parameters.command_timeout * 1e9)
         self._status_due = Schedule(_STATUS_RATE)
@@ -95,7 +97,7 @@ class SimulatedCar(DumpedParameters, Node):
             TwistStamped, 'cmd_vel', self._on_command, QoSProfile(depth=1)
         )
         self.get_logger().info(
-            f'track {parameters.seed}: {self._simulator.track.length:.1f} m a lap'
+            f'track {parameters.seed}: {self._simulator.world.track.length:.1f} m a lap'
         )
 
     @property
@@ -116,21 +118,21 @@ class SimulatedCar(DumpedParameters, Node):
             return wait
         self._messages.offset_ns = self._time.offset_ns
         stale = simulator.time_ns - self._command_ns > self._command_timeout_ns
-        command = Command(self._command.steering_angle, 0.0) if stale else self._command
-        for observation in simulator.step(command, SLICE_NS):
-            if isinstance(observation, ImuSample):
-                self._imu_out.publish(self._messages.imu(observation))
-            elif isinstance(observation, CameraFrame):
-                self._image_out.publish(self._messages.image(observation))
+        command = {**self._command, 'speed': 0.0} if stale else self._command
+        for sample in simulator.step(command, SLICE_NS):
+            if sample.sensor == 'imu':
+                self._imu_out.publish(self._messages.imu(sample))
+            elif sample.sensor == 'image':
+                self._image_out.publish(self._messages.image(sample))
             else:
-                self._odometry_out.publish(self._messages.odometry(observation))
+                self._odometry_out.publish(self._messages.odometry(sample))
         # After the samples: who wakes up at this time shall find them.
         self._time.tell(simulator.time_ns)
         if self._status_due.is_due(simulator.time_ns):
             self._time.settle()
             self._status_out.publish(
                 self._messages.status(
-                    simulator.status, simulator.track.length, self._time.real_time_factor
+                    simulator.status, simulator.world.track.length, self._time.real_time_factor
                 )
             )
         return 0.0
@@ -150,6 +152,6 @@ class SimulatedCar(DumpedParameters, Node):
             return
         steering_angle, speed = from_twist(COMMAND_NAMES, linear, angular, WHEELBASE)
         if math.isnan(steering_angle):  # at rest a Twist leaves the wheels as they are
-            steering_angle = self._command.steering_angle
-        self._command = Command(steering_angle, speed)
+            steering_angle = self._command['steering_angle']
+        self._command = car.command(steering_angle, speed)
         self._command_ns = self._simulator.time_ns

@@ -1,4 +1,4 @@
-"""The simulated car's observations as ROS messages.
+"""The simulated car's samples as ROS messages.
 
 Each message is made once and filled anew for every sample: at 450 messages a second, making them
 would cost more than sending them.
@@ -21,8 +21,9 @@ from liquid_control.rollout.messages import (
     ODOMETRY_FRAME_ID,
     diagonal,
 )
-from liquid_control.sim.judge import Status
-from liquid_control.sim.sensors import CameraFrame, ImuSample, OdometrySample, sample_deviation
+from liquid_control.sim.judge import LapStatus
+from liquid_control.sim.protocols import Sample
+from liquid_control.sim.sensors import sample_deviation
 
 
 class ObservationMessages:
@@ -46,18 +47,18 @@ class ObservationMessages:
         self.offset_ns = 0
         """From the car's time to that of the stamps."""
 
-    def imu(self, sample: ImuSample) -> Imu:
+    def imu(self, sample: Sample) -> Imu:
         """Linear acceleration with gravity and angular velocity, no orientation (REP-145)."""
         message = self._imu
         self._set_stamp(message.header.stamp, sample.stamp_ns)
         acceleration, rotation = message.linear_acceleration, message.angular_velocity
-        acceleration.x, acceleration.y, acceleration.z = sample.values[:3].tolist()
-        rotation.x, rotation.y, rotation.z = sample.values[3:].tolist()
+        acceleration.x, acceleration.y, acceleration.z = sample.value[:3].tolist()
+        rotation.x, rotation.y, rotation.z = sample.value[3:].tolist()
         return message
 
-    def odometry(self, sample: OdometrySample) -> Odometry:
+    def odometry(self, sample: Sample) -> Odometry:
         """Pose in the track's frame, which is the frame `odom`, and velocity of `base_link`."""
-        message, motion = self._odometry, sample.motion
+        message, motion = self._odometry, sample.value
         self._set_stamp(message.header.stamp, sample.stamp_ns)
         pose, twist = message.pose.pose, message.twist.twist
         pose.position.x, pose.position.y = motion.x, motion.y
@@ -68,18 +69,18 @@ class ObservationMessages:
         twist.linear.x, twist.angular.z = motion.speed, motion.yaw_rate
         return message
 
-    def image(self, frame: CameraFrame) -> Image:
+    def image(self, sample: Sample) -> Image:
         """The picture as rgb8."""
         message = self._image
-        self._set_stamp(message.header.stamp, frame.stamp_ns)
-        message.height, message.width, channels = frame.rgb.shape
+        self._set_stamp(message.header.stamp, sample.stamp_ns)
+        message.height, message.width, channels = sample.value.shape
         message.step = message.width * channels
         # An array passes through rclpy as it is; bytes or lists are checked value by value.
-        message.data = array('B', frame.rgb.tobytes())
+        message.data = array('B', sample.value.tobytes())
         return message
 
     def status(
-        self, status: Status, track_length: float, real_time_factor: float
+        self, status: LapStatus, track_length: float, real_time_factor: float
     ) -> DiagnosticArray:
         """How the drive goes, as key-value pairs in SI units; level WARN while off the road."""
         place, on_road = status.place, status.place.on_road

@@ -1,0 +1,16 @@
+"""How hard a world is: a strength from 0 to 1 for each of the difficulties that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from liquid_control.common.errors import ConfigError
+
+
+def check_strength(strength: Mapping[str, float], known: Mapping[str, str]) -> None:
+    """Raise ConfigError for a difficulty that the world does not know, or beyond 0 to 1."""
+    for name, value in strength.items():
+        if name not in known:
+            raise ConfigError(f'difficulty must be one of {", ".join(known)}, found {name!r}')
+        if not 0.0 <= value <= 1.0:
+            raise ConfigError(f'difficulty {name} must be within 0..1, found {value:g}')

@@ -1,0 +1,92 @@
+"""The robots that can be simulated by name, each in its own kind of world.
+
+`simulate('car', seed)` is all that most callers need. Another robot is one more entry here: see
+docs/robots.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from liquid_control.common.errors import ConfigError
+from liquid_control.sim.camera import Camera, Mount
+from liquid_control.sim.car import CAMERA_X, WHEEL_RADIUS, Car
+from liquid_control.sim.judge import LapStatus
+from liquid_control.sim.protocols import Sensor
+from liquid_control.sim.sensors import Imu, Odometry
+from liquid_control.sim.simulator import Simulator
+from liquid_control.sim.track_world import TrackWorld
+
+CAMERA_RATE = 30.0
+IMU_RATE = 200.0
+ODOMETRY_RATE = 50.0
+
+CarSimulator = Simulator[TrackWorld, LapStatus]
+
+
+def simulate_car(
+    seed: int,
+    *,
+    difficulty: Mapping[str, float] | None = None,
+    camera: bool = True,
+    image_width: int = 160,
+    image_height: int = 120,
+    camera_rate: float = CAMERA_RATE,
+    imu_rate: float = IMU_RATE,
+    odometry_rate: float = ODOMETRY_RATE,
+) -> CarSimulator:
+    """The car on a track.
+
+    Args:
+        seed: draws the track, its scenery and light, the sensors' errors.
+        difficulty: strength, 0 to 1, of each of `TrackWorld.difficulties`; 1 where left out.
+        camera: False leaves the camera out, for work that needs no pictures and no OpenGL.
+        image_width, image_height: camera picture, pixels.
+        camera_rate, imu_rate, odometry_rate: Hz, each at most the physics rate of 400 Hz.
+
+
+    Raises:
+        ConfigError: there is no such difficulty, or its strength is none.
+        RenderingError: this machine cannot render.
+    """
+    world = TrackWorld(seed, difficulty)
+    sensors: list[Sensor] = [Imu('imu', imu_rate), Odometry('odom', odometry_rate)]
+    if camera:
+        look = world.look
+        mount = Mount(
+            position=(CAMERA_X, 0.0, round(look.camera_height - WHEEL_RADIUS, 4)),
+            pitch=look.camera_pitch,
+            fov=round(look.camera_fov, 3),
+        )
+        sensors.append(
+            Camera(
+                'image',
+                camera_rate,
+                image_width,
+                image_height,
+                mount,
+                gain=look.white_balance,
+                deviation=look.pixel_noise,
+            )
+        )
+    return Simulator(world, Car(), sensors)
+
+
+ROBOTS: dict[str, Callable[..., Simulator[Any, Any]]] = {'car': simulate_car}
+"""By name: a function of a seed and of what can be chosen, at least `difficulty` and `camera`."""
+
+
+def simulate(robot: str, seed: int, **options: Any) -> Simulator[Any, Any]:
+    """The simulation of a robot by name.
+
+    Args:
+        options: see the robot's function in `ROBOTS`.
+
+    Raises:
+        ConfigError: there is no such robot, or its options are wrong.
+        RenderingError: this machine cannot render.
+    """
+    if robot not in ROBOTS:
+        raise ConfigError(f'the robot must be one of {", ".join(ROBOTS)}, found {robot!r}')
+    return ROBOTS[robot](seed, **options)

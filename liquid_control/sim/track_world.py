@@ -1,0 +1,162 @@
+"""The world of the car: a painted track with scenery and light, and laps to be driven."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import mujoco
+import numpy as np
+
+from liquid_control.sim import ground
+from liquid_control.sim.appearance import DIFFICULTIES, Look, draw_look
+from liquid_control.sim.camera import Rgb
+from liquid_control.sim.judge import LapJudge
+from liquid_control.sim.protocols import Motion, Pose
+from liquid_control.sim.track import AREA_HALF_SIZE, ROAD_WIDTH, Track, generate_track
+
+_MAX_PICTURE = (640, 480)
+
+
+class TrackWorld:
+    """A track with its scenery, and the light it is seen in.
+
+    Args:
+        seed: draws all of it.
+        difficulty: strength of each of `DIFFICULTIES`; 1 where nothing is said, 0 gives every
+            seed the same clear summer noon and nominal camera.
+    """
+
+    difficulties: ClassVar[Mapping[str, str]] = DIFFICULTIES
+
+    def __init__(self, seed: int, difficulty: Mapping[str, float] | None = None) -> None:
+        self.seed = seed
+        self.track = generate_track(seed)
+        self.look = draw_look(seed, difficulty or {})
+
+    @property
+    def start(self) -> Pose:
+        """On the centre line, at its origin."""
+        return self.pose_at()
+
+    def pose_at(
+        self, *, station: float = 0.0, offset: float = 0.0, heading_error: float = 0.0
+    ) -> Pose:
+        """A pose relative to the track.
+
+        Args:
+            station: where along the centre line, m.
+            offset: m to the left of it.
+            heading_error: rad, + turned to the left of the track's direction.
+        """
+        x, y, yaw = self.track.pose_at(station, offset)
+        return Pose(x, y, yaw + heading_error)
+
+    def spec(self) -> mujoco.MjSpec:
+        """The world, its ground still unpainted."""
+        return mujoco.MjSpec.from_string(_describe(self.track, self.look, self.seed))
+
+    def paint(self, model: mujoco.MjModel) -> None:
+        """Paint the ground, for cameras to see."""
+        start = model.tex_adr[model.texture('ground').id]
+        pixels = ground.paint_ground(self.track, self.look, self.seed).ravel()
+        model.tex_data[start : start + pixels.size] = pixels
+
+    def bind(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """Nothing in it moves."""
+
+    def advance(self, time_ns: int) -> None:
+        """Nothing in it moves."""
+
+    def judge(self, stamp_ns: int, motion: Motion) -> LapJudge:
+        """Laps, and departures from the road."""
+        return LapJudge(self.track, motion, stamp_ns)
+
+
+def _describe(track: Track, look: Look, seed: int) -> str:
+    half_x, half_y = AREA_HALF_SIZE
+    season = look.season
+    sun = [
+        -math.cos(look.sun_elevation) * math.cos(look.sun_azimuth),
+        -math.cos(look.sun_elevation) * math.sin(look.sun_azimuth),
+        -math.sin(look.sun_elevation),
+    ]
+    corners = np.linspace(0.0, 2.0 * np.pi, 9)[:-1]
+    cone = ' '.join(f'{0.05 * math.cos(c):.4f} {0.05 * math.sin(c):.4f} 0' for c in corners)
+    return f"""
+<mujoco model="track">
+  <compiler angle="radian" autolimits="true"/>
+  <visual>
+    <global offwidth="{_MAX_PICTURE[0]}" offheight="{_MAX_PICTURE[1]}"/>
+    <quality numslices="12" numstacks="8" offsamples="0"/>
+    <map znear=".005" zfar="20" fogstart="8" fogend="22" force=".1"/>
+    <headlight ambient="{_rgb((look.ambient,) * 3)}" diffuse=".15 .15 .15" specular="0 0 0"/>
+    <rgba fog="{_rgb(season.horizon)} 1" haze="{_rgb(season.horizon)} 1"/>
+  </visual>
+  <asset>
+    <texture name="sky" type="skybox" builtin="gradient" width="64" height="384"
+             rgb1="{_rgb(season.zenith)}" rgb2="{_rgb(season.horizon)}"/>
+    <texture name="ground" type="2d" builtin="flat" width="{ground.WIDTH}"
+             height="{ground.HEIGHT}"/>
+    <material name="ground" texture="ground" texuniform="false" texrepeat="1 1" specular="0"/>
+    <material name="around" rgba="{_rgb(season.grass)} 1" specular="0"/>
+    <mesh name="cone" vertex="{cone} 0 0 .16"/>
+  </asset>
+  <default>
+    <default class="scenery"><geom contype="0" conaffinity="0" group="1"/></default>
+  </default>
+  <worldbody>
+    <light name="sun" directional="true" pos="0 0 6" dir="{_rgb(sun)}"
+           diffuse="{_rgb(look.sun_rgb)}" specular="0 0 0" castshadow="false"/>
+    <geom name="floor" type="plane" size="{half_x} {half_y} 1" material="ground"/>
+    <geom class="scenery" type="plane" size="30 30 10" pos="0 0 -.01" material="around"/>
+    {''.join(_scenery(track, look, seed))}
+  </worldbody>
+</mujoco>"""
+
+
+def _scenery(track: Track, look: Look, seed: int) -> Iterator[str]:
+    """Trees and boxes off the road, cones along its left edge; none of it can be touched."""
+    rng = np.random.default_rng([seed, 4])
+    reach = np.array(AREA_HALF_SIZE) + 3.0
+    for _ in range(rng.integers(20, 40)):
+        x, y = rng.uniform(-reach, reach).tolist()
+        size = rng.uniform(0.5, 1.3)
+        is_tree = rng.random() < 0.7
+        turn, paint = rng.uniform(0.0, math.pi), rng.uniform(0.2, 0.9, 3).tolist()
+        if np.hypot(*(track.points - (x, y)).T).min() < ROAD_WIDTH / 2 + 0.4:
+            continue
+        if is_tree:
+            yield _geom(
+                'cylinder', x, y, 0.2 * size, (0.04 * size, 0.2 * size), (0.35, 0.23, 0.13)
+            )
+            crown = (0.24 * size, 0.24 * size, 0.38 * size)
+            yield _geom('ellipsoid', x, y, 0.65 * size, crown, look.season.leaf)
+        else:
+            box = (0.3 * size, 0.2 * size, 0.25 * size)
+            yield _geom('box', x, y, box[2], box, paint, f'euler="0 0 {turn:.2f}"')
+    spacing = rng.integers(40, 120)
+    for index in range(0, len(track.points), spacing):
+        x, y = track.points[index] + track.normals[index] * (ROAD_WIDTH / 2 + 0.18)
+        yield _geom('mesh', x, y, 0.0, (), (1.0, 0.4, 0.05), 'mesh="cone"')
+
+
+def _geom(
+    kind: str,
+    x: float,
+    y: float,
+    z: float,
+    size: tuple[float, ...],
+    colour: Rgb | list[float],
+    more: str = '',
+) -> str:
+    extent = f'size="{" ".join(f"{value:.3f}" for value in size)}"' if size else ''
+    return (
+        f'<geom class="scenery" type="{kind}" pos="{x:.3f} {y:.3f} {z:.3f}" {extent} '
+        f'rgba="{_rgb(colour)} 1" {more}/>\n'
+    )
+
+
+def _rgb(values: Rgb | list[float]) -> str:
+    return ' '.join(f'{value:.4f}' for value in values)
