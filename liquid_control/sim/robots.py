@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from liquid_control.common.errors import ConfigError
+from liquid_control.sim import quadrotor
 from liquid_control.sim.camera import Camera, Mount
 from liquid_control.sim.car import CAMERA_X, WHEEL_RADIUS, Car
 from liquid_control.sim.judge import LapStatus
+from liquid_control.sim.outdoors_world import HoldStatus, OutdoorsWorld
 from liquid_control.sim.protocols import Sensor
 from liquid_control.sim.sensors import Imu, Odometry
 from liquid_control.sim.simulator import Simulator
@@ -73,7 +75,60 @@ def simulate_car(
     return Simulator(world, Car(), sensors)
 
 
-ROBOTS: dict[str, Callable[..., Simulator[Any, Any]]] = {'car': simulate_car}
+QuadrotorSimulator = Simulator[OutdoorsWorld, HoldStatus]
+
+FLIGHT_CAMERA_RATE = 20.0
+
+
+def simulate_quadrotor(
+    seed: int,
+    *,
+    difficulty: Mapping[str, float] | None = None,
+    camera: bool = True,
+    scene: str | None = None,
+    image_width: int = 64,
+    image_height: int = 48,
+    camera_rate: float = FLIGHT_CAMERA_RATE,
+    imu_rate: float = IMU_RATE,
+    odometry_rate: float = ODOMETRY_RATE,
+) -> QuadrotorSimulator:
+    """The quadrotor outdoors.
+
+    Args:
+        seed: draws the place, the target, light and wind, the sensors' errors.
+        difficulty: strength, 0 to 1, of each of `OutdoorsWorld.difficulties`; that of the scene
+            of training where left out.
+        camera: False leaves the camera out, for work that needs no pictures and no OpenGL.
+        scene: of `liquid_control.sim.seasons.SCENES`, whatever the strength of 'season'.
+        image_width, image_height: camera picture, pixels.
+        camera_rate, imu_rate, odometry_rate: Hz, each at most the physics rate of 400 Hz.
+
+    Raises:
+        ConfigError: there is no such difficulty, or its strength is none.
+        RenderingError: this machine cannot render.
+    """
+    world = OutdoorsWorld(seed, difficulty, scene)
+    sensors: list[Sensor] = [Imu('imu', imu_rate), Odometry('odom', odometry_rate)]
+    if camera:
+        light = world.place.light
+        sensors.append(
+            Camera(
+                'image',
+                camera_rate,
+                image_width,
+                image_height,
+                Mount(position=(quadrotor.CAMERA_X, 0.0, 0.02)),
+                gain=light.gain,
+                deviation=light.deviation,
+            )
+        )
+    return Simulator(world, quadrotor.Quadrotor(), sensors)
+
+
+ROBOTS: dict[str, Callable[..., Simulator[Any, Any]]] = {
+    'car': simulate_car,
+    'quadrotor': simulate_quadrotor,
+}
 """By name: a function of a seed and of what can be chosen, at least `difficulty` and `camera`."""
 
 

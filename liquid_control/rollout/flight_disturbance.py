@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from liquid_control.sim.quadrotor.flight_controller import Setpoint
+from liquid_control.sim.protocols import Command
 
 _MEAN_CALM = 1.5
 """Mean time between two pushes, s."""
 _DURATION = (0.3, 1.2)
 _LARGEST = (0.8, 0.8, 0.6, 0.9)
-"""Of a push along x, y and z, m/s, and about the vertical, rad/s."""
+"""Of a push along x, y and z, m/s, and about the vertical, rad/s; in the order of commands."""
 _SHARE = 0.7
 """Of the axes that a push takes part in."""
 
@@ -28,17 +28,14 @@ class Disturbance:
         self._push = (0.0, 0.0, 0.0, 0.0)
         self._change_ns = round(rng.exponential(_MEAN_CALM) * 1e9)
 
-    def apply(self, setpoint: Setpoint, time_ns: int) -> Setpoint:
-        """Return what the flight controller is told when the expert says `setpoint`."""
+    def apply(self, command: Command, time_ns: int) -> Command:
+        """Return what the flight controller is told when the expert says `command`."""
         if time_ns >= self._change_ns:
             self._change(time_ns)
-        x, y, z, yaw = self._push
-        return Setpoint(
-            setpoint.velocity_x + x,
-            setpoint.velocity_y + y,
-            setpoint.velocity_z + z,
-            setpoint.yaw_rate + yaw,
-        )
+        return {
+            name: value + push
+            for (name, value), push in zip(command.items(), self._push, strict=True)
+        }
 
     def _change(self, time_ns: int) -> None:
         if any(self._push):

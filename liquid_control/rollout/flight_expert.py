@@ -1,12 +1,12 @@
-"""A pilot that sees where the target is: flies straight to it and holds in front of it."""
+"""A pilot that knows where the target is: flies straight to it and holds position before it."""
 
 from __future__ import annotations
 
 import math
 
-from liquid_control.sim.quadrotor.flight_controller import Setpoint
-from liquid_control.sim.quadrotor.quadrotor import Motion
-from liquid_control.sim.quadrotor.world import HOLD_DISTANCE, World
+from liquid_control.sim import quadrotor
+from liquid_control.sim.outdoors import HOLD_DISTANCE
+from liquid_control.sim.protocols import Command, Motion, Pose
 
 MAX_SPEED = 1.5
 """Towards the target, m/s."""
@@ -18,21 +18,21 @@ _APPROACH, _CLIMB, _TURN = 0.6, 0.9, 1.2
 """Speed per distance, per height and yaw rate per angle that are left, 1/s."""
 
 
-class Expert:
-    """Flies one world: proportional to what is left, within limits."""
+class FlightExpert:
+    """Proportional to what is left, within limits."""
 
-    def __init__(self, world: World) -> None:
-        self._target = world.target
+    def __init__(self, target: Pose) -> None:
+        self._target = target
 
-    def command(self, motion: Motion) -> Setpoint:
+    def command(self, motion: Motion) -> Command:
         """Return the setpoint for a pose."""
         dx, dy = self._target.x - motion.x, self._target.y - motion.y
         bearing = math.remainder(math.atan2(dy, dx) - motion.yaw, math.tau)
         left = _APPROACH * (math.hypot(dx, dy) - HOLD_DISTANCE)
-        # No faster than the picture turns to the target: at right angles it only turns.
+        # The more the target is off to the side, the more it turns before it goes.
         speed = min(max(left, -MAX_RETREAT), MAX_SPEED) * max(math.cos(bearing), 0.0)
         climb, turn = _CLIMB * (self._target.z - motion.z), _TURN * bearing
-        return Setpoint(
+        return quadrotor.command(
             velocity_x=speed * math.cos(bearing),
             velocity_y=speed * math.sin(bearing),
             velocity_z=min(max(climb, -MAX_CLIMB), MAX_CLIMB),

@@ -13,18 +13,21 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
-
-from liquid_control.sim.quadrotor.body import (
-    ARM,
-    INERTIA,
-    MASS,
-    MAX_THRUST,
-    ROTORS,
-    TORQUE_PER_THRUST,
-)
 
 GRAVITY = 9.81
+MASS = 1.0
+"""Of the quadrotor that it is tuned for, kg."""
+INERTIA = (0.0060, 0.0065, 0.0110)
+"""About x, y and z, kg m^2."""
+ARM = 0.125
+"""Of a rotor's axis from the middle, along x and along y, m."""
+MAX_THRUST = 5.5
+"""Of one rotor, N: all four lift 2.2 times the weight."""
+TORQUE_PER_THRUST = 0.016
+"""Drag torque of a rotor about its axis, m."""
+# Each rotor: x and y as shares of ARM, and the way its drag turns the body (+ to the left).
+ROTORS = ((1, -1, 1), (-1, 1, 1), (1, 1, -1), (-1, -1, -1))
+
 MAX_TILT = math.radians(30.0)
 """Largest tilt that the velocity loop asks for, rad."""
 MAX_SPEED = 3.0
@@ -46,14 +49,10 @@ _MAX_TORQUE = (0.7, 0.7, 0.12)
 Vector = tuple[float, float, float]
 
 
-@dataclass(frozen=True)
-class Setpoint:
-    """What an offboard controller asks for: m/s along the heading, rad/s about the vertical."""
+Setpoint = tuple[float, float, float, float]
+"""What an offboard controller asks for: m/s along the heading and up, rad/s about the vertical."""
 
-    velocity_x: float = 0.0
-    velocity_y: float = 0.0
-    velocity_z: float = 0.0
-    yaw_rate: float = 0.0
+HOVER: Setpoint = (0.0, 0.0, 0.0, 0.0)
 
 
 class FlightController:
@@ -70,7 +69,7 @@ class FlightController:
 
     def reset(self) -> None:
         """Forget everything: at rest, nothing asked for."""
-        self._waiting: deque[Setpoint] = deque([Setpoint()] * self._delay)
+        self._waiting: deque[Setpoint] = deque([HOVER] * self._delay)
         self._velocity = [0.0, 0.0, 0.0]
         self._yaw_rate = 0.0
         self._integral = [0.0, 0.0, 0.0]
@@ -131,12 +130,11 @@ class FlightController:
     def _follow(self, setpoint: Setpoint) -> None:
         """Move the followed velocity towards the setpoint, within the ramps."""
         ramp = MAX_SETPOINT_ACCELERATION * self._step
-        asked = (setpoint.velocity_x, setpoint.velocity_y, setpoint.velocity_z)
-        for axis, value in enumerate(asked):
+        for axis, value in enumerate(setpoint[:3]):
             change = min(max(value, -MAX_SPEED), MAX_SPEED) - self._velocity[axis]
             self._velocity[axis] += min(max(change, -ramp), ramp)
         ramp = MAX_SETPOINT_YAW_ACCELERATION * self._step
-        change = min(max(setpoint.yaw_rate, -MAX_YAW_RATE), MAX_YAW_RATE) - self._yaw_rate
+        change = min(max(setpoint[3], -MAX_YAW_RATE), MAX_YAW_RATE) - self._yaw_rate
         self._yaw_rate += min(max(change, -ramp), ramp)
 
     def _acceleration(self, velocity: Vector, rotation: list[float]) -> Vector:
