@@ -42,7 +42,7 @@ class Wire:
         )
         self.helm.start()
 
-    def publish(self, command: tuple[float, ...], stamp: Any) -> None:
+    def publish(self, command: tuple[float, ...], stamp: Any, yaw: float) -> None:
         self.sent.append((self.now_ns / 1e9, command[1]))
 
     def sleep(self, seconds: float) -> None:

@@ -26,7 +26,7 @@ MEASURED = Measured(frames=7, lateness=1e-4, encoder=2e-3, sense_to_act=9e-3)
 
 def drive(path: Path, *, sense: bool) -> Tick:
     pilot = Pilot(Policy.load(make_bundle(path / 'bundle')))
-    controller = Controller(pilot, Robot('test car', 0.325, LIMITS))
+    controller = Controller(pilot, Robot('test car', LIMITS, wheelbase=0.325))
     if sense:
         pilot.see(Frame(np.full((120, 160, 3), 90, np.uint8), NOW - 30_000_000, NOW))
         pilot.sensors.put_imu(NOW - 2_000_000, np.arange(6, dtype=np.float32), NOW)

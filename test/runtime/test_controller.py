@@ -307,6 +307,6 @@ def test_a_node_that_goes_brakes_a_person_too_who_may_only_brake_harder(drive: D
 
 
 def test_halt_ends_with_a_stop(drive: Drive) -> None:
-    moving(drive)
-    assert drive.controller.halt() == (0.0, 0.0)
+    steering = moving(drive).tick().command[0]
+    assert drive.controller.halt() == (steering, 0.0)
     assert drive.controller.halt() is None

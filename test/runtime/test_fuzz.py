@@ -24,7 +24,7 @@ from liquid_control.runtime.sensing import cdr
 EXAMPLES, MESSAGES = 200, 500  # together 100,000
 
 STEERING, SPEED = CommandLimits(-0.4, 0.4, max_rate=2.0), CommandLimits(0.0, 1.5, max_rate=2.0)
-ROBOT = Robot('car', 0.325, {'steering_angle': STEERING, 'speed': SPEED})
+ROBOT = Robot('car', {'steering_angle': STEERING, 'speed': SPEED}, wheelbase=0.325)
 HOSTILE = (0.0, -0.0, 1e-320, 1.0, -9.81, 1e3, 1e30, 1e308, math.inf, -math.inf, math.nan)
 SIZES = (0, 1, 2, 3, 119, 120, 160, 640, 4096, 2**31, 2**32 - 1)
 START = 1_000_000_000_000

@@ -38,12 +38,12 @@ def make_pilot(path: Path, *, time_budget: float | None = None, **bundle: object
 class Drive:
     """A controller on a virtual clock, with a camera and an IMU that can be broken."""
 
-    def __init__(self, path: Path, **bundle: object) -> None:
+    def __init__(self, path: Path, robot: Robot = ROBOT, **bundle: object) -> None:
         self.pilot = make_pilot(path / 'bundle', **bundle)
         self.policy = self.pilot.policy
         self.changes: list[tuple[Mode, str]] = []
         self.controller = Controller(
-            self.pilot, ROBOT, on_mode=lambda mode, reason: self.changes.append((mode, reason))
+            self.pilot, robot, on_mode=lambda mode, reason: self.changes.append((mode, reason))
         )
         self.features: np.ndarray | None = None
         self.now = START

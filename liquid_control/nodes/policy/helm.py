@@ -197,7 +197,7 @@ class Helm:
 
     def _send(self, command: tuple[float, ...] | None, now_ns: int) -> None:
         if command is not None:
-            self._commands.publish(command, to_stamp(now_ns))
+            self._commands.publish(command, to_stamp(now_ns), self._controller.yaw)
 
     def _why(self) -> str:
         if self._failure:

@@ -24,11 +24,12 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from liquid_control.common.assets import find_bundle, robot_file
-from liquid_control.common.errors import ConfigError, LiquidControlError
+from liquid_control.common.errors import ConfigError, LiquidControlError, SensorError
 from liquid_control.common.image import Pixels, stay_in_one_thread
 from liquid_control.contract.contract import Contract
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
+from liquid_control.contract.wire import FORMS
 from liquid_control.nodes.common.lifecycle import ManagedNode, run
 from liquid_control.nodes.common.parameters import guard_parameters, read_parameters
 from liquid_control.nodes.common.patient_log import PatientLog
@@ -38,6 +39,7 @@ from liquid_control.nodes.policy.guard import Drive, Guard
 from liquid_control.nodes.policy.helm import Helm
 from liquid_control.nodes.policy.parameters import PolicyParameters
 from liquid_control.nodes.policy.policies import SLOTS, Policies, load_pilot
+from liquid_control.nodes.policy.pose import PoseInput
 from liquid_control.nodes.policy.reporting import Measured, ModeReport, ShadowReport, StateReport
 from liquid_control.nodes.policy.sensing import Sensing
 from liquid_control.nodes.policy.shadow import ShadowThread
@@ -72,6 +74,7 @@ class PolicyNode(ManagedNode):
         self._trials = Trials()
         self._helm: Helm | None = None
         self._sensing: Sensing | None = None
+        self._pose: PoseInput | None = None
         self._vision: Vision | None = None
         self._sim_clock: SimClock | None = None
         self._loop: threading.Thread | None = None
@@ -100,6 +103,7 @@ class PolicyNode(ManagedNode):
             override_timeout=parameters.override_timeout,
             steady_ns=time.monotonic_ns,
             simulated=self.get_clock().ros_time_is_active,
+            needs_pose=FORMS[parameters.command_type].in_world,
         )
         rate = _control_rate(parameters.control_rate, pilot.policy.contract)
         self._timing = Timing(rate)
@@ -167,6 +171,14 @@ class PolicyNode(ManagedNode):
         )
         sensing.start()
         started.callback(sensing.stop)
+        if self._controller.pose is not None:
+            self._pose = PoseInput(
+                self,
+                self._controller.pose,
+                self._arrival_ns,
+                px4=FORMS[self.parameters.command_type].in_world,
+            )
+            started.callback(self._pose.close)
         if sensing.camera is not None:
             self._vision = vision = Vision(
                 sensing.camera.receive,
@@ -189,7 +201,7 @@ class PolicyNode(ManagedNode):
             Drive(
                 helm,
                 self._commands,
-                sense=sensing.update,
+                sense=self._sense,
                 recover=self._recover,
                 exclusive=self.parameters.exclusive_command,
                 priority=self.parameters.priority,
@@ -208,7 +220,7 @@ class PolicyNode(ManagedNode):
             self._let_go('control', not self._loop.is_alive())
             self._loop = None
         self._active.close()
-        self._sensing = self._vision = None
+        self._sensing = self._vision = self._pose = None
 
     def interrupt(self) -> None:
         """Brake at once; a policy that is being loaded must not keep the node from ending."""
@@ -232,25 +244,24 @@ class PolicyNode(ManagedNode):
 
     def _begin_control(self) -> None:
         """Start a control thread; one before it, which may be stuck, ends when it can."""
-        assert self._sensing is not None
         self._cancelled.set()
         self._cancelled = threading.Event()
         self._loop = threading.Thread(
-            target=self._run, args=(self._sensing, self._cancelled), name='control', daemon=True
+            target=self._run, args=(self._cancelled,), name='control', daemon=True
         )
         self._loop.start()
 
-    def _run(self, sensing: Sensing, cancelled: threading.Event) -> None:
+    def _run(self, cancelled: threading.Event) -> None:
         """The control thread: a defect in it ends the node, and the guard stops the robot."""
         try:
-            self._tick_until_cancelled(sensing, cancelled)
+            self._tick_until_cancelled(cancelled)
         except Exception:
             self._drive_helm.fail('defect in the control loop')
             self._guard.wake()
             self.get_logger().fatal(f'defect in the control loop:\n{traceback.format_exc()}')
             signal.raise_signal(signal.SIGTERM)
 
-    def _tick_until_cancelled(self, sensing: Sensing, cancelled: threading.Event) -> None:
+    def _tick_until_cancelled(self, cancelled: threading.Event) -> None:
         if self.parameters.priority:
             self._warn(realtime.set_priority(self.parameters.priority))
         if cores := self.parameters.cpu_affinity or realtime.CORES:
@@ -259,7 +270,7 @@ class PolicyNode(ManagedNode):
         rate = FixedRate(self._period_ns, self._sim_clock or SteadyClock())
         while (cycle := rate.wait(cancelled)) is not None:
             now_ns = cycle.now_ns if self._sim_clock is not None else time.time_ns()
-            turn, elapsed = helm.begin(now_ns, sensing.update)
+            turn, elapsed = helm.begin(now_ns, self._sense)
             tick = helm.end(turn, controller.think(now_ns, elapsed))
             if tick is None:
                 self._timing.missed += 1
@@ -309,6 +320,17 @@ class PolicyNode(ManagedNode):
             self._log.warning_at_times('camera', f'camera: {type(error).__name__}: {error}')
 
     # The control thread's sensors
+
+    def _sense(self) -> None:
+        """Put the newest messages into the slots; under the helm's lock."""
+        sensing, pose = self._sensing, self._pose
+        if sensing is not None:
+            sensing.update()
+        if pose is not None and (self._sim_clock is None or self._sim_clock.known):
+            try:
+                pose.update()
+            except SensorError as error:
+                self._log.warning_at_times('pose', str(error))
 
     def _watching(self) -> list[Sensors]:
         """Whose slots a sensor message goes to."""

@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 from liquid_control.common.errors import ConfigError, LiquidControlError
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
+from liquid_control.runtime.control.fence import Pose, outside
 from liquid_control.runtime.control.runner import Action, Frame, Pilot
 from liquid_control.runtime.control.safety import Envelope, Limited
+from liquid_control.runtime.sensing.observation import Slot
 
 Array = NDArray[np.float32]
 
 # After more time than this between two ticks the clock was set, or nobody was at the wheel, s.
 LONGEST_GAP = 1.0
+# Of a robot without a fence that must know where it is, s.
+_MAX_POSE_AGE = 0.5
 
 
 class Thought(NamedTuple):
@@ -76,6 +80,7 @@ class Controller:
         override_timeout: float = 0.5,
         steady_ns: Callable[[], int] | None = None,
         simulated: bool = False,
+        needs_pose: bool = False,
     ) -> None:
         """Stand by, disengaged.
 
@@ -85,10 +90,12 @@ class Controller:
             steady_ns: time in which an override gets old, and which passes between two commands
                 whatever becomes of the clock; the time of the ticks where None.
             simulated: the time of the ticks is another's, who may be faster or slower.
+            needs_pose: nothing can be sent without knowing where the robot is.
 
         Raises:
             ConfigError: the robot's limits do not cover the policy's commands.
         """
+        _check_landing(pilot.policy.contract.command_names, robot)
         self.robot = robot
         self.pilot = pilot
         self.shadow: Pilot | None = None
@@ -96,6 +103,9 @@ class Controller:
         """Takes over when the pilot in charge fails."""
         self.frame: Frame | None = None
         """The newest camera frame that the pilot in charge was shown."""
+        self.pose = Slot('pose', _max_pose_age(robot)) if robot.fence or needs_pose else None
+        """Where the robot is (`Pose`), for its fence and for commands in the world's frame."""
+        self._needs_pose = needs_pose
         self.mode = Mode.DISENGAGED
         self.reason = 'not engaged yet'
         self._envelope = Envelope(pilot.policy.contract.commands, robot)
@@ -105,6 +115,8 @@ class Controller:
         self._simulated = simulated
         self._commanded_ns: int | None = None  # when it was decided last, in steady time
         self._did_without = False
+        self._hovered = 0.0
+        """How long it has been at rest in a safe stop, s."""
         self._after_override = Mode.DISENGAGED
         self._reason_after = ''
         self._override: tuple[tuple[float, ...], int] | None = None
@@ -116,8 +128,14 @@ class Controller:
     def stand_by(self) -> None:
         """Forget a drive that has ended, before the next."""
         self._leaving = False
+        self._envelope.reset()
         self._override = self._last_ns = None
         self.pilot.forget()
+
+    @property
+    def yaw(self) -> float:
+        """Of the robot, rad, as last known."""
+        return self.pose.value.yaw if self.pose is not None and self.pose.value else 0.0
 
     # Who drives
 
@@ -232,9 +250,8 @@ class Controller:
         """The last words on the wire when the node goes: a stop; None if nothing was sent."""
         if self.mode is Mode.DISENGAGED:
             return None
-        self._envelope.reset()
         self._enter(Mode.DISENGAGED, 'shut down')
-        return self._envelope.values
+        return self._envelope.halt()
 
     # The tick
 
@@ -261,6 +278,8 @@ class Controller:
                 if pilot is not None:
                     pilot.sensors.clear()
                     pilot.forget()
+            if self.pose is not None:
+                self.pose.clear()
         elif elapsed > LONGEST_GAP:
             # Whether fresh sensor messages came before this tick or not is chance.
             self.stop(f'clock jumped ahead {elapsed:.3f} s')
@@ -289,6 +308,8 @@ class Controller:
                 self.stop(action.observation.problem)
             if action.fault:
                 self.stop(action.fault)
+        if problem := self._out_of_bounds(now_ns):
+            self.stop(problem)
         longest = self.pilot.policy.contract.elapsed_range[1]
         dt, since = min(thought.elapsed, longest), self._since_command()
         if not self._simulated or self._did_without:
@@ -351,18 +372,30 @@ class Controller:
         return (now_ns - before_ns) / 1e9 if before_ns is not None else math.inf
 
     def _act(self, raw: Array | None, dt: float, now_ns: int) -> Limited | None:
+        pose, _ = self._pose(now_ns)
         if self.mode is Mode.AUTONOMOUS and raw is not None:
-            return self._envelope.limit(raw, dt)
+            return self._envelope.limit(raw, dt, pose)
         if self.mode is Mode.MANUAL and self._override is not None:
-            return self._envelope.clamp(self._override[0])
+            if pose is None and self._needs_pose:
+                return self._envelope.brake(dt)
+            return self._envelope.clamp(self._override[0], pose)
         if self.mode is Mode.SAFE_STOP:
-            hand = self._hand(now_ns) if self._leaving else None
-            limited = self._envelope.brake(dt, hand)
-            if self._disengage_at_rest and self._envelope.at_rest:
+            return self._come_to_rest(dt, now_ns)
+        return None
+
+    def _come_to_rest(self, dt: float, now_ns: int) -> Limited:
+        """Brake; a robot that flies lands where nobody takes it."""
+        land = self.robot.land
+        ends = self._leaving or self._disengage_at_rest
+        if land is not None and not ends and self._hovered >= land.after:
+            return self._envelope.sink(dt, land.speed)
+        limited = self._envelope.brake(dt, self._hand(now_ns) if self._leaving else None)
+        if self._envelope.at_rest:
+            self._hovered += dt
+            if self._disengage_at_rest:
                 self._disengage_at_rest = False
                 self._enter(Mode.DISENGAGED, self.reason)
-            return limited
-        return None
+        return limited
 
     def _hand(self, now_ns: int) -> tuple[float, ...] | None:
         """What a person wants, None for nothing."""
@@ -389,11 +422,41 @@ class Controller:
 
     def _problem(self, now_ns: int) -> str:
         """What keeps the policy from driving now; '' for nothing."""
-        return self.pilot.fault or self.pilot.sensors.observe(now_ns).problem
+        return (
+            self.pilot.fault
+            or self.pilot.sensors.observe(now_ns).problem
+            or self._out_of_bounds(now_ns)
+        )
+
+    def _out_of_bounds(self, now_ns: int) -> str:
+        """Why the robot's place lets no policy drive it; '' where it does."""
+        pose, problem = self._pose(now_ns)
+        if pose is None or self.robot.fence is None:
+            return problem
+        return outside(self.robot.fence, pose)
+
+    def _pose(self, now_ns: int) -> tuple[Pose | None, str]:
+        """Where the robot is, None with the reason where that is not known now."""
+        if self.pose is None:
+            return None, ''
+        sample, _, problem = self.pose.newest(now_ns)
+        return (None, problem) if problem or sample is None else (sample.value, '')
 
     def _steady(self, now_ns: int) -> int:
         return now_ns if self._steady_ns is None else self._steady_ns()
 
     def _enter(self, mode: Mode, reason: str) -> None:
-        self.mode, self.reason = mode, reason
+        self.mode, self.reason, self._hovered = mode, reason, 0.0
         self._on_mode(mode, reason)
+
+
+def _max_pose_age(robot: Robot) -> float:
+    return robot.fence.max_age if robot.fence is not None else _MAX_POSE_AGE
+
+
+def _check_landing(names: Sequence[str], robot: Robot) -> None:
+    if robot.land is not None and 'velocity_z' not in names:
+        raise ConfigError(
+            f'robot {robot.name} lands by itself (land), which needs the command velocity_z; the '
+            f'policy commands {", ".join(names)}'
+        )

@@ -1,23 +1,25 @@
 """The safety envelope: the last thing between a policy and the robot.
 
-After every step, in this order: finite check, clamp, rate limit, acceleration limit. It says
-which one acted. Braking obeys the deceleration limit and holds the steering; turning on the spot
-is a motion and ends too.
+After every step, in this order: finite check, clamp, fence, rate limit, acceleration limit. It
+says which one acted. A stop ends every motion within its own deceleration limit (turning on the
+spot, strafing and climbing too: a robot that flies hovers) and holds every place, of a steered
+wheel or of a joint.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.common.errors import ConfigError
+from liquid_control.contract.commands import FORWARD, axis_of
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.contract.robot import CommandLimits, Robot
-from liquid_control.runtime.control.command import FORWARD, MOVING
+from liquid_control.runtime.control.fence import Pose, held_back
 
 MIN_STEP = 1e-4  # s; two commands closer than this count as this far apart
 
@@ -28,7 +30,7 @@ class Limited:
 
     values: tuple[float, ...]
     limited_by: str
-    """'clamp', 'rate', 'acceleration', each with the command's name; '' when none acted."""
+    """'clamp', 'fence', 'rate' or 'acceleration' and the command's name; '' when none acted."""
 
 
 class Envelope:
@@ -53,13 +55,25 @@ class Envelope:
             _meet(spec, limits) for spec, limits in zip(commands, self._limits, strict=True)
         )
         self._robots = tuple((limits.min, limits.max) for limits in self._limits)
-        self._forward = next((i for i, name in enumerate(self._names) if name in FORWARD), None)
-        self._moving = tuple(name in MOVING for name in self._names)
+        self._level = [i for i, name in enumerate(self._names) if name in (*FORWARD, 'velocity_y')]
+        self._moving = tuple(axis_of(name).moves for name in self._names)
+        self._fence, self._robot_limits = robot.fence, robot.limits
         self.reset()
 
     def reset(self) -> None:
-        """The robot stands still with the wheels straight."""
+        """The robot stands still with the wheels straight; where joints are is not known."""
         self.start_from((0.0,) * len(self._names))
+
+    def halt(self) -> tuple[float, ...]:
+        """Every motion ends at once: the last words to a robot."""
+        self.start_from(self._at_rest())
+        return self._values
+
+    def place(self, positions: Mapping[str, float]) -> None:
+        """What holds a place starts where it is, by name."""
+        self.start_from(
+            [positions.get(n, v) for n, v in zip(self._names, self._values, strict=True)]
+        )
 
     def start_from(self, values: Sequence[float]) -> None:
         """Take over from commands that somebody else sent, within the robot's range."""
@@ -81,8 +95,11 @@ class Envelope:
             for moving, value in zip(self._moving, self._values, strict=True)
         )
 
-    def clamp(self, values: Sequence[float]) -> Limited:
+    def clamp(self, values: Sequence[float], pose: Pose | None = None) -> Limited:
         """The robot's range only: for a person's commands, who must be able to react at once.
+
+        Args:
+            pose: where the robot is, for its fence; None: nobody knows, and the person must.
 
         Raises:
             ValueError: a value is not finite.
@@ -90,10 +107,22 @@ class Envelope:
         _require_finite(values)
         before = tuple(float(value) for value in values)
         self.start_from(before)
-        return Limited(self._values, self._acted(before, self._values, 'clamp'))
+        clamped = self._values
+        self.start_from(self._fenced(clamped, pose))
+        acted = self._acted(before, clamped, 'clamp')
+        return Limited(self._values, acted or self._acted(clamped, self._values, 'fence'))
 
-    def limit(self, values: Sequence[float] | NDArray[np.float32], dt: float) -> Limited:
-        """All limits, for a policy's command; dt: time since the last command, s.
+    def limit(
+        self,
+        values: Sequence[float] | NDArray[np.float32],
+        dt: float,
+        pose: Pose | None = None,
+    ) -> Limited:
+        """All limits, for a policy's command.
+
+        Args:
+            dt: time since the last command, s.
+            pose: where the robot is, for its fence.
 
         Raises:
             ValueError: a value is not finite; the last command stays as it was.
@@ -103,22 +132,19 @@ class Envelope:
         clamped = tuple(
             _clamp(value, *bounds) for value, bounds in zip(raw, self._ranges, strict=True)
         )
-        limited = self._advance(clamped, dt, gently=True)
-        acted = self._acted(raw, clamped, 'clamp')
+        fenced = self._fenced(clamped, pose)
+        limited = self._advance(fenced, dt, gently=True)
+        acted = self._acted(raw, clamped, 'clamp') or self._acted(clamped, fenced, 'fence')
         return Limited(limited.values, acted) if acted else limited
 
     def brake(self, dt: float, hand: Sequence[float] | None = None) -> Limited:
-        """Towards rest as fast as the robot may, steering held.
+        """Towards rest as fast as the robot may; what holds a place is held.
 
         Args:
             dt: s since the last command.
             hand: what a person wants meanwhile, who may steer and brake harder.
         """
-        target = tuple(
-            0.0 if moving else value
-            for moving, value in zip(self._moving, self._values, strict=True)
-        )
-        limited = self._advance(target, dt, gently=False)
+        limited = self._advance(self._at_rest(), dt, gently=False)
         if hand is None:
             return limited
         values = [
@@ -128,10 +154,39 @@ class Envelope:
         self.start_from(values)
         return Limited(self._values, limited.limited_by)
 
-    def _advance(self, target: tuple[float, ...], dt: float, *, gently: bool) -> Limited:
+    def sink(self, dt: float, speed: float) -> Limited:
+        """Downwards at a speed (m/s), all else at rest: a robot that flies lands."""
+        target = [
+            -speed if name == 'velocity_z' else value
+            for name, value in zip(self._names, self._at_rest(), strict=True)
+        ]
+        return self._advance(tuple(target), dt, gently=True, ranges=self._robots)
+
+    def _at_rest(self) -> tuple[float, ...]:
+        """The last command without its motions."""
+        return tuple(
+            0.0 if moving else value
+            for moving, value in zip(self._moving, self._values, strict=True)
+        )
+
+    def _fenced(self, values: tuple[float, ...], pose: Pose | None) -> tuple[float, ...]:
+        if self._fence is None or pose is None:
+            return values
+        command = dict(zip(self._names, values, strict=True))
+        return tuple(held_back(self._fence, pose, command, self._robot_limits).values())
+
+    def _advance(
+        self,
+        target: tuple[float, ...],
+        dt: float,
+        *,
+        gently: bool,
+        ranges: tuple[tuple[float, float], ...] = (),
+    ) -> Limited:
         """One time step towards a target within the ranges; `gently`: limit the acceleration."""
+        ranges = ranges or self._ranges
         dt = max(dt, MIN_STEP)
-        speed = self._values[self._forward] if self._forward is not None else 0.0
+        speed = math.hypot(*(self._values[index] for index in self._level))
         values, rates, limited_by = [], [], ''
         for index, limits in enumerate(self._limits):
             value, goal = self._values[index], target[index]
@@ -143,9 +198,9 @@ class Envelope:
                 smooth = _smooth(rate, self._rates[index], goal - value, limits, dt)
                 smooth = _clamp(smooth, -largest, largest)
                 rate, acted = smooth, 'acceleration' if smooth != rate else acted
-            low, high = self._ranges[index]
-            # A person may have left the policy's range; the way back is limited too.
-            bounds = min(low, value), max(high, value)
+            low, high = ranges[index]
+            # A person may have left the policy's range, and a stop may lie outside of it.
+            bounds = min(low, value, goal), max(high, value, goal)
             values.append(_clamp(value + rate * dt, *bounds) if acted else goal)
             rates.append(rate)
             if acted and not limited_by:

@@ -134,6 +134,22 @@ def read_odometry_speed(message: Serialized) -> tuple[int, float]:
     return stamp_ns, float(cursor.take('44d', 8)[43])
 
 
+def read_odometry_pose(message: Serialized) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+    """Parse a serialized nav_msgs/Odometry.
+
+    Returns:
+        Stamp (ns), position x y z (m), orientation x y z w.
+
+    Raises:
+        SensorError: not such a message.
+    """
+    cursor = _Cursor(message, 'nav_msgs/Odometry')
+    stamp_ns = cursor.header()
+    cursor.blob()  # child_frame_id
+    values = cursor.take('7d', 8)
+    return stamp_ns, values[:3], values[3:]
+
+
 def read_clock(message: Serialized) -> int:
     """Parse a serialized rosgraph_msgs/Clock -> time (ns). Raises SensorError."""
     sec, nanosec = _Cursor(message, 'rosgraph_msgs/Clock').take('iI', 4)

@@ -104,6 +104,11 @@ class Slot:
             return sample, age, f'{self.name}: {age:.3f} s old, {limit}{suffix}'
         return sample, age, ''
 
+    @property
+    def value(self) -> Any:
+        """The newest good value, however old; None for none."""
+        return self._sample.value if self._sample is not None else None
+
     def copy(self, other: Slot) -> None:
         """Take over another slot's newest value."""
         self._sample, self._refusal = other._sample, other._refusal
