@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.common.errors import SensorError
 from liquid_control.common.image import decode_compressed, to_rgb
-from liquid_control.contract.bounds import MAX_ANGULAR_VELOCITY, MAX_SPEED
-from liquid_control.runtime.control.command import from_twist, to_twist
+from liquid_control.contract.commands import TWIST_AXES, axis_of
+from liquid_control.contract.wire import ODOMETRY, check_carried, form_of, vector
 from liquid_control.runtime.sensing.cdr import (
     read_compressed_image,
     read_image,
@@ -24,6 +24,10 @@ from liquid_control.runtime.sensing.cdr import (
 
 # A wheel turned further than this steers nothing, rad.
 MAX_STEERING_ANGLE = math.pi / 2
+# Motions that a car has not: where a Twist commands them, a car's commands say something else.
+_BESIDES = {*TWIST_AXES} - {'velocity_x', 'yaw_rate'}
+# A stick that does not rest quite in its middle is no motion, m/s or rad/s.
+UNNOTICED = 0.05
 # A command holds for so long without another, ns; then a robot's base stops, nobody drives it.
 COMMAND_HOLD_NS = 500_000_000
 # Fewer values say nothing of what is usual; and nothing is unusual within this (m/s, rad, rad/s).
@@ -61,42 +65,70 @@ def motion(message: BagMessage) -> tuple[float, float]:
     return twist.linear.x, twist.angular.z
 
 
-def command(message: BagMessage, names: Sequence[str], wheelbase: float) -> tuple[float, ...]:
+def check_command(topic: str, msgtype: str, names: Sequence[str]) -> None:
+    """Refuse a topic whose messages cannot tell the commands `names`. Raises BagError."""
+    form = form_of(msgtype)
+    if form is None:
+        raise BagError(f'{topic} of type {msgtype} carries no command')
+    check_carried(topic, form, names, BagError)
+
+
+def command(
+    message: BagMessage, names: Sequence[str], wheelbase: float | None
+) -> tuple[float, ...]:
     """Values of the commands `names`; NaN where the message does not determine one.
 
-    What is not finite commands nothing, nor does what no ground robot can do: neither is learnt
-    from nor compared with.
-
-    Takes a TwistStamped, Twist, Odometry (what the robot did stands for what was commanded) or
-    AckermannDriveStamped.
+    What is not finite commands nothing, nor does what no robot can do, nor a motion that these
+    commands do not have: neither is learnt from nor compared with.
 
     Args:
         wheelbase: m, to tell a steering angle from a yaw rate and back.
 
     Raises:
+        SensorError: a value is not finite or absurd, or moves what `names` do not.
+        BagError: such a message carries no command.
+    """
+    told = told_by(message, names)
+    if message.msgtype != ODOMETRY.msgtype:  # which also tells of slips and bumps
+        _check_expressed(message, told, names)
+    return vector(told, names, wheelbase)
+
+
+def told_by(message: BagMessage, names: Sequence[str] = ()) -> dict[str, float]:
+    """What a message commands, by axis.
+
+    Takes every type that the policy node sends, and Odometry: what a robot did stands for what was
+    commanded.
+
+    Args:
+        names: of the commands, for messages that do not name them.
+
+    Raises:
         SensorError: a value is not finite or absurd.
         BagError: such a message carries no command.
     """
-    value: Any = message.value
-    kind = message.msgtype.rsplit('/', 1)[-1]
-    if kind == 'AckermannDriveStamped':
-        drive = {'steering_angle': value.drive.steering_angle, 'speed': value.drive.speed}
-        _check(message, drive['speed'], MAX_SPEED)
-        _check(message, drive['steering_angle'], MAX_STEERING_ANGLE)
-        twist = from_twist(
-            names, *to_twist(tuple(drive), tuple(drive.values()), wheelbase), wheelbase
-        )
-        # The angle itself: through a Twist it would be lost where the car stands.
-        return tuple(drive.get(name, other) for name, other in zip(names, twist, strict=True))
-    if kind == 'Odometry':
-        value = value.twist.twist
-    elif kind == 'TwistStamped':
-        value = value.twist
-    elif kind != 'Twist':
+    form = form_of(message.msgtype)
+    if form is None:
         raise BagError(f'{message.topic} of type {message.msgtype} carries no command')
-    _check(message, value.linear.x, MAX_SPEED)
-    _check(message, value.angular.z, MAX_ANGULAR_VELOCITY)
-    return from_twist(names, value.linear.x, value.angular.z, wheelbase)
+    try:
+        told = form.read(message.value, names)
+    except ValueError as error:
+        raise SensorError(f'{message.topic}: {error}') from error
+    for name, value in told.items():
+        limit = MAX_STEERING_ANGLE if name == 'steering_angle' else axis_of(name).high
+        if not abs(value) <= limit:  # NaN compares as false
+            what = 'absurd' if math.isfinite(value) else 'not finite'
+            raise SensorError(f'{message.topic}: command is {what}: {value:g}')
+    return told
+
+
+def _check_expressed(message: BagMessage, told: Mapping[str, float], names: Sequence[str]) -> None:
+    for name in _BESIDES & told.keys():
+        if abs(told[name]) > UNNOTICED and name not in names:
+            raise SensorError(
+                f'{message.topic}: {name} of {told[name]:g} is commanded, which '
+                f'{", ".join(names)} cannot say; learn it too with --commands'
+            )
 
 
 def spikes(values: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -123,10 +155,3 @@ def spikes(values: NDArray[np.floating]) -> NDArray[np.bool_]:
         if end - first <= _SPIKE_LENGTH:
             result[at[first:end]] = True
     return result
-
-
-def _check(message: BagMessage, value: float, limit: float) -> None:
-    """Refuse a value that is not finite or beyond a limit; NaN compares as false."""
-    if not abs(value) <= limit:
-        what = 'absurd' if math.isfinite(value) else 'not finite'
-        raise SensorError(f'{message.topic}: command is {what}: {value:g}')

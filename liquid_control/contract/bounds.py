@@ -42,14 +42,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     'synapses': (0, 1e12),
     'parameters': (0, 1e12),
     'opset': (1, 100),
-    'commands': (1, 8),  # how many there are
-    # Commands, each in its unit.
-    'steering_angle': (-math.pi, math.pi),  # rad
-    'speed': (-MAX_SPEED, MAX_SPEED),  # m/s
-    'yaw_rate': (-MAX_ANGULAR_VELOCITY, MAX_ANGULAR_VELOCITY),  # rad/s
-    'steering': (-2.0, 2.0),  # 1
-    'throttle': (-2.0, 2.0),  # 1
-    'other command': (-1e4, 1e4),
+    'commands': (1, 32),  # how many there are; two arms with their hands
     # Robot files; u is a command's unit.
     'wheelbase': (0.01, 50.0),  # m
     'max_rate': (1e-6, 1e4),  # u/s, as the next two
@@ -57,6 +50,12 @@ BOUNDS: dict[str, tuple[float, float]] = {
     'max_rate_fast': (0.0, 1e4),
     'max_acceleration': (1e-6, math.inf),  # u/s^2; infinite: no limit but those of the rate
     'fast_speed': (1e-6, math.inf),  # m/s; infinite: none
+    # Landing and fence of a robot file.
+    'after': (0.0, 3600.0),  # s
+    'sinking speed': (0.01, 10.0),  # m/s
+    'radius': (0.1, 1e5),  # m
+    'fence height': (-1e4, 1e4),  # m
+    'tilt': (0.01, math.pi / 2),  # rad
 }
 
 
@@ -71,14 +70,3 @@ def check(where: str, error: type[LiquidControlError], **values: float) -> None:
         low, high = BOUNDS[name]
         if not low <= value <= high:
             raise error(f'{where}: {name} must be within {low:g}..{high:g}, found {value:g}')
-
-
-def check_command(where: str, name: str, error: type[LiquidControlError], *values: float) -> None:
-    """Refuse limits of a command that no robot has, NaN included."""
-    low, high = BOUNDS[name if name in _COMMANDS else 'other command']
-    for value in values:
-        if not low <= value <= high:
-            raise error(f'{where} must be within {low:g}..{high:g}, found {value:g}')
-
-
-_COMMANDS = ('steering_angle', 'speed', 'yaw_rate', 'steering', 'throttle')

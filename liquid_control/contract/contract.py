@@ -17,6 +17,7 @@ from liquid_control.common.errors import BundleError
 from liquid_control.common.plain_yaml import read_yaml
 from liquid_control.common.records import read_record
 from liquid_control.contract import bounds
+from liquid_control.contract.commands import axis_of, check_limits, check_together
 from liquid_control.contract.inputs.image import ImageSpec
 
 FORMAT_VERSION = 1
@@ -50,8 +51,7 @@ class CommandSpec:
     """One entry of the command vector."""
 
     name: str
-    """steering_angle (rad, left positive), speed (m/s), yaw_rate (rad/s); steering, throttle
-    (normalised, unit '1')."""
+    """An axis of the table in contract/commands.py, or of a joint."""
     unit: str
     min: float
     max: float
@@ -60,7 +60,12 @@ class CommandSpec:
         for what, text in (('name', self.name), ('unit', self.unit)):
             _check_text(f'command: {what}', text)
         where = f'command {self.name}: min and max'
-        bounds.check_command(where, self.name, BundleError, self.min, self.max)
+        check_limits(where, self.name, BundleError, self.min, self.max)
+        units = axis_of(self.name).units
+        if self.unit not in units:
+            raise BundleError(
+                f'command {self.name}: unit must be {" or ".join(units)}, found {self.unit!r}'
+            )
         if not self.min < self.max:
             raise BundleError(
                 f'command {self.name}: min must be below max, found {self.min} and {self.max}'
@@ -125,6 +130,7 @@ class Contract:
                 f'elapsed_range must be two increasing times, found {self.elapsed_range}'
             )
         _check('policy', commands=len(self.commands))
+        check_together(self.command_names, BundleError)
         for name, digest in self.hashes.items():
             if not _SHA256.fullmatch(digest):
                 raise BundleError(f'hashes: {name} must be the 64 hexadecimal digits of a sha256')

@@ -15,6 +15,7 @@ from liquid_control.common.files import FileError, read_bounded
 from liquid_control.common.plain_yaml import read_yaml
 from liquid_control.common.records import read_record
 from liquid_control.contract import bounds
+from liquid_control.contract.commands import TWIST_AXES, axis_of, check_limits
 
 MAX_FILE_BYTES = 64 << 10
 
@@ -37,8 +38,8 @@ class CommandLimits:
     """u/s at `fast_speed`."""
 
     def __post_init__(self) -> None:
-        if not self.min <= 0 <= self.max or self.min == self.max:
-            raise ConfigError(f'min <= 0 <= max is needed, found {self.min} and {self.max}')
+        if not self.min < self.max:
+            raise ConfigError(f'min < max is needed, found {self.min} and {self.max}')
         bounds.check(
             'limits',
             ConfigError,
@@ -70,20 +71,84 @@ class CommandLimits:
 
 
 @dataclass(frozen=True)
+class Landing:
+    """How a flying robot comes down when nobody flies it any more."""
+
+    after: float
+    """It hovers for so long before, s."""
+    speed: float
+    """Then it sinks this fast, m/s."""
+
+    def __post_init__(self) -> None:
+        bounds.check('land', ConfigError, after=self.after)
+        bounds.check('land', ConfigError, **{'sinking speed': self.speed})
+
+
+@dataclass(frozen=True)
+class Fence:
+    """Where a robot may be, by its odometry; outside, nothing takes it further away."""
+
+    radius: float
+    """From the origin of the odometry, m."""
+    height: tuple[float, float]
+    """Lowest and highest, m above the origin."""
+    tilt: float
+    """Largest angle from upright, rad."""
+    max_age: float = 0.5
+    """The robot stops when its pose is older, s."""
+
+    def __post_init__(self) -> None:
+        low, high = self.height
+        for height in self.height:
+            bounds.check('fence', ConfigError, **{'fence height': height})
+        bounds.check(
+            'fence', ConfigError, radius=self.radius, tilt=self.tilt, max_age=self.max_age
+        )
+        if not low < high:
+            raise ConfigError(f'fence: height must be two increasing numbers, found {low}, {high}')
+
+
+@dataclass(frozen=True)
 class Robot:
     """What the policy node must know of the robot it drives."""
 
     name: str
-    wheelbase: float
-    """Distance between the axles, m; joins steering angle and yaw rate."""
     limits: dict[str, CommandLimits]
     """By command name."""
+    wheelbase: float | None = None
+    """Distance between the axles, m; joins steering angle and yaw rate."""
+    land: Landing | None = None
+    """Of a flying robot; None: it hovers until somebody takes it."""
+    fence: Fence | None = None
 
     def __post_init__(self) -> None:
-        bounds.check('robot', ConfigError, wheelbase=self.wheelbase)
         for name, limits in self.limits.items():
             where = f'limits.{name}: min and max'
-            bounds.check_command(where, name, ConfigError, limits.min, limits.max)
+            check_limits(where, name, ConfigError, limits.min, limits.max)
+            rests = axis_of(name).stop == 'zero' or axis_of(name).family != 'joint'
+            if rests and not limits.min <= 0 <= limits.max:
+                raise ConfigError(
+                    f'{where}: min <= 0 <= max is needed, found {limits.min} and {limits.max}'
+                )
+        if self.wheelbase is not None:
+            bounds.check('robot', ConfigError, wheelbase=self.wheelbase)
+        elif 'steering_angle' in self.limits:
+            raise ConfigError(
+                'a robot with a steering_angle needs its wheelbase, the distance between its '
+                'axles in m: wheelbase: 0.325'
+            )
+        if self.land is not None:
+            self._check_landing(self.land)
+        if self.fence is not None and not set(self.limits) & {*TWIST_AXES, 'speed'}:
+            raise ConfigError('fence: the robot has no velocity that a fence could limit')
+
+    def _check_landing(self, land: Landing) -> None:
+        lowest = self.limits['velocity_z'].min if 'velocity_z' in self.limits else 0.0
+        if land.speed > -lowest:
+            raise ConfigError(
+                f'land: a speed of {land.speed:g} m/s needs limits.velocity_z.min of at most '
+                f'{-land.speed:g}, found {lowest:g}'
+            )
 
     @classmethod
     def load(cls, path: str | Path) -> Robot:

@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 
-from liquid_control.runtime.control.command import to_twist
+from liquid_control.contract.wire import twist_axes
 from liquid_control.sim.car import WHEELBASE
 from liquid_control.sim.protocols import Command, Sample
 from liquid_control.sim.sensors import sample_deviation
@@ -88,10 +88,13 @@ def describe(sample: Sample, imu_rate: float) -> tuple[str, dict[str, Any]]:
 
 def describe_command(command: Command) -> dict[str, Any]:
     """Return the values of a command's TwistStamped."""
-    linear, angular = to_twist(COMMAND_NAMES, [command[name] for name in COMMAND_NAMES], WHEELBASE)
+    twist = twist_axes(command, WHEELBASE)
     return {
         'header': {'frame_id': BASE_FRAME_ID},
-        'twist': {'linear': _vector(linear, 0.0, 0.0), 'angular': _vector(0.0, 0.0, angular)},
+        'twist': {
+            'linear': _vector(twist['velocity_x'], 0.0, 0.0),
+            'angular': _vector(0.0, 0.0, twist['yaw_rate']),
+        },
     }
 
 

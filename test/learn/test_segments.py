@@ -16,13 +16,13 @@ from support.stripe_drives import COMMANDS, RECIPE, SIGNALS, WHEELBASE
 from liquid_control.bags.errors import BagError
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.modes import Mode
+from liquid_control.contract.wire import twist_axes
 from liquid_control.learn.data.dataset import build
 from liquid_control.learn.data.episode import Episode
 from liquid_control.learn.data.segments import Weights
 from liquid_control.learn.data.sequences import Windows, whole
 from liquid_control.learn.train.recipe import Fit, Timing
 from liquid_control.learn.train.trainer import train
-from liquid_control.runtime.control.command import to_twist
 
 BLIND = replace(SIGNALS, image=None)
 CONSOLE = Console(quiet=True)
@@ -40,8 +40,10 @@ def at(seconds: float) -> int:
 
 
 def steer(seconds: float, angle: float, topic: str = rec.COMMAND) -> rec.Entry:
-    twist = to_twist(('steering_angle', 'speed'), (angle, 1.0), WHEELBASE)
-    return rec.command_entry(at(seconds), *twist)._replace(topic=topic)
+    twist = twist_axes({'steering_angle': angle, 'speed': 1.0}, WHEELBASE)
+    return rec.command_entry(at(seconds), twist['velocity_x'], twist['yaw_rate'])._replace(
+        topic=topic
+    )
 
 
 def write(path: Path, seconds: float, entries: list[rec.Entry]) -> Path:

@@ -34,6 +34,11 @@ COMMANDS = {
     'yaw_rate': CommandSpec('yaw_rate', 'rad/s', -2.0, 2.0),
     'steering': CommandSpec('steering', '1', -1.0, 1.0),
     'throttle': CommandSpec('throttle', '1', 0.0, 1.0),
+    'velocity_x': CommandSpec('velocity_x', 'm/s', -1.0, 2.0),
+    'velocity_y': CommandSpec('velocity_y', 'm/s', -1.0, 1.0),
+    'velocity_z': CommandSpec('velocity_z', 'm/s', -0.5, 1.0),
+    'elbow/position': CommandSpec('elbow/position', 'rad', -1.0, 1.0),
+    'wheel/velocity': CommandSpec('wheel/velocity', 'rad/s', -5.0, 5.0),
 }
 
 Break = Literal['hash', 'version', 'field', 'yaml', 'no core', 'not onnx', 'signature', 'nan']

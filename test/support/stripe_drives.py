@@ -10,9 +10,9 @@ from support import recordings as rec
 
 from liquid_control.contract.contract import CommandSpec, ImageSpec, SensorSpec
 from liquid_control.contract.modes import Mode
+from liquid_control.contract.wire import twist_axes
 from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.train.recipe import Augment, Fit, Network, Recipe, Timing
-from liquid_control.runtime.control.command import to_twist
 
 WHEELBASE = 0.325
 WIDTH, HEIGHT = 48, 24
@@ -84,7 +84,10 @@ def write_drive(
     for at in range(0, end_ns + 1, rec.COMMAND_NS):
         angle = angle_at(at / 1e9, phase)
         values = angle, 1.0 + sway * abs(angle)
-        twist = to_twist(('steering_angle', 'speed'), values, WHEELBASE)
-        entries.append(rec.command_entry(rec.START_NS + at, *twist))
+        told = dict(zip(('steering_angle', 'speed'), values, strict=True))
+        twist = twist_axes(told, WHEELBASE)
+        entries.append(
+            rec.command_entry(rec.START_NS + at, twist['velocity_x'], twist['yaw_rate'])
+        )
     types = {'policy_node/mode': 'liquid_control/msg/ControlMode'}
     return rec.write_bag(path, sorted(entries, key=lambda entry: entry.stamp_ns), **types)

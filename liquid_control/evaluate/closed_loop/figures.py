@@ -7,11 +7,10 @@ from matplotlib import rc_context
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from liquid_control.contract.commands import axis_of
 from liquid_control.evaluate.closed_loop.record import DriveRecord
 from liquid_control.evaluate.report.figures import BLUE, GREY, ORANGE, RED, STYLE, panels
 from liquid_control.sim.track import ROAD_WIDTH
-
-_UNITS = {'steering_angle': 'rad', 'speed': 'm/s', 'yaw_rate': 'rad/s'}
 
 
 @rc_context(STYLE | {'axes.grid': False})
@@ -75,7 +74,7 @@ def draw_commands(drive: DriveRecord) -> Figure:
     figure, axes = panels(2.3 * (len(ticks.names) + 1), [1.0] * (len(ticks.names) + 1))
     for index, name in enumerate(ticks.names):
         panel = axes[index]
-        unit = _UNITS.get(name)
+        unit = axis_of(name).units[0].replace('1', '')
         panel.plot(time, ticks.raw[:, index], color=ORANGE, linewidth=1, label='network')
         panel.plot(time, ticks.sent[:, index], color=BLUE, linewidth=1.4, label='sent')
         if name == 'speed':

@@ -18,7 +18,7 @@ from liquid_control.contract.contract import Contract
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay.compare import CommandError, Comparison, command_errors
 from liquid_control.evaluate.replay.replayer import Faults, ReplayedTick, Stages, replay
-from liquid_control.evaluate.replay.topics import check_command, choose_topics
+from liquid_control.evaluate.replay.topics import choose_topics
 from liquid_control.evaluate.replay.trace import Trace
 from liquid_control.runtime.inference.policy import Policy
 
@@ -151,7 +151,8 @@ def replay_bag(
             f'--start-frame {options.start_frame} is beyond them'
         )
     if topics.command is not None:
-        check_command(topics.command, reader.topics[topics.command], policy.contract.command_names)
+        names = policy.contract.command_names
+        samples.check_command(topics.command, reader.topics[topics.command], names)
     wheelbase = options.wheelbase or policy.contract.wheelbase or WHEELBASE
     stages, faults, problem = Stages(), Faults(), ''
     silent: dict[str, float] = {}

@@ -13,9 +13,6 @@ from liquid_control.bags.topics import (
     find_topic,
 )
 from liquid_control.contract.contract import Contract
-from liquid_control.evaluate.errors import ReplayError
-
-_NORMALISED = ('steering', 'throttle')
 
 
 def choose_topics(
@@ -60,20 +57,3 @@ def choose_topics(
                 f'{hint}; the bag has {reader.describe()}'
             )
     return TopicRoles(**found)
-
-
-def check_command(topic: str, msgtype: str, names: tuple[str, ...]) -> None:
-    """Refuse to compare commands of different meaning.
-
-    Args:
-        names: of the policy's commands.
-
-    Raises:
-        ReplayError: the recorded commands are in SI units, the policy's are not.
-    """
-    kind = msgtype.rpartition('/')[2]
-    if kind in ('AckermannDriveStamped', 'Odometry') and set(names) & set(_NORMALISED):
-        raise ReplayError(
-            f'{topic} is a {kind} in SI units, the policy commands {", ".join(names)} without '
-            'unit: they cannot be compared'
-        )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from liquid_control.contract.commands import axis_of
 from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.train.recipe import Augment
 
@@ -21,8 +22,6 @@ Pictures = NDArray[np.uint8]
 
 # What a mirror changes the sign of: acceleration along y; rotation about x and z.
 MIRRORED_IMU = (1.0, -1.0, 1.0, -1.0, 1.0, -1.0)
-# Commands that change sign in a mirror.
-MIRRORED_COMMANDS = ('steering_angle', 'yaw_rate', 'steering')
 
 
 def augment(
@@ -35,7 +34,7 @@ def augment(
         command_names: in order, to know which ones a mirror turns round.
         rng: of all draws.
     """
-    if rng.random() < spec.flip:
+    if rng.random() < spec.flip and all(has_mirror(name) for name in command_names):
         steps = mirror(steps, command_names)
     if steps.images.numel() == 0:
         return steps
@@ -48,13 +47,18 @@ def augment(
     return replace(steps, images=torch.from_numpy(images))
 
 
+def has_mirror(command: str) -> bool:
+    """Whether anybody can say what a command is where left is right; not of a joint."""
+    return axis_of(command).mirrors is not None
+
+
 def mirror(steps: Steps, command_names: tuple[str, ...]) -> Steps:
     """The same drive with left and right exchanged."""
     images = steps.images
     if images.numel():
         images = torch.from_numpy(cv2.flip(_tall(images.numpy()), 1)).reshape(images.shape)
     imu = steps.imu * torch.tensor(MIRRORED_IMU) if steps.imu.shape[-1] else steps.imu
-    signs = [-1.0 if name in MIRRORED_COMMANDS else 1.0 for name in command_names]
+    signs = [-1.0 if axis_of(name).mirrors else 1.0 for name in command_names]
     return replace(
         steps,
         images=images,

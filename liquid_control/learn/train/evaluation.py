@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from liquid_control.contract.commands import FORWARD
 from liquid_control.learn.data.sequences import whole
 from liquid_control.learn.data.split import Split
 from liquid_control.learn.data.spread import Spread
@@ -13,7 +14,6 @@ from liquid_control.learn.export.parity import run_network
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.scores import scores
 from liquid_control.nn.policy import PolicyNetwork
-from liquid_control.runtime.control.command import FORWARD
 
 # R² on the training data themselves below which a network has hardly learnt, whatever they are.
 POOR = 0.5

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from liquid_control.common.errors import ConfigError
 from liquid_control.contract.bounds import MAX_AGE
+from liquid_control.contract.commands import check_together
 from liquid_control.learn.data.segments import DEFAULT_WEIGHTS, Weights
 from liquid_control.learn.data.signals import Signals
 from liquid_control.nn.policy import DEFAULT_NETWORK, MAX_SEED, Network, NetworkConfig
-from liquid_control.runtime.control.command import check_names
 
 T = TypeVar('T')
 
@@ -67,7 +67,8 @@ class Augment:
     """Changes to the pictures of a window, the same in all its frames; each 0 switches one off.
 
     Attributes:
-        flip: share of windows seen in a mirror: left becomes right in picture, IMU and commands.
+        flip: share of windows seen in a mirror: left becomes right in picture, IMU and commands;
+            none where joints are commanded, whose mirror image nobody knows.
         shift: largest shift of the picture, pixels; the gap repeats the edge.
         gamma: largest exponent, as the exponent of e, of a random gamma curve.
         tint: largest gain of a colour channel, likewise.
@@ -160,7 +161,7 @@ class Recipe:
     fit: Fit = Fit()
 
     def __post_init__(self) -> None:
-        check_names(self.signals.command_names)
+        check_together(self.signals.command_names)
         _check_range(self, 0, 0.9, 'holdout')
         for name in ('frames', 'test_frames'):
             first, end = getattr(self, name) or (0, 1)

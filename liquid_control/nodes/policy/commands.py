@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from liquid_control.common.errors import ConfigError
+from liquid_control.contract.commands import check_together
+from liquid_control.contract.px4 import to_world
+from liquid_control.contract.wire import FORMS, Form, check_carried, vector
 from liquid_control.nodes.common.inbox import OwnThread
-from liquid_control.runtime.control.command import MIN_SPEED, check_names, from_twist, to_twist
+from liquid_control.nodes.policy.px4 import OffboardMode
 
-COMMAND_TYPES = ('twist_stamped', 'twist', 'ackermann')
+COMMAND_TYPES = tuple(FORMS)
 COMMAND_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 # Heard whatever a person's hand offers: a reliable subscription would not match a publisher that
 # is best effort, as those of microcontrollers and radios are, and would say nothing.
@@ -59,7 +62,7 @@ class CommandPort:
         *,
         command_type: str,
         names: Sequence[str],
-        wheelbase: float,
+        wheelbase: float | None,
         frame_id: str,
         passive_listeners: Sequence[str] = PASSIVE_LISTENERS,
     ) -> None:
@@ -67,33 +70,28 @@ class CommandPort:
 
         Args:
             command_type: one of `COMMAND_TYPES`; decides the type of both topics.
-            names: command names of the policy, see runtime/control/command.py.
-            wheelbase: m.
+            names: command names of the policy, see contract/commands.py.
+            wheelbase: m; None: the robot has no steered wheels.
             passive_listeners: names of nodes that only watch, with the wildcards of a shell.
 
         Raises:
-            ConfigError: the command vector does not fit the type, or ackermann_msgs is missing.
+            ConfigError: the command vector does not fit the type, or its package is missing.
         """
         self._node = node
         self._names = tuple(names)
         self._wheelbase = wheelbase
         self._passive = tuple(passive_listeners)
-        self._stamped = command_type != 'twist'
-        self._type = message_type = _message_type(command_type, self._names)
-        self._fill, self._values = (
-            (self._fill_ackermann, self._ackermann_values)
-            if command_type == 'ackermann'
-            else (self._fill_twist, self._twist_values)
-        )
-        self._type_name = '/'.join(
-            (*message_type.__module__.split('.')[:2], message_type.__name__)
-        )
+        self._form = form = _form(command_type, self._names)
+        message_type = import_message(form)
         self._message = message_type()
-        if self._stamped:
+        if form.stamped:
             self._message.header.frame_id = frame_id
         self._publisher = node.create_publisher(message_type, 'cmd_vel', COMMAND_QOS)
+        self._px4 = OffboardMode(node) if form.in_world else None
+        self._hand = FORMS[form.override] if form.override else form
+        self._hand_type = import_message(self._hand)
         self.overrides = node.create_subscription(
-            message_type,
+            self._hand_type,
             'cmd_vel_override',
             lambda message: None,
             OVERRIDE_QOS,
@@ -101,11 +99,25 @@ class CommandPort:
         )
         """The subscription, for whoever waits for it."""
 
-    def publish(self, values: Sequence[float], stamp: Any) -> None:
-        """Send a command vector; stamp: builtin_interfaces/Time."""
-        if self._stamped:
+    @property
+    def in_world(self) -> bool:
+        """Whether who publishes must know the robot's yaw."""
+        return self._form.in_world
+
+    def publish(self, values: Sequence[float], stamp: Any, yaw: float = 0.0) -> None:
+        """Send a command vector.
+
+        Args:
+            stamp: builtin_interfaces/Time.
+            yaw: of the robot, rad, where commands are of the world's frame.
+        """
+        if self._form.stamped:
             self._message.header.stamp = stamp
-        self._fill(self._message, values)
+        told = dict(zip(self._names, values, strict=True))
+        if self._px4 is not None:
+            told = to_world(told, yaw)
+            self._px4.announce(self._message, stamp)
+        self._form.write(self._message, told, self._wheelbase)
         self._publisher.publish(self._message)
 
     @property
@@ -120,7 +132,7 @@ class CommandPort:
             return 0
         known = self._node.get_subscriptions_info_by_topic(self.topic)
         return sum(
-            each.topic_type == self._type_name and not self._is_passive(each.node_name)
+            each.topic_type == self._form.msgtype and not self._is_passive(each.node_name)
             for each in known
         )
 
@@ -131,13 +143,19 @@ class CommandPort:
 
     def close(self) -> None:
         self._node.destroy_publisher(self._publisher)
+        if self._px4 is not None:
+            self._px4.close()
         self._node.destroy_subscription(self.overrides)
 
     def take_override(self) -> Override | None:
-        """The newest of a person's commands, None where none has come; one thread at a time."""
+        """The newest of a person's commands, None where none has come; one thread at a time.
+
+        Raises:
+            ValueError: the message cannot be a command of this robot.
+        """
         newest = None
         for _ in range(_LONGEST_QUEUE):
-            taken = self.overrides.handle.take_message(self._type, False)
+            taken = self.overrides.handle.take_message(self._hand_type, False)
             if taken is None:
                 break
             newest = taken
@@ -151,7 +169,7 @@ class CommandPort:
         )
 
     def _stamp_ns(self, message: Any) -> int | None:
-        if not self._stamped:
+        if not self._hand.stamped:
             return None
         stamp = message.header.stamp
         return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec) or None
@@ -159,43 +177,35 @@ class CommandPort:
     def _is_passive(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._passive)
 
-    def _fill_twist(self, message: Any, values: Sequence[float]) -> None:
-        twist = message.twist if self._stamped else message
-        twist.linear.x, twist.angular.z = to_twist(self._names, values, self._wheelbase)
-
-    def _twist_values(self, message: Any) -> tuple[float, ...]:
-        twist = message.twist if self._stamped else message
-        linear, angular = twist.linear.x, twist.angular.z
-        values = from_twist(self._names, linear, angular, self._wheelbase)
-        if abs(linear) <= MIN_SPEED and math.isfinite(angular) and 'steering_angle' in self._names:
+    def _values(self, message: Any) -> tuple[float, ...]:
+        told = self._hand.read(message, self._names)
+        values = vector(told, self._names, self._wheelbase)
+        if all(map(math.isfinite, told.values())):
             # At rest a Twist says nothing about the steering angle: straight ahead.
             return tuple(0.0 if math.isnan(value) else value for value in values)
         return values
 
-    def _fill_ackermann(self, message: Any, values: Sequence[float]) -> None:
-        command = dict(zip(self._names, values, strict=True))
-        message.drive.steering_angle = float(command['steering_angle'])
-        message.drive.speed = float(command['speed'])
 
-    def _ackermann_values(self, message: Any) -> tuple[float, ...]:
-        drive = {'steering_angle': message.drive.steering_angle, 'speed': message.drive.speed}
-        return tuple(drive[name] for name in self._names)
-
-
-def _message_type(command_type: str, names: tuple[str, ...]) -> Any:
-    if command_type != 'ackermann':
-        check_names(names)
-        return TwistStamped if command_type == 'twist_stamped' else Twist
-    if sorted(names) != ['speed', 'steering_angle']:
+def _form(command_type: str, names: tuple[str, ...]) -> Form:
+    """The form that the commands are sent in. Raises ConfigError."""
+    check_together(names)
+    form = FORMS[command_type]
+    check_carried(f'command_type {command_type}', form, names)
+    if missing := [name for name in form.whole if name not in names]:
         raise ConfigError(
-            f'command_type ackermann needs the commands steering_angle and speed, the policy has '
-            f'{list(names)}; use twist_stamped'
+            f'command_type {command_type} needs the commands {" and ".join(form.whole)}, the '
+            f'policy commands {", ".join(names)} and no {missing[0]}: use twist_stamped'
         )
+    return form
+
+
+def import_message(form: Form) -> Any:
+    """The Python class of a form's message. Raises ConfigError where its package is missing."""
+    package = form.msgtype.partition('/')[0]
     try:
-        from ackermann_msgs.msg import AckermannDriveStamped
+        return getattr(importlib.import_module(f'{package}.msg'), form.kind)
     except ImportError as error:
+        default = f'apt-get install ros-$ROS_DISTRO-{package.replace("_", "-")}'
         raise ConfigError(
-            'command_type ackermann needs the package ackermann_msgs: '
-            'apt-get install ros-$ROS_DISTRO-ackermann-msgs'
+            f'{form.kind} needs the package {package}: {form.package or default}'
         ) from error
-    return AckermannDriveStamped

@@ -165,12 +165,12 @@ class Guard:
             drive.helm.announce()
 
     def _take_override(self, drive: Drive) -> None:
-        override = drive.commands.take_override()
-        if override is not None and time.monotonic() >= self._hears_from:
-            try:
+        try:
+            override = drive.commands.take_override()
+            if override is not None and time.monotonic() >= self._hears_from:
                 drive.helm.override(override)
-            except ValueError as error:
-                self._log.warning_at_times('override', str(error))
+        except ValueError as error:
+            self._log.warning_at_times('override', str(error))
 
     def _answer(self, drive: Drive | None) -> None:
         with self._engage.handle:

@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import Image, Imu
 
+from liquid_control.contract.wire import read_twist, vector
 from liquid_control.nodes.common.parameters import (
     DumpedParameters,
     guard_parameters,
@@ -25,7 +26,6 @@ from liquid_control.nodes.common.parameters import (
 from liquid_control.nodes.simulator.clock import SLICE_NS, SimulatedTime
 from liquid_control.nodes.simulator.messages import ObservationMessages
 from liquid_control.rollout.messages import COMMAND_NAMES
-from liquid_control.runtime.control.command import from_twist
 from liquid_control.sim import car
 from liquid_control.sim.car import WHEELBASE
 from liquid_control.sim.robots import CAMERA_RATE, IMU_RATE, ODOMETRY_RATE, simulate_car
@@ -150,7 +150,7 @@ class SimulatedCar(DumpedParameters, Node):
                 throttle_duration_sec=1.0,
             )
             return
-        steering_angle, speed = from_twist(COMMAND_NAMES, linear, angular, WHEELBASE)
+        steering_angle, speed = vector(read_twist(message.twist), COMMAND_NAMES, WHEELBASE)
         if math.isnan(steering_angle):  # at rest a Twist leaves the wheels as they are
             steering_angle = self._command['steering_angle']
         self._command = car.command(steering_angle, speed)
