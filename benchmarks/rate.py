@@ -122,7 +122,7 @@ def turn(
 
 def measure(observer: Observer, role: str, *arguments: str) -> dict[str, Any]:
     """Run a role to its end; what it measured, and what was observed of it."""
-    observer.forget()
+    observer.reset()
     process = subprocess.Popen(
         [sys.executable, str(PARTS), role, *arguments], stdout=subprocess.PIPE, text=True
     )

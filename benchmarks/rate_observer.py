@@ -62,7 +62,7 @@ class Observer:
             while (taken := states.take_message(PolicyState, True)) is not None:
                 self._states.append(taken[0])
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Drop what was collected."""
         self.watch(0.1)
         self._commands.clear()
@@ -109,7 +109,7 @@ def drive(
         sys.executable, '-m', 'liquid_control.nodes.policy.node', '--ros-args',
         '-p', 'autostart:=true', '-p', f'policy:={bundle}', '-p', f'control_rate:={rate}',
     ]  # fmt: skip
-    observer.forget()
+    observer.reset()
     started = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -122,7 +122,7 @@ def drive(
         if not engaged.success:
             raise SystemExit(f'the policy node cannot be engaged: {engaged.message}')
         observer.watch(SETTLING)
-        observer.forget()
+        observer.reset()
         policies = itertools.cycle((_twin(bundle) if swaps else bundle, bundle))
         child = psutil.Process(process.pid)
         before, end, swapped = sum(child.cpu_times()[:2]), time.monotonic() + seconds, 0

@@ -194,7 +194,7 @@ def _is_expert_needed(place: TrackPose, expert_drives: bool) -> bool:
 
 def _describe(tick: Tick, count: int) -> dict[str, object]:
     """Values of the tick's PolicyState: with its inputs it can be computed again offline."""
-    action, policy = tick.action, tick.pilot.policy
+    action, policy = tick.action, tick.runner.policy
     seen = action.observation
     sec, nanosec = divmod(seen.image_stamp_ns, 1_000_000_000)
     values: dict[str, object] = {

@@ -19,7 +19,7 @@ from liquid_control.common.errors import ConfigError
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
 from liquid_control.runtime.control.controller import Controller, Tick
-from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim import car
 from liquid_control.sim.protocols import Command, Sample
@@ -92,10 +92,10 @@ class PolicyDriver:
             )
         policy.reset()
         # Simulated time does not pass while the network computes: no step is too slow.
-        self._pilot = Pilot(policy, time_budget=math.inf)
+        self._runner = PolicyRunner(policy, time_budget=math.inf)
         # A hand on the wheel is renewed at every tick, or it is none.
         self._controller = Controller(
-            self._pilot,
+            self._runner,
             robot,
             on_mode=on_mode,
             override_timeout=0.5 / policy.contract.control_rate,
@@ -104,9 +104,9 @@ class PolicyDriver:
 
     def sense(self, sample: Sample) -> None:
         """Encode pictures, keep the newest of everything else."""
-        sensors, stamp_ns = self._pilot.sensors, sample.stamp_ns
+        sensors, stamp_ns = self._runner.sensors, sample.stamp_ns
         if sample.sensor == 'image':
-            self._pilot.see(Frame(sample.value, stamp_ns, stamp_ns))
+            self._runner.encode(Frame(sample.value, stamp_ns, stamp_ns))
         elif sample.sensor == 'imu':
             sensors.put_imu(stamp_ns, sample.value.astype(np.float32))
         else:

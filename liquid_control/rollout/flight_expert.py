@@ -1,4 +1,4 @@
-"""A pilot that knows where the target is: flies straight to it and holds position before it."""
+"""A runner that knows where the target is: flies straight to it and holds position before it."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ SHIPPED = 'models/mine/policy.yaml', 'config/robots/car.yaml', 'config/training/
 
 
 @pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
+def _reset() -> Iterator[None]:
     assets.shipped_folder.cache_clear()
     yield
     assets.shipped_folder.cache_clear()

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.pilots import ROBOT, Drive
+from support.runners import ROBOT, Drive
 
 from liquid_control.contract.modes import Mode
 from liquid_control.nodes.policy import helm as helm_module
@@ -30,7 +30,7 @@ class Wire:
         monkeypatch.setattr(helm_module, 'time', clock)
         self.sent: list[tuple[float, float]] = []
         drive.controller = self.controller = Controller(
-            drive.pilot, ROBOT, steady_ns=clock.monotonic_ns, **options
+            drive.runner, ROBOT, steady_ns=clock.monotonic_ns, **options
         )
         self.helm = Helm(
             self.controller,

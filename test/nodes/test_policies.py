@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.pilots import Drive, make_pilot
+from support.runners import Drive, make_runner
 
 from liquid_control.nodes.policy.parameters import PolicyParameters
 from liquid_control.nodes.policy.policies import SLOTS, Policies
@@ -16,9 +16,9 @@ from liquid_control.runtime.inference.trial import Trials
 @pytest.mark.parametrize('slot', ['shadow_policy', 'fallback_policy'])
 def test_a_role_is_emptied_only_between_two_ticks(tmp_path: Path, slot: str) -> None:
     drive, lock = Drive(tmp_path), threading.Lock()
-    pilot = make_pilot(tmp_path / 'second')
-    setattr(drive.controller, SLOTS[slot], pilot)
-    parameters = PolicyParameters(policy=drive.pilot.name, **{slot: pilot.name})
+    runner = make_runner(tmp_path / 'second')
+    setattr(drive.controller, SLOTS[slot], runner)
+    parameters = PolicyParameters(policy=drive.runner.name, **{slot: runner.name})
     policies = Policies(
         drive.controller,
         parameters,
@@ -31,6 +31,6 @@ def test_a_role_is_emptied_only_between_two_ticks(tmp_path: Path, slot: str) -> 
     with lock:  # as the control thread has it while it ticks
         setting.start()
         setting.join(0.2)
-        assert getattr(drive.controller, SLOTS[slot]) is pilot
+        assert getattr(drive.controller, SLOTS[slot]) is runner
     setting.join()
     assert getattr(drive.controller, SLOTS[slot]) is None

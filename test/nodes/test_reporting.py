@@ -12,7 +12,7 @@ from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import CommandLimits, Robot
 from liquid_control.nodes.policy.reporting import Measured, state_bytes
 from liquid_control.runtime.control.controller import Controller, Tick
-from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.loop.timing import Timing
 
@@ -25,11 +25,11 @@ MEASURED = Measured(frames=7, lateness=1e-4, encoder=2e-3, sense_to_act=9e-3)
 
 
 def drive(path: Path, *, sense: bool) -> Tick:
-    pilot = Pilot(Policy.load(make_bundle(path / 'bundle')))
-    controller = Controller(pilot, Robot('test car', LIMITS, wheelbase=0.325))
+    runner = PolicyRunner(Policy.load(make_bundle(path / 'bundle')))
+    controller = Controller(runner, Robot('test car', LIMITS, wheelbase=0.325))
     if sense:
-        pilot.see(Frame(np.full((120, 160, 3), 90, np.uint8), NOW - 30_000_000, NOW))
-        pilot.sensors.put_imu(NOW - 2_000_000, np.arange(6, dtype=np.float32), NOW)
+        runner.encode(Frame(np.full((120, 160, 3), 90, np.uint8), NOW - 30_000_000, NOW))
+        runner.sensors.put_imu(NOW - 2_000_000, np.arange(6, dtype=np.float32), NOW)
         assert not controller.engage(NOW)
     return controller.tick(NOW)
 
@@ -54,7 +54,7 @@ def test_state_of_a_driving_tick_reads_back_as_it_was(tmp_path: Path) -> None:
     np.testing.assert_array_equal(state.command_raw, tick.action.raw)
     np.testing.assert_array_equal(state.command, np.float32(tick.command))
     assert state.limited_by == tick.limited_by
-    np.testing.assert_array_equal(state.neurons, tick.pilot.policy.state)
+    np.testing.assert_array_equal(state.neurons, tick.runner.policy.state)
     assert np.abs(state.neurons).max() > 0
     times = (state.lateness, state.encoder_time, state.core_time, state.sense_to_act)
     assert times == pytest.approx((1e-4, 2e-3, tick.action.core_ns / 1e9, 9e-3))

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pilots import Drive, make_pilot
+from support.runners import Drive, make_runner
 
 from liquid_control.contract.modes import Mode
 from liquid_control.nodes.policy.shadow import ShadowThread
 from liquid_control.runtime.control.controller import Tick
-from liquid_control.runtime.control.runner import Action, Pilot
+from liquid_control.runtime.control.runner import Action, PolicyRunner
 
 WAIT = 10.0  # s, generous: it only ends tests that fail
 
@@ -46,10 +46,10 @@ class Shadowed(Drive):
         self.thread = ShadowThread(self.controller, self.reports)
         self.thread.start()
 
-    def shadow(self, pilot: Pilot) -> Pilot:
-        pilot.sensors.share(self.pilot.sensors)
-        self.controller.shadow = pilot
-        return pilot
+    def shadow(self, runner: PolicyRunner) -> PolicyRunner:
+        runner.sensors.share(self.runner.sensors)
+        self.controller.shadow = runner
+        return runner
 
     def tick(self, count: int = 1) -> Tick:
         for _ in range(count):
@@ -67,7 +67,7 @@ def drive(tmp_path: Path) -> Iterator[Shadowed]:
 
 def test_shadow_sees_the_same_and_never_actuates(drive: Shadowed, tmp_path: Path) -> None:
     alone = Drive(tmp_path / 'alone')
-    drive.shadow(make_pilot(tmp_path / 'shadow', seed=7))
+    drive.shadow(make_runner(tmp_path / 'shadow', seed=7))
     for each in (alone, drive):
         each.engage()
     for _ in range(20):
@@ -80,7 +80,7 @@ def test_shadow_sees_the_same_and_never_actuates(drive: Shadowed, tmp_path: Path
 
 
 def test_shadow_that_fails_is_nobodys_business(drive: Shadowed, tmp_path: Path) -> None:
-    drive.shadow(make_pilot(tmp_path / 'shadow', break_='nan'))
+    drive.shadow(make_runner(tmp_path / 'shadow', break_='nan'))
     drive.engage()
     tick = drive.tick(20)
     assert tick.mode is Mode.AUTONOMOUS
@@ -90,7 +90,7 @@ def test_shadow_that_fails_is_nobodys_business(drive: Shadowed, tmp_path: Path) 
 def test_shadow_that_never_returns_is_named_and_given_up_for_another(
     drive: Shadowed, tmp_path: Path
 ) -> None:
-    hanging = drive.shadow(make_pilot(tmp_path / 'hanging', seed=7))
+    hanging = drive.shadow(make_runner(tmp_path / 'hanging', seed=7))
     entered, never = threading.Event(), threading.Event()
 
     def hang(**inputs: object) -> np.ndarray:
@@ -107,7 +107,7 @@ def test_shadow_that_never_returns_is_named_and_given_up_for_another(
     assert drive.thread.stuck is hanging
     drive.thread.recover()
     assert drive.thread.stuck is hanging, 'as long as it is the shadow'
-    drive.shadow(make_pilot(tmp_path / 'other', seed=8))
+    drive.shadow(make_runner(tmp_path / 'other', seed=8))
     drive.thread.recover()
     assert drive.reports.of(drive.tick()).raw is not None
     assert drive.thread.stuck is None

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.pilots import Drive
+from support.runners import Drive
 
 
 @pytest.fixture

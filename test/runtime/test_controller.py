@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pilots import MS, PERIOD, START, Drive, moving
+from support.runners import MS, PERIOD, START, Drive, moving
 
 from liquid_control.contract.modes import Mode
 

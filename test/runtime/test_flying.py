@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.pilots import MS, PERIOD, Drive
+from support.runners import MS, PERIOD, Drive
 
 from liquid_control.common.errors import ConfigError
 from liquid_control.contract.modes import Mode

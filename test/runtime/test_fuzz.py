@@ -17,7 +17,7 @@ from liquid_control.common.image import ENCODINGS, decode_compressed, to_rgb
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import CommandLimits, Robot
 from liquid_control.runtime.control.controller import Controller
-from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.sensing import cdr
 
@@ -85,26 +85,26 @@ class Receiver:
     """The way of a message through the runtime, as the node's threads walk it."""
 
     def __init__(self, path: Path) -> None:
-        self.pilot = Pilot(Policy.load(make_bundle(path)), time_budget=math.inf)
+        self.runner = PolicyRunner(Policy.load(make_bundle(path)), time_budget=math.inf)
         self.driven = 0
         self.restart()
 
     def restart(self) -> None:
-        self.pilot.sensors.clear()
-        self.pilot.forget()
-        self.controller = Controller(self.pilot, ROBOT)
+        self.runner.sensors.clear()
+        self.runner.reset()
+        self.controller = Controller(self.runner, ROBOT)
 
     def take(self, kind: str, message: bytes, now_ns: int) -> None:
-        sensors = self.pilot.sensors
+        sensors = self.runner.sensors
         if kind == 'imu':
             sensors.put_imu(*cdr.read_imu(message), now_ns)
         elif kind == 'image':
             raw = cdr.read_image(message)
             rgb = to_rgb(raw.encoding, raw.width, raw.height, raw.step, raw.data)
-            self.pilot.see(Frame(rgb, raw.stamp_ns, now_ns))
+            self.runner.encode(Frame(rgb, raw.stamp_ns, now_ns))
         elif kind == 'compressed':
             packed = cdr.read_compressed_image(message)
-            self.pilot.see(Frame(decode_compressed(packed.data), packed.stamp_ns, now_ns))
+            self.runner.encode(Frame(decode_compressed(packed.data), packed.stamp_ns, now_ns))
         else:
             sensors.put_speed(*cdr.read_odometry_speed(message), now_ns)
 

@@ -4,49 +4,49 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pilots import PICTURE, Drive, make_pilot, moving
+from support.runners import PICTURE, Drive, make_runner, moving
 
 from liquid_control.common.errors import BundleError, ConfigError
 from liquid_control.contract.modes import Mode
-from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.control.runner import Frame, PolicyRunner
 
 
 def test_swapped_policy_goes_on_from_the_last_command(drive: Drive, tmp_path: Path) -> None:
     moving(drive)
     before = drive.tick().command
-    other = make_pilot(tmp_path / 'other', seed=7, speed=True)
-    other.see(Frame(PICTURE, drive.now, drive.now))
-    other.sensors.share(drive.pilot.sensors)
+    other = make_runner(tmp_path / 'other', seed=7, speed=True)
+    other.encode(Frame(PICTURE, drive.now, drive.now))
+    other.sensors.share(drive.runner.sensors)
     drive.controller.use(other)
     tick = drive.tick()
     assert tick.mode is Mode.AUTONOMOUS
-    assert tick.pilot is other
+    assert tick.runner is other
     assert abs(tick.command[0] - before[0]) <= 2.0 * 0.05 + 1e-9
     assert abs(tick.command[1] - before[1]) <= 4.0 * 0.05 + 1e-9
 
 
 def test_swap_to_other_commands_is_refused(drive: Drive, tmp_path: Path) -> None:
-    other = make_pilot(tmp_path / 'o', commands=('steering_angle',))
+    other = make_runner(tmp_path / 'o', commands=('steering_angle',))
     with pytest.raises(ConfigError, match='restart the node'):
         drive.controller.use(other)
-    assert drive.controller.pilot is drive.pilot
+    assert drive.controller.runner is drive.runner
 
 
 def test_promoted_shadow_drives_and_can_be_put_back(drive: Drive, tmp_path: Path) -> None:
     assert 'no shadow policy' in drive.controller.promote()
-    shadow = drive.controller.shadow = make_pilot(tmp_path / 'shadow', seed=7, speed=True)
+    shadow = drive.controller.shadow = make_runner(tmp_path / 'shadow', seed=7, speed=True)
     moving(drive)
     assert drive.controller.promote() == ''
     tick = drive.tick()
-    assert tick.pilot is shadow
+    assert tick.runner is shadow
     assert tick.mode is Mode.AUTONOMOUS
     assert drive.controller.promote() == ''
-    assert drive.tick().pilot is drive.pilot
+    assert drive.tick().runner is drive.runner
 
 
 def break_policy(drive: Drive, how: str) -> None:
     """Make the policy in charge fail from the next step on."""
-    pilot, step = drive.pilot, drive.policy.step
+    runner, step = drive.runner, drive.policy.step
 
     def fail(*picture: object, **inputs: object) -> np.ndarray:
         if how != 'nan':
@@ -54,7 +54,7 @@ def break_policy(drive: Drive, how: str) -> None:
         return np.full_like(step(**inputs), np.nan)
 
     if how == 'slow':
-        pilot._budget_ns = 1.0
+        runner._budget_ns = 1.0
     elif how == 'encoder':
         drive.policy.encode = fail
     else:
@@ -82,13 +82,13 @@ def test_policy_that_fails_stops_without_a_fallback(drive: Drive, how: str, reas
 def test_policy_that_fails_is_replaced_within_the_tick(
     drive: Drive, tmp_path: Path, how: str
 ) -> None:
-    fallback = drive.controller.fallback = make_pilot(tmp_path / 'fallback', seed=7, speed=True)
+    fallback = drive.controller.fallback = make_runner(tmp_path / 'fallback', seed=7, speed=True)
     before = moving(drive).tick().command
     break_policy(drive, how)
-    while (tick := drive.tick()).pilot is drive.pilot:
+    while (tick := drive.tick()).runner is drive.runner:
         assert tick.command is not None
         before = tick.command
-    assert tick.pilot is fallback
+    assert tick.runner is fallback
     assert tick.mode is Mode.AUTONOMOUS
     assert tick.action.raw is not None
     assert abs(tick.command[1] - before[1]) <= 4.0 * 0.05 + 1e-9
@@ -96,7 +96,7 @@ def test_policy_that_fails_is_replaced_within_the_tick(
 
 
 def test_fallback_that_fails_too_is_a_safe_stop(drive: Drive, tmp_path: Path) -> None:
-    drive.controller.fallback = make_pilot(tmp_path / 'fallback', break_='nan')
+    drive.controller.fallback = make_runner(tmp_path / 'fallback', break_='nan')
     moving(drive)
     break_policy(drive, 'raise')
     assert drive.tick(2).mode is Mode.SAFE_STOP
@@ -107,15 +107,15 @@ def test_rehearsal_refuses_what_leaves_its_contract(tmp_path: Path) -> None:
         drive = Drive(tmp_path / name, **bundle)
         drive.tick()
         with pytest.raises(BundleError, match='refused'):
-            drive.pilot.rehearse(drive.now)
+            drive.runner.rehearse(drive.now)
 
 
 def test_policy_that_is_slow_on_the_live_observation_is_refused(tmp_path: Path) -> None:
     """Faster than nothing is none: every step is over a budget of a picosecond."""
     drive = Drive(tmp_path)
     drive.sense()
-    hasty = Pilot(drive.policy, time_budget=1e-12)
-    hasty.sensors = drive.pilot.sensors
+    hasty = PolicyRunner(drive.policy, time_budget=1e-12)
+    hasty.sensors = drive.runner.sensors
     with pytest.raises(BundleError, match='a step on the live observation, budget'):
         hasty.rehearse(drive.now)
-    drive.pilot.rehearse(drive.now)
+    drive.runner.rehearse(drive.now)

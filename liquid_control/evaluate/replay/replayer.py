@@ -1,7 +1,6 @@
 """Offline replay: the policy over a recording, deterministic, as fast as the machine can.
 
-A `Pilot` decides what a tick sees and what the network feels, the one that drives the robot.
-Memory does not grow with the recording.
+The runner that drives the robot decides what a tick sees and what the network gets. Memory does not grow with the recording.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from liquid_control.common.image import Pixels
 from liquid_control.contract.contract import Contract
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay.stream import Instant, instants
-from liquid_control.runtime.control.runner import Pilot
+from liquid_control.runtime.control.runner import PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.sensing.image import Preprocessor
 from liquid_control.runtime.sensing.observation import Slot
@@ -108,8 +107,8 @@ def replay(
     contract = policy.contract
     stages, faults = stages or Stages(), faults or Faults()
     policy.reset()
-    pilot = Pilot(policy, time_budget=math.inf)
-    sensors, period = pilot.sensors, contract.period_ns / 1e9
+    runner = PolicyRunner(policy, time_budget=math.inf)
+    sensors, period = runner.sensors, contract.period_ns / 1e9
     unknown = np.full(len(contract.commands), np.nan)
     recorded, recorded_ns = unknown, 0
     messages = reader.messages({topic for topic in asdict(topics).values() if topic})
@@ -127,13 +126,13 @@ def replay(
         values.read(queue[-1] for t in block for queue in (t.image, t.imu, t.odom) if queue)
         actions = []
         for tick in block:
-            if tick.forget:
+            if tick.reset:
                 sensors.clear()
-                pilot.forget()
+                runner.reset()
             values.put_newest(tick.image, sensors.image, sensors.put_features)
             values.put_newest(tick.imu, sensors.imu, sensors.put_imu)
             values.put_newest(tick.odom, sensors.speed, sensors.put_speed)
-            actions.append(pilot.act(tick.stamp_ns, period))
+            actions.append(runner.step(tick.stamp_ns, period))
         for tick, action in zip(block, actions, strict=True):
             if action.fault:
                 raise ReplayError(
@@ -142,7 +141,7 @@ def replay(
             command = values.command(tick.command, contract.command_names, wheelbase)
             if command is not None:
                 recorded_ns, recorded = command
-            elif tick.forget or tick.stamp_ns - recorded_ns > samples.COMMAND_HOLD_NS:
+            elif tick.reset or tick.stamp_ns - recorded_ns > samples.COMMAND_HOLD_NS:
                 recorded = unknown
             stages.core += action.core_ns / 1e9
             yield ReplayedTick(
@@ -154,7 +153,7 @@ def replay(
                 recorded=recorded,
                 problem=action.observation.problem,
             )
-        values.forget()
+        values.reset()
 
 
 def _max_age(contract: Contract, topics: TopicRoles) -> dict[str, float]:
@@ -213,7 +212,7 @@ class _Values:
             self._known[key] = self._policy.encode_input(pixels)
         self._stages.encoder += time.perf_counter() - started
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Let go of all messages: an identity may come again."""
         self._known.clear()
         self._refused.clear()

@@ -38,7 +38,7 @@ class Instant:
     stamp_ns: int
     frame: int
     """Index of the newest frame at or before the tick."""
-    forget: bool
+    reset: bool
     """Whether the clock went back before this tick."""
     image: tuple[BagMessage, ...]
     imu: tuple[BagMessage, ...]
@@ -138,7 +138,7 @@ class _Cutter:
         """Of the next tick, in time that runs on; as the newest stamp."""
         self._last_ns = 0
         self._shift_ns = 0
-        self._forget = False
+        self._reset = False
 
     @property
     def topics(self) -> Iterable[str]:
@@ -169,7 +169,7 @@ class _Cutter:
             missed = -((self._tick_ns - resumed_ns) // self._period_ns)
             self._tick_ns += max(missed, 0) * self._period_ns
         if jump.is_back:
-            self._forget = True
+            self._reset = True
             for queue in self._fresh.values():
                 queue.clear()
 
@@ -182,6 +182,6 @@ class _Cutter:
         taken = {part: tuple(queue) for part, queue in self._fresh.items()}
         for queue in self._fresh.values():
             queue.clear()
-        forget, self._forget = self._forget, False
+        forget, self._reset = self._reset, False
         self._tick_ns = at_ns + self._period_ns
         return Instant(at_ns - self._shift_ns, self.frame, forget, **taken)

@@ -60,8 +60,8 @@ class Diagnostics:
         values = {
             'mode': controller.mode.name,
             'reason': controller.reason,
-            'policy': controller.pilot.policy.contract.name,
-            'provider': controller.pilot.policy.engine.provider,
+            'policy': controller.runner.policy.contract.name,
+            'provider': controller.runner.policy.engine.provider,
             'rate_hz': f'{timing.rate:.2f}',
             'ticks': str(timing.ticks),
             'missed': str(timing.missed),
@@ -98,7 +98,7 @@ class Diagnostics:
         if missed > limits.warn_missed:
             return DiagnosticStatus.WARN, f'{missed:.1%} of the cycles missed'
         lateness = timing.late.p99
-        if lateness > limits.warn_lateness / controller.pilot.policy.contract.control_rate:
+        if lateness > limits.warn_lateness / controller.runner.policy.contract.control_rate:
             return DiagnosticStatus.WARN, f'ticks up to {1e3 * lateness:.1f} ms late (p99)'
         if controller.mode is Mode.AUTONOMOUS and self._commands.listeners == 0:
             return DiagnosticStatus.WARN, 'nobody listens to the command'

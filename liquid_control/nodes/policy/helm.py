@@ -15,7 +15,7 @@ from liquid_control.contract.modes import Mode
 from liquid_control.nodes.policy.commands import CommandPort, Override
 from liquid_control.nodes.policy.reporting import to_stamp
 from liquid_control.runtime.control.controller import Controller, Thought, Tick
-from liquid_control.runtime.control.runner import Pilot
+from liquid_control.runtime.control.runner import PolicyRunner
 
 # Without a tick for so long, of wall time, the robot is stopped, s. Below a rate of 4 Hz it is two
 # periods: with 0.1 s for the braking to show on the wire, docs/safety.md promises 0.6 s.
@@ -55,7 +55,7 @@ class Helm:
         self._turn = 0
         self._ticked_ns = 0
         self._guarded_ns = 0
-        self._thinking: Pilot | None = None
+        self._thinking: PolicyRunner | None = None
         self._failure = ''
 
     def start(self) -> None:
@@ -74,7 +74,7 @@ class Helm:
         with self._lock:
             self._stop_if_overdue()
             sense()
-            self._thinking = self._controller.pilot
+            self._thinking = self._controller.runner
             return self._turn, self._controller.begin(now_ns)
 
     def end(self, turn: int, thought: Thought) -> Tick | None:
@@ -114,7 +114,7 @@ class Helm:
         return self._controller.mode is not Mode.DISENGAGED
 
     @property
-    def stuck(self) -> Pilot | None:
+    def stuck(self) -> PolicyRunner | None:
         """The policy that the control thread has waited for too long, if any."""
         return self._thinking if self.overdue else None
 
@@ -129,13 +129,13 @@ class Helm:
             self._guarded_ns = now
             reason, controller = self._why(), self._controller
             controller.stop(reason)
-            if self._thinking is controller.pilot:
+            if self._thinking is controller.runner:
                 controller.replace(reason)
             now_ns = self._now_ns()
             self._send(controller.do_without(now_ns, dt, reason), now_ns)
 
     def give_up_thread(self) -> None:
-        """The thread that thinks is given up: a new one begins with the pilot in charge."""
+        """The thread that thinks is given up: a new one begins with the runner in charge."""
         with self._lock:
             self._turn += 1
             self._thinking = None

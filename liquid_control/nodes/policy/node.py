@@ -38,13 +38,13 @@ from liquid_control.nodes.policy.diagnostics import Diagnostics
 from liquid_control.nodes.policy.guard import Drive, Guard
 from liquid_control.nodes.policy.helm import Helm
 from liquid_control.nodes.policy.parameters import PolicyParameters
-from liquid_control.nodes.policy.policies import SLOTS, Policies, load_pilot
+from liquid_control.nodes.policy.policies import SLOTS, Policies, load_runner
 from liquid_control.nodes.policy.pose import PoseInput
 from liquid_control.nodes.policy.reporting import Measured, ModeReport, ShadowReport, StateReport
 from liquid_control.nodes.policy.sensing import Sensing
 from liquid_control.nodes.policy.shadow import ShadowThread
 from liquid_control.runtime.control.controller import Controller, Tick
-from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.inference.trial import Trials
 from liquid_control.runtime.loop import realtime
 from liquid_control.runtime.loop.rate import Cycle, FixedRate, SimClock, SteadyClock
@@ -79,7 +79,7 @@ class PolicyNode(ManagedNode):
         self._sim_clock: SimClock | None = None
         self._loop: threading.Thread | None = None
         self._cancelled = threading.Event()
-        self._looking: Pilot | None = None
+        self._looking: PolicyRunner | None = None
         self._told: tuple[Mode, str] | None = None
         self._configured = contextlib.ExitStack()
         self._active = contextlib.ExitStack()
@@ -94,10 +94,10 @@ class PolicyNode(ManagedNode):
     def setup(self) -> None:
         """Load the policies and make every publisher and service."""
         self.parameters = parameters = read_parameters(self, PolicyParameters)
-        pilot = load_pilot(parameters.policy, parameters, self._warn, self._trials)
+        runner = load_runner(parameters.policy, parameters, self._warn, self._trials)
         robot = Robot.load(robot_file(parameters.robot))
         self._controller = Controller(
-            pilot,
+            runner,
             robot,
             on_mode=self._publish_mode,
             override_timeout=parameters.override_timeout,
@@ -105,7 +105,7 @@ class PolicyNode(ManagedNode):
             simulated=self.get_clock().ros_time_is_active,
             needs_pose=FORMS[parameters.command_type].in_world,
         )
-        rate = _control_rate(parameters.control_rate, pilot.policy.contract)
+        rate = _control_rate(parameters.control_rate, runner.policy.contract)
         self._timing = Timing(rate)
         self._period_ns = round(1e9 / rate)
         self._sim_clock = SimClock() if self.get_clock().ros_time_is_active else None
@@ -123,7 +123,7 @@ class PolicyNode(ManagedNode):
         self._commands = CommandPort(
             self,
             command_type=parameters.command_type,
-            names=pilot.policy.contract.command_names,
+            names=runner.policy.contract.command_names,
             wheelbase=robot.wheelbase,
             frame_id=parameters.frame_id,
             passive_listeners=parameters.passive_listeners,
@@ -155,7 +155,7 @@ class PolicyNode(ManagedNode):
         )
         made.callback(diagnostics.close)
         self.get_logger().info(
-            f'policy {pilot.policy.contract.name} on {pilot.policy.engine.provider}, {rate:g} Hz, '
+            f'policy {runner.policy.contract.name} on {runner.policy.engine.provider}, {rate:g} Hz, '
             f'robot {robot.name}'
         )
 
@@ -306,11 +306,11 @@ class PolicyNode(ManagedNode):
         if self._sim_clock is not None and not self._sim_clock.known:
             return  # nobody can judge its stamp yet
         controller, frame = self._controller, Frame(rgb, stamp_ns, received_ns)
-        self._looking = pilot = controller.pilot
+        self._looking = runner = controller.runner
         try:
-            pilot.see(frame)
+            runner.encode(frame)
         finally:
-            if pilot is controller.pilot:
+            if runner is controller.runner:
                 controller.frame = frame
 
     def _on_sensor_error(self, error: Exception) -> None:
@@ -334,21 +334,21 @@ class PolicyNode(ManagedNode):
 
     def _watching(self) -> list[Sensors]:
         """Whose slots a sensor message goes to."""
-        pilots = (self._controller.pilot, self._controller.shadow)
-        return [pilot.sensors for pilot in pilots if pilot is not None]
+        runners = (self._controller.runner, self._controller.shadow)
+        return [runner.sensors for runner in runners if runner is not None]
 
     # The guard's thread
 
     def _recover(self) -> None:
         """Give up threads that are stuck in a policy which is no longer in charge."""
-        helm, vision, pilot = self._drive_helm, self._vision, self._controller.pilot
-        if helm.stuck is not None and helm.stuck is not pilot:
+        helm, vision, runner = self._drive_helm, self._vision, self._controller.runner
+        if helm.stuck is not None and helm.stuck is not runner:
             helm.give_up_thread()
             self._begin_control()
             self.abandoned = True
         if vision is not None and vision.busy > _ENCODER_PATIENCE:
-            if self._looking is pilot:
-                pilot.fault = f'policy {pilot.name}: encoder does not answer'
+            if self._looking is runner:
+                runner.fault = f'policy {runner.name}: encoder does not answer'
             else:
                 vision.start()
                 self.abandoned = True
@@ -371,7 +371,7 @@ class PolicyNode(ManagedNode):
             self.set_parameters([Parameter(key, value=value) for key, value in names.items()])
             self._drive_helm.announce('shadow policy promoted')
         response.success = not problem
-        response.message = problem or f'{self._controller.pilot.name} drives'
+        response.message = problem or f'{self._controller.runner.name} drives'
         return response
 
     def _on_parameters(self, changed: list[Parameter]) -> None:
@@ -401,7 +401,7 @@ class PolicyNode(ManagedNode):
 
     def _publish_mode(self, mode: Mode, reason: str) -> None:
         """In the order of what happens: whoever comes here has locked the controller."""
-        self._modes.publish(mode, reason, self._controller.pilot, self._now_ns())
+        self._modes.publish(mode, reason, self._controller.runner, self._now_ns())
         if (mode, reason) == self._told:
             return
         self._told = mode, reason

@@ -15,7 +15,7 @@ from liquid_control.common.errors import BundleError
 from liquid_control.contract.contract import Contract
 from liquid_control.nodes.policy.parameters import PolicyParameters
 from liquid_control.runtime.control.controller import Controller
-from liquid_control.runtime.control.runner import Pilot
+from liquid_control.runtime.control.runner import PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.inference.providers import ProviderOptions
 from liquid_control.runtime.inference.session import LOADING_HOLDS_INTERPRETER
@@ -29,17 +29,17 @@ REHEARSAL_SECONDS = 5.0
 _PATIENCE = 0.1  # s
 
 # Parameter -> attribute of the controller.
-SLOTS = {'policy': 'pilot', 'shadow_policy': 'shadow', 'fallback_policy': 'fallback'}
+SLOTS = {'policy': 'runner', 'shadow_policy': 'shadow', 'fallback_policy': 'fallback'}
 
 
-def load_pilot(
+def load_runner(
     name: str,
     parameters: PolicyParameters,
     warn: Callable[[str], None],
     trials: Trials,
     *,
     may_build: bool = True,
-) -> Pilot:
+) -> PolicyRunner:
     """Load, check and warm up a policy that was tried before in a process of its own.
 
     Args:
@@ -83,8 +83,8 @@ def load_pilot(
     )
     if policy.engine.warning:
         warn(policy.engine.warning)
-    pilot = Pilot(policy, name=name, time_budget=parameters.time_budget or None)
-    sensors = pilot.sensors
+    runner = PolicyRunner(policy, name=name, time_budget=parameters.time_budget or None)
+    sensors = runner.sensors
     for slot, limit in (
         (sensors.image, parameters.max_image_age),
         (sensors.imu, parameters.max_imu_age),
@@ -93,7 +93,7 @@ def load_pilot(
         if slot is not None and limit:
             # The YAML may shorten the contract's limits, never lengthen them.
             slot.max_age = min(slot.max_age, limit)
-    return pilot
+    return runner
 
 
 def _check_times(contract: Contract, report: Report, time_budget: float) -> None:
@@ -124,7 +124,7 @@ class Policies:
         now_ns: Callable[[], int],
         warn: Callable[[str], None],
     ) -> None:
-        """Load what the parameters name besides the pilot in charge.
+        """Load what the parameters name besides the runner in charge.
 
         Args:
             trials: by which policies are loaded.
@@ -152,7 +152,7 @@ class Policies:
 
         Args:
             names: parameter -> policy.
-            may_build: see `load_pilot`; not while somebody may want to disengage.
+            may_build: see `load_runner`; not while somebody may want to disengage.
 
         Returns:
             The parameters by which anything has changed.
@@ -162,45 +162,45 @@ class Policies:
         """
         before = self.names()
         changed = [slot for slot, name in names.items() if name != before[slot]]
-        pilots = {
+        runners = {
             SLOTS[slot]: self._judged(names[slot], may_build)
             if names[slot] or slot == 'policy'
             else None
             for slot in changed
         }
         with self._lock:
-            in_charge = self._controller.pilot
-            for role, pilot in pilots.items():
-                if pilot is not None:
-                    pilot.sensors.share(in_charge.sensors)
-                if role == 'pilot' and pilot is not None:
-                    self._controller.use(pilot)
+            in_charge = self._controller.runner
+            for role, runner in runners.items():
+                if runner is not None:
+                    runner.sensors.share(in_charge.sensors)
+                if role == 'runner' and runner is not None:
+                    self._controller.use(runner)
                 else:
-                    setattr(self._controller, role, pilot)
+                    setattr(self._controller, role, runner)
         return changed
 
     def promote(self) -> str:
-        """Shadow and pilot in charge change places; returns why not."""
+        """Shadow and runner in charge change places; returns why not."""
         with self._lock:
             return self._controller.promote()
 
     def names(self) -> dict[str, str]:
         """Parameter -> policy that has the role now."""
-        pilots = {slot: getattr(self._controller, name) for slot, name in SLOTS.items()}
-        return {slot: pilot.name if pilot else '' for slot, pilot in pilots.items()}
+        runners = {slot: getattr(self._controller, name) for slot, name in SLOTS.items()}
+        return {slot: runner.name if runner else '' for slot, runner in runners.items()}
 
-    def _judged(self, name: str, may_build: bool) -> Pilot:
+    def _judged(self, name: str, may_build: bool) -> PolicyRunner:
         """Loaded, and tried on what the sensors see now, while nothing depends on it."""
-        pilot = load_pilot(name, self._parameters, self._warn, self._trials, may_build=may_build)
-        self._controller.check(pilot)
-        pilot.sensors.share(self._controller.pilot.sensors)
-        self._in_time(lambda: self._rehearse(pilot), f'policy {name}')
-        return pilot
+        runner = load_runner(name, self._parameters, self._warn, self._trials, may_build=may_build)
+        self._controller.check(runner)
+        runner.sensors.share(self._controller.runner.sensors)
+        self._in_time(lambda: self._rehearse(runner), f'policy {name}')
+        return runner
 
-    def _rehearse(self, pilot: Pilot) -> None:
+    def _rehearse(self, runner: PolicyRunner) -> None:
         if self._controller.frame is not None:
-            pilot.see(self._controller.frame)
-        pilot.rehearse(self._now_ns())
+            runner.encode(self._controller.frame)
+        runner.rehearse(self._now_ns())
 
     def _in_time(self, work: Callable[[], None], what: str) -> None:
         """Do it in a thread that can be left alone: a step may hang on what is seen just now."""

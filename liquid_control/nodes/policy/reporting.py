@@ -17,7 +17,7 @@ from liquid_control.contract.contract import IMU_SIZE
 from liquid_control.contract.modes import Mode
 from liquid_control.msg import ControlMode, PolicyComparison, PolicyState
 from liquid_control.runtime.control.controller import Tick
-from liquid_control.runtime.control.runner import Action, Pilot
+from liquid_control.runtime.control.runner import Action, PolicyRunner
 from liquid_control.runtime.loop.timing import WINDOW, Timing
 from liquid_control.runtime.sensing.cdr import Writer
 
@@ -53,12 +53,12 @@ class ModeReport:
     def close(self) -> None:
         self._node.destroy_publisher(self._publisher)
 
-    def publish(self, mode: Mode, reason: str, pilot: Pilot, now_ns: int) -> None:
+    def publish(self, mode: Mode, reason: str, runner: PolicyRunner, now_ns: int) -> None:
         """Send it; now_ns: the message's stamp."""
         message = ControlMode(mode=int(mode), reason=reason)
         message.header.stamp = to_stamp(now_ns)
-        message.policy = pilot.policy.contract.name
-        message.policy_hash = pilot.policy.bundle.digest
+        message.policy = runner.policy.contract.name
+        message.policy_hash = runner.policy.bundle.digest
         self._publisher.publish(message)
 
 
@@ -80,7 +80,7 @@ class StateReport:
 
 def state_bytes(tick: Tick, timing: Timing, measured: Measured) -> bytes:
     """A serialized PolicyState; follows msg/PolicyState.msg field by field."""
-    action, policy = tick.action, tick.pilot.policy
+    action, policy = tick.action, tick.runner.policy
     seen, names = action.observation, policy.contract.command_names
     late = timing.late
     message = Writer()
@@ -124,7 +124,7 @@ class ShadowReport:
     def publish(self, tick: Tick, shadow: Action, shadow_name: str) -> None:
         """Compare one tick's commands."""
         active = tick.action
-        contract = tick.pilot.policy.contract
+        contract = tick.runner.policy.contract
         if self._between != (contract.name, shadow_name):
             self._between = (contract.name, shadow_name)
             self._differences.clear()

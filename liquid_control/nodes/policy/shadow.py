@@ -12,7 +12,7 @@ import time
 from liquid_control.common.errors import LiquidControlError
 from liquid_control.nodes.policy.reporting import ShadowReport
 from liquid_control.runtime.control.controller import Controller, Tick
-from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.control.runner import Frame, PolicyRunner
 
 # A shadow that has worked on one tick for so long is said not to answer, s.
 _PATIENCE = 0.5
@@ -27,7 +27,7 @@ class ShadowThread:
         self._stopping = threading.Event()
         self._offered = threading.Event()
         self._newest: Tick | None = None
-        self._at_work: tuple[Pilot, float] | None = None
+        self._at_work: tuple[PolicyRunner, float] | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -56,7 +56,7 @@ class ShadowThread:
             self._offered.set()
 
     @property
-    def stuck(self) -> Pilot | None:
+    def stuck(self) -> PolicyRunner | None:
         """The shadow that does not answer, if it does not."""
         at_work = self._at_work
         if at_work is None or time.monotonic() - at_work[1] < _PATIENCE:
@@ -72,7 +72,7 @@ class ShadowThread:
         return True
 
     def _work(self, stopping: threading.Event, offered: threading.Event) -> None:
-        last: tuple[Pilot, int] | None = None
+        last: tuple[PolicyRunner, int] | None = None
         frame: Frame | None = None
         while offered.wait() and not stopping.is_set():
             offered.clear()
@@ -85,9 +85,9 @@ class ShadowThread:
             if self._controller.frame is not frame and self._controller.frame is not None:
                 frame = self._controller.frame
                 with contextlib.suppress(LiquidControlError):  # its age tells
-                    shadow.see(frame)
+                    shadow.encode(frame)
             elapsed = (tick.now_ns - last[1]) / 1e9 if last is not None else tick.action.elapsed
-            action = shadow.act(tick.now_ns, elapsed)
+            action = shadow.step(tick.now_ns, elapsed)
             if stopping.is_set():
                 return
             last = shadow, tick.now_ns

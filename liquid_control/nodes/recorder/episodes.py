@@ -292,7 +292,7 @@ class Recording:
             self._fetch()  # what has come since, after a pause of this process, was no silence
         absence = self._follower.absence()
         if absence:
-            self._follower.forget()
+            self._follower.reset()
         if absence and self.episode is not None:
             self._end_quietly(f'policy node gone: {absence}')
             self._report(f'{absence}: the episode was ended')

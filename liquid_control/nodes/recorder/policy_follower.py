@@ -75,7 +75,7 @@ class PolicyFollower:
             return f'nothing came on {self._mode_topic} for {_SILENCE:g} s'
         return ''
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """The policy node is gone: one that comes begins anew, disengaged."""
         self._mode = ControlMode.DISENGAGED
         self.close()

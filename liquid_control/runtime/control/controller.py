@@ -20,7 +20,7 @@ from liquid_control.common.errors import ConfigError, LiquidControlError
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
 from liquid_control.runtime.control.fence import Pose, outside
-from liquid_control.runtime.control.runner import Action, Frame, Pilot
+from liquid_control.runtime.control.runner import Action, Frame, PolicyRunner
 from liquid_control.runtime.control.safety import Envelope, Limited
 from liquid_control.runtime.sensing.observation import Slot
 
@@ -38,12 +38,12 @@ class Thought(NamedTuple):
     now_ns: int
     elapsed: float
     """Time since the last tick, s."""
-    pilot: Pilot
+    runner: PolicyRunner
     """Who was in charge."""
     fault: str
     """Why it failed; '' when it did not."""
-    actor: Pilot
-    """Whose action this is: the pilot in charge, or its fallback where it failed."""
+    actor: PolicyRunner
+    """Whose action this is: the runner in charge, or its fallback where it failed."""
     action: Action
 
 
@@ -54,9 +54,9 @@ class Tick:
     now_ns: int
     mode: Mode
     reason: str
-    pilot: Pilot
+    runner: PolicyRunner
     action: Action
-    """Of the pilot in charge."""
+    """Of the runner in charge."""
     command: tuple[float, ...] | None
     """What to send, None for nothing."""
     limited_by: str
@@ -73,7 +73,7 @@ class Controller:
 
     def __init__(
         self,
-        pilot: Pilot,
+        runner: PolicyRunner,
         robot: Robot,
         *,
         on_mode: Callable[[Mode, str], None] = lambda mode, reason: None,
@@ -95,20 +95,20 @@ class Controller:
         Raises:
             ConfigError: the robot's limits do not cover the policy's commands.
         """
-        _check_landing(pilot.policy.contract.command_names, robot)
+        _check_landing(runner.policy.contract.command_names, robot)
         self.robot = robot
-        self.pilot = pilot
-        self.shadow: Pilot | None = None
-        self.fallback: Pilot | None = None
-        """Takes over when the pilot in charge fails."""
+        self.runner = runner
+        self.shadow: PolicyRunner | None = None
+        self.fallback: PolicyRunner | None = None
+        """Takes over when the runner in charge fails."""
         self.frame: Frame | None = None
-        """The newest camera frame that the pilot in charge was shown."""
+        """The newest camera frame that the runner in charge was shown."""
         self.pose = Slot('pose', _max_pose_age(robot)) if robot.fence or needs_pose else None
         """Where the robot is (`Pose`), for its fence and for commands in the world's frame."""
         self._needs_pose = needs_pose
         self.mode = Mode.DISENGAGED
         self.reason = 'not engaged yet'
-        self._envelope = Envelope(pilot.policy.contract.commands, robot)
+        self._envelope = Envelope(runner.policy.contract.commands, robot)
         self._on_mode = on_mode
         self._override_timeout = override_timeout
         self._steady_ns = steady_ns
@@ -130,7 +130,7 @@ class Controller:
         self._leaving = False
         self._envelope.reset()
         self._override = self._last_ns = None
-        self.pilot.forget()
+        self.runner.reset()
 
     @property
     def yaw(self) -> float:
@@ -139,36 +139,36 @@ class Controller:
 
     # Who drives
 
-    def check(self, pilot: Pilot) -> None:
-        """Whether a pilot may take part: same commands, same robot.
+    def check(self, runner: PolicyRunner) -> None:
+        """Whether a runner may take part: same commands, same robot.
 
         Raises:
             ConfigError: its commands are not the ones this robot is driven with.
         """
-        mine, its = (one.policy.contract.command_names for one in (self.pilot, pilot))
+        mine, its = (one.policy.contract.command_names for one in (self.runner, runner))
         if mine != its:
             raise ConfigError(
-                f'policy {pilot.name} commands {its}, the running one {mine}; restart the node to '
+                f'policy {runner.name} commands {its}, the running one {mine}; restart the node to '
                 'change what is commanded'
             )
-        Envelope(pilot.policy.contract.commands, self.robot)
+        Envelope(runner.policy.contract.commands, self.robot)
 
-    def use(self, pilot: Pilot) -> None:
-        """Drive with another pilot from the next tick on, from the last command on.
+    def use(self, runner: PolicyRunner) -> None:
+        """Drive with another runner from the next tick on, from the last command on.
 
         Raises:
             ConfigError: see `check`.
         """
-        self.check(pilot)
-        envelope = Envelope(pilot.policy.contract.commands, self.robot)
+        self.check(runner)
+        envelope = Envelope(runner.policy.contract.commands, self.robot)
         envelope.start_from(self._envelope.values)
-        self.pilot, self._envelope = pilot, envelope
+        self.runner, self._envelope = runner, envelope
 
     def promote(self) -> str:
-        """The shadow takes over, the pilot in charge becomes the shadow; returns why not."""
+        """The shadow takes over, the runner in charge becomes the shadow; returns why not."""
         if self.shadow is None:
             return 'there is no shadow policy: set the parameter shadow_policy'
-        before = self.pilot
+        before = self.runner
         self.use(self.shadow)
         self.shadow = before
         return ''
@@ -265,7 +265,7 @@ class Controller:
 
     def begin(self, now_ns: int) -> float:
         """Begin a tick; returns the time since the last one, s. A clock that was set stops."""
-        period = 1 / self.pilot.policy.contract.control_rate
+        period = 1 / self.runner.policy.contract.control_rate
         elapsed = period if self._last_ns is None else (now_ns - self._last_ns) / 1e9
         self._last_ns = now_ns
         if elapsed < 0:
@@ -274,10 +274,10 @@ class Controller:
                 values, until_ns = self._override
                 latest_ns = self._steady(now_ns) + round(self._override_timeout * 1e9)
                 self._override = (values, min(until_ns, latest_ns))
-            for pilot in (self.pilot, self.shadow):
-                if pilot is not None:
-                    pilot.sensors.clear()
-                    pilot.forget()
+            for runner in (self.runner, self.shadow):
+                if runner is not None:
+                    runner.sensors.clear()
+                    runner.reset()
             if self.pose is not None:
                 self.pose.clear()
         elif elapsed > LONGEST_GAP:
@@ -290,19 +290,19 @@ class Controller:
 
         It runs in every mode, so that its state is warm when it takes over.
         """
-        pilot, fallback = self.pilot, self.fallback
-        action = pilot.act(now_ns, elapsed)
-        fault, actor = action.fault, pilot
+        runner, fallback = self.runner, self.fallback
+        action = runner.step(now_ns, elapsed)
+        fault, actor = action.fault, runner
         if fault and fallback is not None:
-            actor, action = fallback, self._stand_in(fallback, pilot, now_ns, elapsed)
-        return Thought(now_ns, elapsed, pilot, fault, actor, action)
+            actor, action = fallback, self._stand_in(fallback, runner, now_ns, elapsed)
+        return Thought(now_ns, elapsed, runner, fault, actor, action)
 
     def decide(self, thought: Thought) -> Tick:
         """End a tick: who drives from here on, and what the robot is told."""
         now_ns, action = thought.now_ns, thought.action
         self._end_override(now_ns)
-        if thought.pilot is self.pilot:  # else a new one has come meanwhile, for the next tick
-            if thought.actor is not self.pilot:
+        if thought.runner is self.runner:  # else a new one has come meanwhile, for the next tick
+            if thought.actor is not self.runner:
                 self._hand_over(thought.actor, thought.fault)
             if action.observation.problem and self.mode is Mode.AUTONOMOUS:
                 self.stop(action.observation.problem)
@@ -310,7 +310,7 @@ class Controller:
                 self.stop(action.fault)
         if problem := self._out_of_bounds(now_ns):
             self.stop(problem)
-        longest = self.pilot.policy.contract.elapsed_range[1]
+        longest = self.runner.policy.contract.elapsed_range[1]
         dt, since = min(thought.elapsed, longest), self._since_command()
         if not self._simulated or self._did_without:
             # A command may have been decided late, or without a tick, and a clock may be set.
@@ -321,7 +321,7 @@ class Controller:
             now_ns=now_ns,
             mode=self.mode,
             reason=self.reason,
-            pilot=thought.actor,
+            runner=thought.actor,
             action=action,
             command=limited.values if limited else None,
             limited_by=limited.limited_by if limited else '',
@@ -342,23 +342,25 @@ class Controller:
         return limited.values if limited else None
 
     def replace(self, reason: str) -> None:
-        """The pilot in charge does not answer: its fallback gets its place, if there is one."""
+        """The runner in charge does not answer: its fallback gets its place, if there is one."""
         if self.fallback is not None:
-            self.fallback.sensors.share(self.pilot.sensors)
+            self.fallback.sensors.share(self.runner.sensors)
             self._hand_over(self.fallback, reason)
 
-    def _stand_in(self, fallback: Pilot, failed: Pilot, now_ns: int, elapsed: float) -> Action:
+    def _stand_in(
+        self, fallback: PolicyRunner, failed: PolicyRunner, now_ns: int, elapsed: float
+    ) -> Action:
         """The fallback's action within the tick; it sees the newest frame first."""
         fallback.sensors.share(failed.sensors)
         if self.frame is not None:
             try:
-                fallback.see(self.frame)
+                fallback.encode(self.frame)
             except LiquidControlError as error:
                 failure = f'{failed.name} and the fallback policy failed: {error}'
                 return Action(fallback.sensors.observe(now_ns), elapsed, None, failure, 0)
-        return fallback.act(now_ns, elapsed)
+        return fallback.step(now_ns, elapsed)
 
-    def _hand_over(self, fallback: Pilot, fault: str) -> None:
+    def _hand_over(self, fallback: PolicyRunner, fault: str) -> None:
         self.fallback = None
         self.use(fallback)
         self.announce(f'{fault}: fallback policy {fallback.name} took over')
@@ -423,8 +425,8 @@ class Controller:
     def _problem(self, now_ns: int) -> str:
         """What keeps the policy from driving now; '' for nothing."""
         return (
-            self.pilot.fault
-            or self.pilot.sensors.observe(now_ns).problem
+            self.runner.fault
+            or self.runner.sensors.observe(now_ns).problem
             or self._out_of_bounds(now_ns)
         )
 

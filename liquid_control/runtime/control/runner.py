@@ -1,4 +1,4 @@
-"""A policy at the controls, or beside them: its view of the sensors, its state, its faults."""
+"""A policy that drives or shadows: its view of the sensors, its state, its faults."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class Action:
     core_ns: int
 
 
-class Pilot:
-    """`see` runs in the vision thread, `act` in the control thread, or in that of a shadow.
+class PolicyRunner:
+    """`encode` runs in the vision thread, `step` in the control thread, or in that of a shadow.
 
-    Where a pilot changes hands, the threads that had it and that have it take turns.
+    Where one changes hands, the threads that had it and that have it take turns.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Pilot:
         """Why its encoder could not make use of the newest frame; '' when it could."""
         self._budget_ns = 1e9 * time_budget if time_budget else policy.contract.period_ns / 2
         self._slow = 0
-        self._seeing = threading.Lock()
-        self._acting = threading.Lock()
-        self._must_forget = False
+        self._encoding = threading.Lock()
+        self._stepping = threading.Lock()
+        self._must_reset = False
 
-    def see(self, frame: Frame) -> None:
+    def encode(self, frame: Frame) -> None:
         """Encode a camera frame.
 
         Raises:
@@ -83,7 +83,7 @@ class Pilot:
         """
         if self.policy.preprocess is None:
             return
-        with self._seeing:
+        with self._encoding:
             try:
                 features = self.policy.encode(frame.rgb)
             except LiquidControlError:
@@ -94,37 +94,37 @@ class Pilot:
             self.fault = ''
             self.sensors.put_features(frame.stamp_ns, features, frame.received_ns)
 
-    def act(self, now_ns: int, elapsed: float) -> Action:
+    def step(self, now_ns: int, elapsed: float) -> Action:
         """One step of the network on what is known at `now_ns`; never raises.
 
         Args:
             elapsed: time since the last tick, s; the network sees it within its validated range.
         """
-        return self.act_on(self.sensors.observe(now_ns), elapsed)
+        return self.step_on(self.sensors.observe(now_ns), elapsed)
 
-    def act_on(self, observation: Observation, elapsed: float) -> Action:
-        """As `act`, on what was known earlier."""
+    def step_on(self, observation: Observation, elapsed: float) -> Action:
+        """As `step`, on what was known earlier."""
         shortest, longest = self.policy.contract.elapsed_range
         felt = min(max(elapsed, shortest), longest)
-        with self._acting:
-            if self._must_forget:
-                self._forget()
+        with self._stepping:
+            if self._must_reset:
+                self._reset()
             if self.fault:
-                self._forget()
+                self._reset()
                 return Action(observation, felt, None, self.fault, 0)
             if observation.problem:
                 return Action(observation, felt, None, '', 0)
             return self._timed_step(observation, felt)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Start from the zero state, at the latest with the next step."""
-        if not self._acting.acquire(blocking=False):
-            self._must_forget = True
+        if not self._stepping.acquire(blocking=False):
+            self._must_reset = True
             return
         try:
-            self._forget()
+            self._reset()
         finally:
-            self._acting.release()
+            self._stepping.release()
 
     def rehearse(self, now_ns: int) -> None:
         """Try the policy on the live observation before it may drive; leaves the zero state.
@@ -135,13 +135,13 @@ class Pilot:
         contract = self.policy.contract
         times = []
         for _ in range(REHEARSED_STEPS):
-            action = self.act(now_ns, 1 / contract.control_rate)
+            action = self.step(now_ns, 1 / contract.control_rate)
             times.append(action.core_ns)
             if action.fault:
                 raise BundleError(f'policy {self.name} refused: {action.fault}')
             if action.raw is not None:
                 self._check_range(action.raw)
-        self.forget()
+        self.reset()
         # The quickest: another process may have had the processor meanwhile.
         if min(times) > self._budget_ns:
             raise BundleError(
@@ -149,20 +149,20 @@ class Pilot:
                 f'observation, budget {self._budget_ns / 1e6:.1f} ms'
             )
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.policy.reset()
         self._slow = 0
-        self._must_forget = False
+        self._must_reset = False
 
     def _timed_step(self, observation: Observation, felt: float) -> Action:
         started = time.perf_counter_ns()
-        raw, fault = self._step(observation, felt)
+        raw, fault = self._compute(observation, felt)
         core_ns = time.perf_counter_ns() - started
         self._slow = self._slow + 1 if core_ns > self._budget_ns else 0
         if not fault and self._slow >= SLOW_TICKS:
             raw, fault = None, f'{self._too_slow(core_ns)}, {SLOW_TICKS} ticks in a row'
         if fault:
-            self._forget()
+            self._reset()
         return Action(observation, felt, raw, fault, core_ns)
 
     def _too_slow(self, core_ns: float) -> str:
@@ -180,7 +180,7 @@ class Pilot:
                     f'live observation, its contract says {spec.min:g}..{spec.max:g}'
                 )
 
-    def _step(self, observation: Observation, elapsed: float) -> tuple[Array | None, str]:
+    def _compute(self, observation: Observation, elapsed: float) -> tuple[Array | None, str]:
         try:
             raw = self.policy.step(
                 elapsed=elapsed,

@@ -12,7 +12,7 @@ from liquid_control.common.errors import SensorError
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import CommandLimits, Robot
 from liquid_control.runtime.control.controller import Controller, Tick
-from liquid_control.runtime.control.runner import Frame, Pilot
+from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
 
 MS = 1_000_000
@@ -31,19 +31,19 @@ ROBOT = Robot(
 )
 
 
-def make_pilot(path: Path, *, time_budget: float | None = None, **bundle: object) -> Pilot:
-    return Pilot(Policy.load(make_bundle(path, **bundle)), time_budget=time_budget)
+def make_runner(path: Path, *, time_budget: float | None = None, **bundle: object) -> PolicyRunner:
+    return PolicyRunner(Policy.load(make_bundle(path, **bundle)), time_budget=time_budget)
 
 
 class Drive:
     """A controller on a virtual clock, with a camera and an IMU that can be broken."""
 
     def __init__(self, path: Path, robot: Robot = ROBOT, **bundle: object) -> None:
-        self.pilot = make_pilot(path / 'bundle', **bundle)
-        self.policy = self.pilot.policy
+        self.runner = make_runner(path / 'bundle', **bundle)
+        self.policy = self.runner.policy
         self.changes: list[tuple[Mode, str]] = []
         self.controller = Controller(
-            self.pilot, robot, on_mode=lambda mode, reason: self.changes.append((mode, reason))
+            self.runner, robot, on_mode=lambda mode, reason: self.changes.append((mode, reason))
         )
         self.features: np.ndarray | None = None
         self.now = START
@@ -54,18 +54,18 @@ class Drive:
     def sense(self) -> None:
         controller, now = self.controller, self.now
         controller.frame = Frame(PICTURE, self.image_stamp(), now)
-        for pilot in (controller.pilot, controller.shadow):
-            if pilot is None:
+        for runner in (controller.runner, controller.shadow):
+            if runner is None:
                 continue
             with contextlib.suppress(SensorError):
                 if self.features is None:
-                    pilot.see(controller.frame)
+                    runner.encode(controller.frame)
                 else:
-                    pilot.sensors.put_features(self.image_stamp(), self.features, now)
+                    runner.sensors.put_features(self.image_stamp(), self.features, now)
             with contextlib.suppress(SensorError):
-                pilot.sensors.put_imu(self.imu_stamp(), self.imu, now)
+                runner.sensors.put_imu(self.imu_stamp(), self.imu, now)
             with contextlib.suppress(SensorError):
-                pilot.sensors.put_speed(self.speed_stamp(), self.speed, now)
+                runner.sensors.put_speed(self.speed_stamp(), self.speed, now)
 
     def tick(self, count: int = 1) -> Tick:
         tick = None
