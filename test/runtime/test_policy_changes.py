@@ -1,4 +1,4 @@
-"""Policies that are swapped, shadowed, replaced when they fail, and rehearsed before."""
+"""Policies that are swapped, shadowed, replaced when they fail, and run dry before."""
 
 from pathlib import Path
 
@@ -102,12 +102,12 @@ def test_fallback_that_fails_too_is_a_safe_stop(drive: Drive, tmp_path: Path) ->
     assert drive.tick(2).mode is Mode.SAFE_STOP
 
 
-def test_rehearsal_refuses_what_leaves_its_contract(tmp_path: Path) -> None:
+def test_dry_run_refuses_what_leaves_its_contract(tmp_path: Path) -> None:
     for name, bundle in (('wild', {'gain': 50.0}), ('nan', {'break_': 'nan'})):
         drive = Drive(tmp_path / name, **bundle)
         drive.tick()
         with pytest.raises(BundleError, match='refused'):
-            drive.runner.rehearse(drive.now)
+            drive.runner.dry_run(drive.now)
 
 
 def test_policy_that_is_slow_on_the_live_observation_is_refused(tmp_path: Path) -> None:
@@ -117,5 +117,5 @@ def test_policy_that_is_slow_on_the_live_observation_is_refused(tmp_path: Path) 
     hasty = PolicyRunner(drive.policy, time_budget=1e-12)
     hasty.sensors = drive.runner.sensors
     with pytest.raises(BundleError, match='a step on the live observation, budget'):
-        hasty.rehearse(drive.now)
-    drive.runner.rehearse(drive.now)
+        hasty.dry_run(drive.now)
+    drive.runner.dry_run(drive.now)

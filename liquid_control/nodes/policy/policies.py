@@ -1,4 +1,4 @@
-"""The parameters that name policies: loading, checking and rehearsing beside the one that drives.
+"""The parameters that name policies: loading, checking and trying beside the one that drives.
 
 Whatever happens here, the control thread goes on ticking with the policy it has; a new one is
 handed over between two ticks, or refused with the reason.
@@ -25,7 +25,7 @@ from liquid_control.runtime.inference.trial import Limits, Report, Trials
 LONGEST_HOLD = 0.25
 
 # How long a few steps on the live observation may take; the trial has timed others, s.
-REHEARSAL_SECONDS = 5.0
+DRY_RUN_SECONDS = 5.0
 _PATIENCE = 0.1  # s
 
 # Parameter -> attribute of the controller.
@@ -135,7 +135,7 @@ class Policies:
             LiquidControlError: see `assign`.
         """
         self.stuck = False
-        """Whether a rehearsal never returned: its thread computes on."""
+        """Whether a dry run never returned: its thread computes on."""
         self._controller = controller
         self._parameters = parameters
         self._trials = trials
@@ -194,13 +194,13 @@ class Policies:
         runner = load_runner(name, self._parameters, self._warn, self._trials, may_build=may_build)
         self._controller.check(runner)
         runner.sensors.share(self._controller.runner.sensors)
-        self._in_time(lambda: self._rehearse(runner), f'policy {name}')
+        self._in_time(lambda: self._dry_run(runner), f'policy {name}')
         return runner
 
-    def _rehearse(self, runner: PolicyRunner) -> None:
+    def _dry_run(self, runner: PolicyRunner) -> None:
         if self._controller.frame is not None:
             runner.encode(self._controller.frame)
-        runner.rehearse(self._now_ns())
+        runner.dry_run(self._now_ns())
 
     def _in_time(self, work: Callable[[], None], what: str) -> None:
         """Do it in a thread that can be left alone: a step may hang on what is seen just now."""
@@ -212,9 +212,9 @@ class Policies:
             except Exception as error:
                 problems.append(error)
 
-        thread = threading.Thread(target=attempt, name='rehearsal', daemon=True)
+        thread = threading.Thread(target=attempt, name='dry run', daemon=True)
         thread.start()
-        deadline = time.monotonic() + REHEARSAL_SECONDS
+        deadline = time.monotonic() + DRY_RUN_SECONDS
         while thread.is_alive():
             thread.join(_PATIENCE)
             self._trials.check_cancelled()
@@ -222,7 +222,7 @@ class Policies:
                 self.stuck = True
                 raise BundleError(
                     f'{what} did not return from a step on the live observation within '
-                    f'{REHEARSAL_SECONDS:g} s; it computes on until the node ends: restart it soon'
+                    f'{DRY_RUN_SECONDS:g} s; it computes on until the node ends: restart it soon'
                 )
         if problems:
             raise problems[0]

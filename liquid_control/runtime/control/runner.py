@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 
 # A policy this many ticks in a row over its time budget has failed.
 SLOW_TICKS = 5
-REHEARSED_STEPS = 3
+DRY_RUN_STEPS = 3
 _LONGEST_REASON = 300  # characters
 # A contract's range is written in decimal, the network computes in float32.
 RANGE_TOLERANCE = 1e-3
@@ -126,7 +126,7 @@ class PolicyRunner:
         finally:
             self._stepping.release()
 
-    def rehearse(self, now_ns: int) -> None:
+    def dry_run(self, now_ns: int) -> None:
         """Try the policy on the live observation before it may drive; leaves the zero state.
 
         Raises:
@@ -134,7 +134,7 @@ class PolicyRunner:
         """
         contract = self.policy.contract
         times = []
-        for _ in range(REHEARSED_STEPS):
+        for _ in range(DRY_RUN_STEPS):
             action = self.step(now_ns, 1 / contract.control_rate)
             times.append(action.core_ns)
             if action.fault:

@@ -196,7 +196,7 @@ class Engine:
                 )
         self.core.state = np.zeros_like(self.core.state)
 
-    def rehearse(self, rng: np.random.Generator) -> tuple[float, float]:
+    def dry_run(self, rng: np.random.Generator) -> tuple[float, float]:
         """One step on made-up inputs; processor time of encoder and core, s."""
         inputs = self._made_up(rng)
         begun = time.thread_time_ns()

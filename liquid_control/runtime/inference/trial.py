@@ -40,7 +40,7 @@ _MAX_OUTPUT = 64 << 10  # bytes, of the child's answer and of its last words
 _LAST_WORDS = 300  # characters in an error
 _NO_MEMORY = ('bad_alloc', 'bad allocation', 'Failed to allocate', 'MemoryError', 'std::length')
 
-# Steps of the rehearsal, and when it has seen enough, s.
+# Steps of the dry run, and when it has seen enough, s.
 _STEPS, _FEWEST_STEPS, _ENOUGH = 20, 3, 1.0
 
 
@@ -217,7 +217,7 @@ def _address_space() -> int:
     return 0
 
 
-def _rehearse(order: _Order) -> Report:
+def _dry_run(order: _Order) -> Report:
     bundle = load_bundle(order.path, trusted_keys=order.trusted_keys)
     started = time.monotonic()
     engine = Engine(bundle)
@@ -226,7 +226,7 @@ def _rehearse(order: _Order) -> Report:
     steps: list[tuple[float, float]] = []
     started = time.monotonic()
     while len(steps) < _STEPS:
-        steps.append(engine.rehearse(rng))
+        steps.append(engine.dry_run(rng))
         if len(steps) >= _FEWEST_STEPS and time.monotonic() - started > _ENOUGH:
             break
     encoder, core = np.median(steps, axis=0).tolist()
@@ -241,7 +241,7 @@ def main() -> int:
         os.dup2(2, 1)
         _limit(order)
         try:
-            found: dict[str, Any] = {'report': asdict(_rehearse(order))}
+            found: dict[str, Any] = {'report': asdict(_dry_run(order))}
         except LiquidControlError as error:
             found = {'error': str(error)}
         except Exception as error:  # whatever the reading of somebody's file raises is a refusal
