@@ -105,16 +105,16 @@ class PolicyRunner:
     def step_on(self, observation: Observation, elapsed: float) -> Action:
         """As `step`, on what was known earlier."""
         shortest, longest = self.policy.contract.elapsed_range
-        felt = min(max(elapsed, shortest), longest)
+        clamped = min(max(elapsed, shortest), longest)
         with self._stepping:
             if self._must_reset:
                 self._reset()
             if self.fault:
                 self._reset()
-                return Action(observation, felt, None, self.fault, 0)
+                return Action(observation, clamped, None, self.fault, 0)
             if observation.problem:
-                return Action(observation, felt, None, '', 0)
-            return self._timed_step(observation, felt)
+                return Action(observation, clamped, None, '', 0)
+            return self._timed_step(observation, clamped)
 
     def reset(self) -> None:
         """Start from the zero state, at the latest with the next step."""
@@ -154,16 +154,16 @@ class PolicyRunner:
         self._slow = 0
         self._must_reset = False
 
-    def _timed_step(self, observation: Observation, felt: float) -> Action:
+    def _timed_step(self, observation: Observation, clamped: float) -> Action:
         started = time.perf_counter_ns()
-        raw, fault = self._compute(observation, felt)
+        raw, fault = self._compute(observation, clamped)
         core_ns = time.perf_counter_ns() - started
         self._slow = self._slow + 1 if core_ns > self._budget_ns else 0
         if not fault and self._slow >= SLOW_TICKS:
             raw, fault = None, f'{self._too_slow(core_ns)}, {SLOW_TICKS} ticks in a row'
         if fault:
             self._reset()
-        return Action(observation, felt, raw, fault, core_ns)
+        return Action(observation, clamped, raw, fault, core_ns)
 
     def _too_slow(self, core_ns: float) -> str:
         return (
