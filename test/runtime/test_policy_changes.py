@@ -1,4 +1,4 @@
-"""Policies that are swapped, shadowed, replaced when they fail, and run dry before."""
+"""Policies that are swapped, shadowed, replaced when they fail, and tried before."""
 
 from pathlib import Path
 

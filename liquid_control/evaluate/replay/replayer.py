@@ -1,6 +1,7 @@
 """Offline replay: the policy over a recording, deterministic, as fast as the machine can.
 
-The runner that drives the robot decides what a tick sees and what the network gets. Memory does not grow with the recording.
+The runner that drives the robot decides what a tick sees and what the network gets. Memory does
+not grow with the recording.
 """
 
 from __future__ import annotations

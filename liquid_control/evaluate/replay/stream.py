@@ -182,6 +182,6 @@ class _Cutter:
         taken = {part: tuple(queue) for part, queue in self._fresh.items()}
         for queue in self._fresh.values():
             queue.clear()
-        forget, self._reset = self._reset, False
+        reset, self._reset = self._reset, False
         self._tick_ns = at_ns + self._period_ns
-        return Instant(at_ns - self._shift_ns, self.frame, forget, **taken)
+        return Instant(at_ns - self._shift_ns, self.frame, reset, **taken)
