@@ -109,14 +109,14 @@ class Heartbeat:
             self.longest, last = max(self.longest, now - last), now
 
 
-def load(bundle: Bundle, name: str, options: ProviderOptions, say: Any) -> Way:
+def load(bundle: Bundle, name: str, options: ProviderOptions, on_status: Any) -> Way:
     """Load the policy one way, with what can be checked of that alone."""
     providers, _ = WAYS[name]
     way = Way(name)
     try:
         if providers[0] == 'tensorrt':
             start = time.perf_counter()
-            built = build_engines(bundle, options, say)
+            built = build_engines(bundle, options, on_status)
             way.building = time.perf_counter() - start
             before = {file: file.stat().st_mtime_ns for file in engines(built)}
         with Heartbeat() as heartbeat:
@@ -126,7 +126,7 @@ def load(bundle: Bundle, name: str, options: ProviderOptions, say: Any) -> Way:
                 providers=providers,
                 provider_required=True,
                 provider_options=options,
-                say=say,
+                on_status=on_status,
             )
             way.loading = time.perf_counter() - start
         way.waited = heartbeat.longest

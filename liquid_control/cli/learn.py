@@ -288,7 +288,7 @@ def _recipe(
 
 
 def _signals(
-    sources: list[Path], topics: Any, say: Callable[[str], None], wheelbase: float | None
+    sources: list[Path], topics: Any, on_status: Callable[[str], None], wheelbase: float | None
 ) -> Any:
     """What to take from bags: as a dataset among them says, or else the first bag."""
     from liquid_control.learn.data.dataset import dataset_signals, is_dataset
@@ -296,7 +296,7 @@ def _signals(
 
     for path in filter(is_dataset, sources):
         return dataset_signals(path)
-    return guess_signals(sources, topics, say, wheelbase)
+    return guess_signals(sources, topics, on_status, wheelbase)
 
 
 def _topics(**named: str | None) -> Any:

@@ -39,7 +39,7 @@ def drive(path: Path, **doubles: str) -> Path:
 def test_two_imus_beside_a_camera_are_done_without_unless_one_is_named(tmp_path: Path) -> None:
     bag = drive(tmp_path / 'bag', gyro=rec.IMU)
     said: list[str] = []
-    signals = guess_signals([bag], say=said.append)
+    signals = guess_signals([bag], on_status=said.append)
     assert signals.image is not None
     assert signals.imu is None
     assert 'IMU: not used, it could be /gyro or /imu/data; name one with --imu-topic' in said

@@ -55,7 +55,7 @@ def test_the_wheelbase_is_estimated_from_steering_and_odometry(
     ackermann_workspace(tmp_path / 'ros', monkeypatch)
     said: list[str] = []
     bag = write(tmp_path / 'bag', *steered(wheelbase), drive=ACKERMANN)
-    found = guess_signals([bag], say=said.append)
+    found = guess_signals([bag], on_status=said.append)
     assert found.command_names == ('steering_angle', 'speed')
     assert found.wheelbase == pytest.approx(wheelbase, rel=0.15)
     assert said == [
@@ -66,12 +66,12 @@ def test_the_wheelbase_is_estimated_from_steering_and_odometry(
 def test_an_assumed_wheelbase_is_said_and_a_stated_one_is_taken(tmp_path: Path) -> None:
     bag = write(tmp_path / 'bag', twists(lambda t: (1.0, math.sin(t))))
     said: list[str] = []
-    assert guess_signals([bag], say=said.append).wheelbase == 0.325
+    assert guess_signals([bag], on_status=said.append).wheelbase == 0.325
     (text,) = said
     assert '0.325 m is assumed' in text
     assert '--set signals.wheelbase=' in text
     said.clear()
-    stated = guess_signals([bag], say=said.append, wheelbase=1.0)
+    stated = guess_signals([bag], on_status=said.append, wheelbase=1.0)
     assert (stated.wheelbase, said) == (1.0, [])
     # The range of the angle is by that wheelbase.
     assert stated.commands[0].max == pytest.approx(1.2 * math.atan(1.0), abs=0.05)
@@ -82,7 +82,9 @@ def test_angles_that_nothing_compares_with_need_no_wheelbase(
 ) -> None:
     ackermann_workspace(tmp_path / 'ros', monkeypatch)
     said: list[str] = []
-    guess_signals([write(tmp_path / 'bag', *steered(None), drive=ACKERMANN)], say=said.append)
+    guess_signals(
+        [write(tmp_path / 'bag', *steered(None), drive=ACKERMANN)], on_status=said.append
+    )
     assert said == []
 
 
@@ -91,7 +93,7 @@ def test_a_base_that_turns_on_the_spot_gets_a_yaw_rate(tmp_path: Path) -> None:
         return (0.0, 1.2) if int(seconds) % 2 else (0.5, 0.1)
 
     said: list[str] = []
-    found = guess_signals([write(tmp_path / 'bag', twists(spin))], say=said.append)
+    found = guess_signals([write(tmp_path / 'bag', twists(spin))], on_status=said.append)
     assert found.command_names == ('yaw_rate', 'speed')
     assert found.commands[0].max == pytest.approx(1.45)
     assert 'turns on the spot' in said[0]
@@ -103,7 +105,7 @@ def test_one_absurd_command_does_not_stretch_a_range(tmp_path: Path) -> None:
         return absurd.get(seconds, (1.0, math.sin(seconds)))
 
     said: list[str] = []
-    found = guess_signals([write(tmp_path / 'bag', twists(spike))], say=said.append)
+    found = guess_signals([write(tmp_path / 'bag', twists(spike))], on_status=said.append)
     assert [command.max for command in found.commands] == pytest.approx([0.4, 1.5])
     assert any('go up to 90 m/s, the others to 1' in text for text in said)
 

@@ -67,7 +67,9 @@ def test_engine_that_is_there_is_not_built_again(
     graph = graphs_of(bundle)['core.onnx']
     built: list[Path] = []
 
-    def build(path: Path, graph: Graph, options: ProviderOptions, partial: Path, say: object):
+    def build(
+        path: Path, graph: Graph, options: ProviderOptions, partial: Path, on_status: object
+    ):
         (partial / 'a.engine').write_bytes(b'engine')
         built.append(partial)
 

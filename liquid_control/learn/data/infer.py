@@ -42,7 +42,7 @@ MISSED_MESSAGES = 10
 def guess_signals(
     bags: Sequence[Path],
     topics: Topics = NO_TOPICS,
-    say: Callable[[str], None] = lambda text: None,
+    on_status: Callable[[str], None] = lambda text: None,
     wheelbase: float | None = None,
 ) -> Signals:
     """Camera and IMU where the first bag that can be read has them, odometry where it has no
@@ -50,7 +50,7 @@ def guess_signals(
 
     Args:
         topics: names that the user gave.
-        say: told what was concluded or assumed of the robot.
+        on_status: told what was concluded or assumed of the robot.
         wheelbase: m; None: estimated where the recording tells it.
 
     Raises:
@@ -59,17 +59,17 @@ def guess_signals(
     problems = []
     for bag in bags:
         try:
-            return _guess(bag, topics, say, wheelbase)
+            return _guess(bag, topics, on_status, wheelbase)
         except LiquidControlError as error:
             problems.append(error)
     raise problems[0]
 
 
 def _guess(
-    bag: Path, topics: Topics, say: Callable[[str], None], wheelbase: float | None
+    bag: Path, topics: Topics, on_status: Callable[[str], None], wheelbase: float | None
 ) -> Signals:
     with BagReader(bag) as reader:
-        roles = _roles(reader, topics, say)
+        roles = _roles(reader, topics, on_status)
         assert roles.command is not None
         use_odometry = roles.image is None and roles.odom is not None
         used = roles.image, roles.imu, roles.odom if use_odometry else None
@@ -82,9 +82,9 @@ def _guess(
         if roles.image is not None:
             image = _image(_first_picture(reader, roles.image), rates[roles.image], roles.image)
         told = commanded(reader, roles.command, roles.odom)
-        wheelbase = wheelbase or _wheelbase(told, say)
+        wheelbase = wheelbase or _wheelbase(told, on_status)
         return Signals(
-            commands=_commands(told, wheelbase, roles.command, say),
+            commands=_commands(told, wheelbase, roles.command, on_status),
             image=image,
             imu=sensor(roles.imu),
             speed=sensor(used[2]),
@@ -93,7 +93,7 @@ def _guess(
         )
 
 
-def _roles(reader: BagReader, named: Topics, say: Callable[[str], None]) -> TopicRoles:
+def _roles(reader: BagReader, named: Topics, on_status: Callable[[str], None]) -> TopicRoles:
     """The command, and what there is to see; what others than the camera are not sure of is not
     used. Raises TopicError, about the command first.
     """
@@ -112,7 +112,7 @@ def _roles(reader: BagReader, named: Topics, say: Callable[[str], None]) -> Topi
         )
     odom = find_topic(topics, 'odom', named.odom, optional=image is not None)
     if imu is None and (several := candidates(topics, 'imu')):
-        say(f'IMU: not used, it could be {" or ".join(several)}; name one with --imu-topic')
+        on_status(f'IMU: not used, it could be {" or ".join(several)}; name one with --imu-topic')
     return TopicRoles(image, imu, odom, command)
 
 
@@ -170,15 +170,17 @@ def _max_age(rate: float) -> float:
 
 
 def _commands(
-    told: Commanded, wheelbase: float, topic: str, say: Callable[[str], None]
+    told: Commanded, wheelbase: float, topic: str, on_status: Callable[[str], None]
 ) -> tuple[CommandSpec, ...]:
-    speed, slowest = _limit(told.speed, 'speed', 'm/s', topic, say), 0.0
+    speed, slowest = _limit(told.speed, 'speed', 'm/s', topic, on_status), 0.0
     if (told.speed < -STANDING).any():
         slowest = -speed
     forward = CommandSpec('speed', 'm/s', slowest, speed)
     if not told.steers and told.turns_on_the_spot():
-        say(f'{topic}: the robot turns on the spot, so yaw_rate is learnt, and no steering angle')
-        turn = _limit(told.yaw_rate, 'yaw rate', 'rad/s', topic, say)
+        on_status(
+            f'{topic}: the robot turns on the spot, so yaw_rate is learnt, and no steering angle'
+        )
+        turn = _limit(told.yaw_rate, 'yaw rate', 'rad/s', topic, on_status)
         return CommandSpec('yaw_rate', 'rad/s', -turn, turn), forward
     driven = np.abs(told.speed) > STANDING
     angles = told.steering_angle
@@ -186,17 +188,17 @@ def _commands(
         angles = np.arctan(wheelbase * told.yaw_rate[driven] / told.speed[driven])
     if not np.isfinite(angles).any():
         raise BagError(f'{topic}: the robot never moves, there is nothing to learn')
-    angle = _limit(angles, 'steering angle', 'rad', topic, say)
+    angle = _limit(angles, 'steering angle', 'rad', topic, on_status)
     return CommandSpec('steering_angle', 'rad', -angle, angle), forward
 
 
-def _wheelbase(told: Commanded, say: Callable[[str], None]) -> float:
+def _wheelbase(told: Commanded, on_status: Callable[[str], None]) -> float:
     """Estimated or assumed, m; said where it has a say in what is learnt."""
     found = told.wheelbase()
     if found is not None:
-        say(f'wheelbase: {found:g} m, by the recorded steering angles and odometry')
+        on_status(f'wheelbase: {found:g} m, by the recorded steering angles and odometry')
     elif (told.steers and len(told.moved)) or not (told.steers or told.turns_on_the_spot()):
-        say(
+        on_status(
             f'wheelbase: {Signals.wheelbase:g} m is assumed, the recording does not tell it; '
             'if it is another, --set signals.wheelbase=...'
         )
@@ -204,14 +206,14 @@ def _wheelbase(told: Commanded, say: Callable[[str], None]) -> float:
 
 
 def _limit(
-    values: NDArray[np.float64], what: str, unit: str, topic: str, say: Callable[[str], None]
+    values: NDArray[np.float64], what: str, unit: str, topic: str, on_status: Callable[[str], None]
 ) -> float:
     """A round limit with some room above what was commanded; what stands out does not count."""
     sizes = np.abs(values[np.isfinite(values)])
     used = sizes[sizes > STANDING]
     usual = OUTLIER * np.quantile(used, 0.95) if len(used) else np.inf
     if (strange := int((sizes > usual).sum())) > 0:
-        say(
+        on_status(
             f'{topic}: {strange} of {len(sizes)} commands go up to {sizes.max():.3g} {unit}, the '
             f'others to {sizes[sizes <= usual].max():.3g}: they do not count for the range of '
             f'the {what}'

@@ -65,7 +65,7 @@ def load_runner(
     if parameters.providers[:1] == ('cpu',):
         _check_times(bundle.contract, report, parameters.time_budget)
 
-    def say(text: str) -> None:
+    def on_status(text: str) -> None:
         trials.check_cancelled()  # a TensorRT engine is built for minutes, and says so all along
         warn(text)
 
@@ -78,7 +78,7 @@ def load_runner(
             fp16=parameters.fp16,
             engine_cache=parameters.engine_cache,
         ),
-        say=say,
+        on_status=on_status,
         may_build=may_build,
     )
     if policy.engine.warning:

@@ -31,9 +31,9 @@ from liquid_control.runtime.inference.providers import (
 from liquid_control.runtime.inference.session import Graph, Session, graphs_of, open_session
 from liquid_control.runtime.inference.tensorrt import build_engine, find_engine
 
-Say = Callable[[str], None]
+OnStatus = Callable[[str], None]
 
-log: Say = logging.getLogger(__name__).info
+log: OnStatus = logging.getLogger(__name__).info
 
 # Largest difference between a GPU's command and the CPU's, as a share of the command's range: well
 # above rounding (TF32 included), well below what other weights would give.
@@ -59,7 +59,7 @@ class Engine:
         providers: Sequence[str] = ('cpu',),
         provider_required: bool = False,
         options: ProviderOptions | None = None,
-        say: Say = log,
+        on_status: OnStatus = log,
         may_build: bool = True,
         threads: int = 1,
     ) -> None:
@@ -69,7 +69,7 @@ class Engine:
             providers: in order of preference, names of `PROVIDERS`.
             provider_required: refuse to run unless the first provider runs, and all of it.
             options: of the GPU providers.
-            say: told what takes long.
+            on_status: told what takes long.
             may_build: a TensorRT engine may be built, which takes minutes; else it must be there.
             threads: of each session; one is fastest for networks of this size.
 
@@ -79,7 +79,7 @@ class Engine:
         """
         self._bundle = bundle
         self._options = options or ProviderOptions()
-        self._say = say
+        self._on_status = say
         self._may_build = may_build
         self._threads = threads
         self.placement: dict[str, Placement] = {}
@@ -163,7 +163,7 @@ class Engine:
                 f'no engine of {graph.where} was built yet; run `liquid-control build-engine '
                 f'{self._bundle.path}` with the options of this node'
             )
-        return directory or build_engine(self._bundle.path, graph, self._options, self._say)
+        return directory or build_engine(self._bundle.path, graph, self._options, self._on_status)
 
     def _left_behind(self) -> str:
         """Nodes that a GPU provider left to the CPU, '' for none."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from liquid_control.common.image import Pixels
 from liquid_control.contract.bundle import Bundle, load_bundle
-from liquid_control.runtime.inference.backend import Engine, Say, log
+from liquid_control.runtime.inference.backend import Engine, OnStatus, log
 from liquid_control.runtime.inference.providers import ProviderOptions
 from liquid_control.runtime.sensing.image import Preprocessor
 
@@ -31,7 +31,7 @@ class Policy:
         providers: Sequence[str] = ('cpu',),
         provider_required: bool = False,
         provider_options: ProviderOptions | None = None,
-        say: Say = log,
+        on_status: OnStatus = log,
         may_build: bool = True,
     ) -> None:
         """Load, check and warm up; see `Engine` for the arguments."""
@@ -42,7 +42,7 @@ class Policy:
             providers=providers,
             provider_required=provider_required,
             options=provider_options,
-            say=say,
+            on_status=on_status,
             may_build=may_build,
         )
         self.preprocess = Preprocessor(self.contract.image) if self.contract.image else None

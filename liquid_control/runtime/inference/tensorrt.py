@@ -36,14 +36,14 @@ from liquid_control.runtime.inference.providers import (
 )
 from liquid_control.runtime.inference.session import Graph, Session, graphs_of, open_session
 
-Say = Callable[[str], None]
+OnStatus = Callable[[str], None]
 
 PROGRESS_INTERVAL = 5.0  # s
 _LAST_WORDS = 1000  # characters of the child's output in an error
 _COLOURS = re.compile(r'\x1b\[[0-9;]*m')
 
 
-def build_engines(bundle: Bundle, options: ProviderOptions, say: Say) -> list[Path]:
+def build_engines(bundle: Bundle, options: ProviderOptions, on_status: OnStatus) -> list[Path]:
     """Build the TensorRT engine of every graph that has none yet; returns their directories.
 
     Raises:
@@ -56,7 +56,7 @@ def build_engines(bundle: Bundle, options: ProviderOptions, say: Say) -> list[Pa
             'the onnxruntime-gpu for your device, see docs/jetson.md'
         )
     return [
-        find_engine(graph, options) or build_engine(bundle.path, graph, options, say)
+        find_engine(graph, options) or build_engine(bundle.path, graph, options, on_status)
         for graph in graphs_of(bundle).values()
     ]
 
@@ -67,12 +67,14 @@ def find_engine(graph: Graph, options: ProviderOptions) -> Path | None:
     return directory if (directory / MANIFEST).is_file() else None
 
 
-def build_engine(bundle: Path, graph: Graph, options: ProviderOptions, say: Say) -> Path:
+def build_engine(
+    bundle: Path, graph: Graph, options: ProviderOptions, on_status: OnStatus
+) -> Path:
     """Build a graph's engine for this machine; returns its directory.
 
     Args:
         bundle: directory of the graph's bundle.
-        say: told what is built, and how long it has taken so far.
+        on_status: told what is built, and how long it has taken so far.
 
     Raises:
         ProviderError: it cannot be built.
@@ -84,20 +86,22 @@ def build_engine(bundle: Path, graph: Graph, options: ProviderOptions, say: Say)
     options.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix='.building-', dir=options.cache))
     try:
-        say(f'building the {what}; this takes up to some minutes, once')
+        on_status(f'building the {what}; this takes up to some minutes, once')
         started = time.monotonic()
-        _build(bundle, graph, options, partial, lambda text: say(f'{what}: {text}'))
+        _build(bundle, graph, options, partial, lambda text: on_status(f'{what}: {text}'))
         seconds = time.monotonic() - started
         manifest = {**asdict(key), 'seconds': round(seconds, 1)}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2) + '\n')
         _put_in_place(partial, directory)
-        say(f'{what}: built in {seconds:.0f} s')
+        on_status(f'{what}: built in {seconds:.0f} s')
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return directory
 
 
-def _build(bundle: Path, graph: Graph, options: ProviderOptions, partial: Path, say: Say) -> None:
+def _build(
+    bundle: Path, graph: Graph, options: ProviderOptions, partial: Path, on_status: OnStatus
+) -> None:
     arguments = {'bundle': str(bundle), 'file': graph.file, 'directory': str(partial)}
     arguments['sha256'] = hashlib.sha256(graph.data).hexdigest()
     command = child_command(__name__, json.dumps({**arguments, **asdict(options)}))
@@ -110,7 +114,7 @@ def _build(bundle: Path, graph: Graph, options: ProviderOptions, partial: Path, 
                     status = child.wait(PROGRESS_INTERVAL)
                     break
                 except subprocess.TimeoutExpired:
-                    say(f'{time.monotonic() - started:.0f} s')
+                    on_status(f'{time.monotonic() - started:.0f} s')
         finally:
             child.kill()
             child.wait()
