@@ -2,7 +2,7 @@
 
 Nothing here runs in the tests: it is for a machine that has a GPU. For each provider it checks
 
-- that the whole policy runs on it, node by node (the engine refuses otherwise);
+- that the whole policy runs on it, node by node (the backend refuses otherwise);
 - that commands over a drive with the state carried along are the CPU's;
 - TensorRT: that an engine once built is used again, and not built again;
 - how long loading takes, and the longest time that another thread had to wait meanwhile: a robot
@@ -83,7 +83,7 @@ class Way:
             'building_s': self.building,
             'difference': self.difference,
             'us': timing,
-            'nodes': self.policy.engine.placement if self.policy is not None else {},
+            'nodes': self.policy.backend.placement if self.policy is not None else {},
         }
 
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from liquid_control.cli.main import app
 from liquid_control.common.errors import ProviderError
 from liquid_control.contract.bundle import Bundle, load_bundle
-from liquid_control.runtime.inference import backend as engine_module
-from liquid_control.runtime.inference import tensorrt as engine_build
-from liquid_control.runtime.inference.backend import Engine
+from liquid_control.runtime.inference import backend as backend_module
+from liquid_control.runtime.inference import tensorrt
+from liquid_control.runtime.inference.backend import Backend
 from liquid_control.runtime.inference.providers import (
     CPU,
     MANIFEST,
@@ -73,19 +73,19 @@ def test_engine_that_is_there_is_not_built_again(
         (partial / 'a.engine').write_bytes(b'engine')
         built.append(partial)
 
-    monkeypatch.setattr(engine_build, '_build', build)
+    monkeypatch.setattr(tensorrt, '_build', build)
     said: list[str] = []
-    assert engine_build.find_engine(graph, options) is None
-    directory = engine_build.build_engine(bundle.path, graph, options, said.append)
-    assert engine_build.find_engine(graph, options) == directory
+    assert tensorrt.find_engine(graph, options) is None
+    directory = tensorrt.build_engine(bundle.path, graph, options, said.append)
+    assert tensorrt.find_engine(graph, options) == directory
     assert (directory / 'a.engine').read_bytes() == b'engine'
     assert json.loads((directory / MANIFEST).read_text())['onnxruntime'] == ort.__version__
     assert list(tmp_path.iterdir()) == [directory], 'nothing half done is left'
     (directory / MANIFEST).unlink()
-    assert engine_build.find_engine(graph, options) is None, 'it was never finished'
-    assert engine_build.build_engine(bundle.path, graph, options, said.append) == directory
-    monkeypatch.setattr(engine_build.ort, 'get_available_providers', lambda: [TENSORRT])
-    assert directory in engine_build.build_engines(bundle, options, said.append)
+    assert tensorrt.find_engine(graph, options) is None, 'it was never finished'
+    assert tensorrt.build_engine(bundle.path, graph, options, said.append) == directory
+    monkeypatch.setattr(tensorrt.ort, 'get_available_providers', lambda: [TENSORRT])
+    assert directory in tensorrt.build_engines(bundle, options, said.append)
     assert len(built) == 3, 'the encoder, and not the core again'
     assert any('building the TensorRT engine' in text for text in said)
 
@@ -95,14 +95,14 @@ def test_while_driving_an_engine_is_not_built_but_asked_for(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     available = [TENSORRT, *ort.get_available_providers()]
-    monkeypatch.setattr(engine_module.ort, 'get_available_providers', lambda: available)
-    monkeypatch.setattr(engine_module, 'build_engine', None)
+    monkeypatch.setattr(backend_module.ort, 'get_available_providers', lambda: available)
+    monkeypatch.setattr(backend_module, 'build_engine', None)
     options = ProviderOptions(engine_cache=str(tmp_path))
-    engine = Engine(bundle, providers=('tensorrt', 'cpu'), options=options, may_build=False)
-    assert engine.provider == CPU
-    assert f'build-engine {bundle.path}' in engine.warning
+    backend = Backend(bundle, providers=('tensorrt', 'cpu'), options=options, may_build=False)
+    assert backend.provider == CPU
+    assert f'build-engine {bundle.path}' in backend.warning
     with pytest.raises(ProviderError, match='build-engine'):
-        Engine(
+        Backend(
             bundle,
             providers=('tensorrt',),
             provider_required=True,
@@ -117,10 +117,10 @@ def test_building_says_how_long_it_takes_and_why_it_failed(
     """The real child, on a machine whose ONNX Runtime has no TensorRT."""
     if TENSORRT in ort.get_available_providers():
         pytest.skip('this ONNX Runtime was built for TensorRT')
-    monkeypatch.setattr(engine_build, 'PROGRESS_INTERVAL', 0.02)
+    monkeypatch.setattr(tensorrt, 'PROGRESS_INTERVAL', 0.02)
     said: list[str] = []
     with pytest.raises(ProviderError, match='could not load TensorRT'):
-        engine_build.build_engine(
+        tensorrt.build_engine(
             bundle.path,
             graphs_of(bundle)['core.onnx'],
             ProviderOptions(engine_cache=str(tmp_path)),

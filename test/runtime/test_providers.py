@@ -12,8 +12,8 @@ from support.bundles import make_bundle
 
 from liquid_control.common.errors import BundleError, ConfigError, ProviderError
 from liquid_control.contract.bundle import Bundle, load_bundle
-from liquid_control.runtime.inference import backend as engine_module
-from liquid_control.runtime.inference.backend import Engine
+from liquid_control.runtime.inference import backend as backend_module
+from liquid_control.runtime.inference.backend import Backend
 from liquid_control.runtime.inference.cuda import Device, find_device, tensorrt_version
 from liquid_control.runtime.inference.device import DeviceArray, DeviceSession, read_placement
 from liquid_control.runtime.inference.policy import Policy
@@ -80,26 +80,26 @@ def test_negative_device_is_refused() -> None:
 def pretend(monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
     """Let 'cuda' stand for a provider that does not work, with this process's memory."""
     available = [provider, *ort.get_available_providers()]
-    monkeypatch.setattr(engine_module.ort, 'get_available_providers', lambda: available)
+    monkeypatch.setattr(backend_module.ort, 'get_available_providers', lambda: available)
     monkeypatch.setitem(PROVIDERS, 'cuda', provider)
     monkeypatch.setattr(
-        engine_module, 'memory_of', lambda name, _: ('cpu', 0) if name == provider else None
+        backend_module, 'memory_of', lambda name, _: ('cpu', 0) if name == provider else None
     )
     monkeypatch.setattr(
-        engine_module, 'provider_arguments', lambda chosen, *_: [(name, {}) for name in chosen]
+        backend_module, 'provider_arguments', lambda chosen, *_: [(name, {}) for name in chosen]
     )
 
 
 def test_provider_that_this_build_lacks_is_said_or_refused(bundle: Bundle) -> None:
     if CUDA in ort.get_available_providers():
         pytest.skip('this ONNX Runtime was built for CUDA')
-    engine = Engine(bundle, providers=('cuda', 'cpu'))
-    assert engine.provider == CPU
-    assert 'asked for the provider cuda, running on CPUExecutionProvider' in engine.warning
-    assert 'was built for' in engine.warning
+    backend = Backend(bundle, providers=('cuda', 'cpu'))
+    assert backend.provider == CPU
+    assert 'asked for the provider cuda, running on CPUExecutionProvider' in backend.warning
+    assert 'was built for' in backend.warning
     with pytest.raises(ProviderError, match='cuda'):
-        Engine(bundle, providers=('cuda',), provider_required=True)
-    assert Engine(bundle, providers=('cpu',), provider_required=True).warning == ''
+        Backend(bundle, providers=('cuda',), provider_required=True)
+    assert Backend(bundle, providers=('cpu',), provider_required=True).warning == ''
 
 
 @pytest.mark.filterwarnings('ignore:Specified provider')
@@ -108,11 +108,11 @@ def test_provider_whose_libraries_are_missing_is_not_believed(
 ) -> None:
     """ONNX Runtime then makes a session on the CPU and says so on stderr alone."""
     pretend(monkeypatch, 'CUDAExecutionProvider')
-    engine = Engine(bundle, providers=('cuda',))
-    assert engine.provider == CPU
-    assert 'CUDAExecutionProvider: not loaded' in engine.warning
+    backend = Backend(bundle, providers=('cuda',))
+    assert backend.provider == CPU
+    assert 'CUDAExecutionProvider: not loaded' in backend.warning
     with pytest.raises(ProviderError, match='not loaded'):
-        Engine(bundle, providers=('cuda',), provider_required=True)
+        Backend(bundle, providers=('cuda',), provider_required=True)
 
 
 @pytest.mark.skipif(IDLE not in ort.get_available_providers(), reason=f'no {IDLE} here')
@@ -122,22 +122,22 @@ def test_provider_that_is_listed_but_runs_nothing_is_not_believed(
     pretend(monkeypatch, IDLE)
     session = ort.InferenceSession(bundle.core, providers=[IDLE, CPU])
     assert session.get_providers()[0] == IDLE, 'what everybody asks, and it is not true'
-    engine = Engine(bundle, providers=('cuda',))
-    assert engine.provider == CPU
-    assert f'{IDLE}: runs no node of encoder.onnx' in engine.warning
+    backend = Backend(bundle, providers=('cuda',))
+    assert backend.provider == CPU
+    assert f'{IDLE}: runs no node of encoder.onnx' in backend.warning
 
 
 @pytest.mark.skipif(IDLE not in ort.get_available_providers(), reason=f'no {IDLE} here')
 def test_nodes_left_to_the_cpu_are_named(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, IDLE)
     monkeypatch.setattr(
-        engine_module, 'read_placement', lambda _: {IDLE: {'Conv': 3}, CPU: {'Shape': 2}}
+        backend_module, 'read_placement', lambda _: {IDLE: {'Conv': 3}, CPU: {'Shape': 2}}
     )
-    engine = Engine(bundle, providers=('cuda',))
-    assert engine.provider == IDLE
-    assert '2 nodes of core.onnx run on the CPU (Shape)' in engine.warning
+    backend = Backend(bundle, providers=('cuda',))
+    assert backend.provider == IDLE
+    assert '2 nodes of core.onnx run on the CPU (Shape)' in backend.warning
     with pytest.raises(ProviderError, match='Shape'):
-        Engine(bundle, providers=('cuda',), provider_required=True)
+        Backend(bundle, providers=('cuda',), provider_required=True)
 
 
 @pytest.mark.skipif(IDLE not in ort.get_available_providers(), reason=f'no {IDLE} here')
@@ -146,8 +146,8 @@ def test_provider_that_commands_something_else_is_not_believed(
 ) -> None:
     """As with a cached engine of other weights."""
     pretend(monkeypatch, IDLE)
-    monkeypatch.setattr(engine_module, 'read_placement', lambda _: {IDLE: {'Conv': 3}})
-    assert Engine(bundle, providers=('cuda',)).provider == IDLE
+    monkeypatch.setattr(backend_module, 'read_placement', lambda _: {IDLE: {'Conv': 3}})
+    assert Backend(bundle, providers=('cuda',)).provider == IDLE
     stale = load_bundle(make_bundle(tmp_path / 'stale', speed=True, seed=1))
 
     def open_stale(graph: Graph, providers: list[tuple[str, dict[str, str]]], **more: object):
@@ -155,10 +155,10 @@ def test_provider_that_commands_something_else_is_not_believed(
             graph = replace(graph, data=graphs_of(stale)[graph.file].data)
         return open_session(graph, providers, **more)
 
-    monkeypatch.setattr(engine_module, 'open_session', open_stale)
-    engine = Engine(bundle, providers=('cuda',))
-    assert engine.provider == CPU
-    assert "commands differ from the CPU's" in engine.warning
+    monkeypatch.setattr(backend_module, 'open_session', open_stale)
+    backend = Backend(bundle, providers=('cuda',))
+    assert backend.provider == CPU
+    assert "commands differ from the CPU's" in backend.warning
 
 
 def test_placement_is_read_from_what_ran(bundle: Bundle, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_graph_that_loads_but_does_not_run_is_refused(
 
     monkeypatch.setattr(Session, 'run', fail)
     with pytest.raises(BundleError, match='cannot be run: no kernel image'):
-        Engine(bundle)
+        Backend(bundle)
 
 
 # Memory, with this process's memory in place of a GPU's
@@ -195,8 +195,8 @@ def frames(count: int) -> np.ndarray:
 
 def test_state_and_features_on_the_device_give_the_same_commands(bundle: Bundle) -> None:
     host, device = Policy(bundle), Policy(bundle)
-    device.engine.encoder = on_device(bundle, 'encoder.onnx')
-    device.engine.core = on_device(bundle, 'core.onnx')
+    device.backend.encoder = on_device(bundle, 'encoder.onnx')
+    device.backend.core = on_device(bundle, 'core.onnx')
     rng = np.random.default_rng(0)
     for step, picture in enumerate(frames(40)):
         inputs = {

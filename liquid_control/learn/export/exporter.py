@@ -1,6 +1,6 @@
 """From a trained network to a policy bundle, written only if it does what the network does.
 
-The graphs run in the runtime's own engine over recorded steps before the bundle gets its name; a
+The graphs run in the runtime's own backend over recorded steps before the bundle gets its name; a
 bundle that disagrees with torch is refused, and so is one that lost too much to a smaller number
 format.
 """

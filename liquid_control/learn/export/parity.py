@@ -48,13 +48,13 @@ def run_network(network: PolicyNetwork, steps: Steps) -> Commands:
 
 
 def run_bundle(path: Path, steps: Steps) -> Commands:
-    """Commands [T, C] of a bundle in the runtime's own engine, step by step.
+    """Commands [T, C] of a bundle in the runtime's own backend, step by step.
 
     Raises:
         BundleError: the bundle does not load.
     """
     policy = Policy(load_bundle(path))
-    encoder = policy.engine.encoder
+    encoder = policy.backend.encoder
     commands = []
     for image, imu, speed, elapsed in zip(
         steps.images.numpy(), steps.imu.numpy(), steps.speed.numpy(), steps.elapsed, strict=True

@@ -61,7 +61,7 @@ class Diagnostics:
             'mode': controller.mode.name,
             'reason': controller.reason,
             'policy': controller.runner.policy.contract.name,
-            'provider': controller.runner.policy.engine.provider,
+            'provider': controller.runner.policy.backend.provider,
             'rate_hz': f'{timing.rate:.2f}',
             'ticks': str(timing.ticks),
             'missed': str(timing.missed),

@@ -81,8 +81,8 @@ def load_runner(
         on_status=on_status,
         may_build=may_build,
     )
-    if policy.engine.warning:
-        warn(policy.engine.warning)
+    if policy.backend.warning:
+        warn(policy.backend.warning)
     runner = PolicyRunner(policy, name=name, time_budget=parameters.time_budget or None)
     sensors = runner.sensors
     for slot, limit in (

@@ -181,13 +181,13 @@ class Engine:
             ProviderError: the commands differ: a stale engine, a wrong kernel, too little
                 precision.
         """
-        reference = Engine(self._bundle, threads=self._threads)
+        reference = Backend(self._bundle, threads=self._threads)
         limit = AGREEMENT['float16' if self._options.fp16 else 'float32']
         span = np.array([spec.max - spec.min for spec in self._bundle.contract.commands])
         rng = np.random.default_rng(0)
         for _ in range(AGREEMENT_STEPS):
             inputs = self._made_up(rng)
-            expected, found = (engine._step(inputs) for engine in (reference, self))
+            expected, found = (backend._step(inputs) for backend in (reference, self))
             error = float(np.max(np.abs(found - expected) / span))
             if not error <= limit:
                 raise ProviderError(

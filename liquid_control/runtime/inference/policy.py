@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from liquid_control.common.image import Pixels
 from liquid_control.contract.bundle import Bundle, load_bundle
-from liquid_control.runtime.inference.backend import Engine, OnStatus, log
+from liquid_control.runtime.inference.backend import Backend, OnStatus, log
 from liquid_control.runtime.inference.providers import ProviderOptions
 from liquid_control.runtime.sensing.image import Preprocessor
 
@@ -34,10 +34,10 @@ class Policy:
         on_status: OnStatus = log,
         may_build: bool = True,
     ) -> None:
-        """Load, check and warm up; see `Engine` for the arguments."""
+        """Load, check and warm up; see `Backend` for the arguments."""
         self.bundle = bundle
         self.contract = bundle.contract
-        self.engine = Engine(
+        self.backend = Backend(
             bundle,
             providers=providers,
             provider_required=provider_required,
@@ -57,11 +57,11 @@ class Policy:
     @property
     def state(self) -> Array:
         """Recurrent state after the last step, [state_size]; set it to go on from elsewhere."""
-        return self.engine.core.state
+        return self.backend.core.state
 
     @state.setter
     def state(self, values: Array) -> None:
-        self.engine.core.state = values
+        self.backend.core.state = values
 
     def reset(self) -> None:
         """Forget the past: the next step starts from the zero state."""
@@ -79,7 +79,7 @@ class Policy:
 
     def encode_input(self, pixels: Pixels) -> Array:
         """What `preprocess` made of a camera picture -> features [F]."""
-        encoder = self.engine.encoder
+        encoder = self.backend.encoder
         if encoder is None:
             raise ValueError(f'policy {self.contract.name} has no camera input')
         encoder.write('image', pixels)
@@ -105,7 +105,7 @@ class Policy:
         Returns:
             Command [C] in the contract's order and units; not yet limited.
         """
-        core = self.engine.core
+        core = self.backend.core
         for name, value in (('features', features), ('imu', imu), ('speed', speed)):
             if name in core.names:
                 if value is None:

@@ -29,7 +29,7 @@ import numpy as np
 from liquid_control.common.errors import BundleError, LiquidControlError
 from liquid_control.common.files import reason
 from liquid_control.contract.bundle import Bundle, load_bundle, read_contract
-from liquid_control.runtime.inference.backend import Engine
+from liquid_control.runtime.inference.backend import Backend
 from liquid_control.runtime.inference.child import child_command
 
 # Below the threads of the sensors; lower still, a busy robot would not get a policy loaded.
@@ -220,13 +220,13 @@ def _address_space() -> int:
 def _dry_run(order: _Order) -> Report:
     bundle = load_bundle(order.path, trusted_keys=order.trusted_keys)
     started = time.monotonic()
-    engine = Engine(bundle)
+    backend = Backend(bundle)
     loading = time.monotonic() - started
     rng = np.random.default_rng(0)
     steps: list[tuple[float, float]] = []
     started = time.monotonic()
     while len(steps) < _STEPS:
-        steps.append(engine.dry_run(rng))
+        steps.append(backend.dry_run(rng))
         if len(steps) >= _FEWEST_STEPS and time.monotonic() - started > _ENOUGH:
             break
     encoder, core = np.median(steps, axis=0).tolist()
