@@ -47,11 +47,11 @@ class Progress(Callback):
     ) -> None:
         self._done = trainer.global_step
         if self._clock() - self._said >= EVERY:
-            self._on_status(trainer, f'step {self._done} of {self._all(trainer)}')
+            self._print(trainer, f'step {self._done} of {self._all(trainer)}')
 
     def on_validation_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         if self._clock() - self._said >= EVERY:
-            self._on_status(trainer, f'step {self._done} of {self._all(trainer)}, judging')
+            self._print(trainer, f'step {self._done} of {self._all(trainer)}, judging')
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
@@ -60,12 +60,12 @@ class Progress(Callback):
         text = '  '.join(f'{name} {value:.4f}' for name, value in values.items())
         width = len(str(trainer.max_epochs))
         epoch = trainer.current_epoch + 1
-        self._on_status(trainer, f'epoch {epoch:{width}}/{trainer.max_epochs}  {text}')
+        self._print(trainer, f'epoch {epoch:{width}}/{trainer.max_epochs}  {text}')
 
     def _all(self, trainer: lightning.Trainer) -> int:
         return int(trainer.num_training_batches) * (trainer.max_epochs or 0)
 
-    def _say(self, trainer: lightning.Trainer, text: str) -> None:
+    def _print(self, trainer: lightning.Trainer, text: str) -> None:
         self._said = now = self._clock()
         spent, steps = now - self._began, self._done - self._before
         left = spent / max(steps, 1) * (self._all(trainer) - self._done)

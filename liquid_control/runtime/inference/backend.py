@@ -46,7 +46,7 @@ def memory_of(provider: str, options: ProviderOptions) -> tuple[str, int] | None
     return ('cuda', options.device_id) if provider in (CUDA, TENSORRT) else None
 
 
-class Engine:
+class Backend:
     """The encoder and core sessions of one bundle, warm."""
 
     encoder: Session | None
@@ -79,7 +79,7 @@ class Engine:
         """
         self._bundle = bundle
         self._options = options or ProviderOptions()
-        self._on_status = say
+        self._on_status = on_status
         self._may_build = may_build
         self._threads = threads
         self.placement: dict[str, Placement] = {}
