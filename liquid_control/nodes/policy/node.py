@@ -155,8 +155,8 @@ class PolicyNode(ManagedNode):
         )
         made.callback(diagnostics.close)
         self.get_logger().info(
-            f'policy {runner.policy.contract.name} on {runner.policy.engine.provider}, {rate:g} Hz, '
-            f'robot {robot.name}'
+            f'policy {runner.policy.contract.name} on {runner.policy.backend.provider}, '
+            f'{rate:g} Hz, robot {robot.name}'
         )
 
     def start(self) -> None:

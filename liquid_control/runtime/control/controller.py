@@ -148,8 +148,8 @@ class Controller:
         mine, its = (one.policy.contract.command_names for one in (self.runner, runner))
         if mine != its:
             raise ConfigError(
-                f'policy {runner.name} commands {its}, the running one {mine}; restart the node to '
-                'change what is commanded'
+                f'policy {runner.name} commands {its}, the running one {mine}; restart the node '
+                'to change what is commanded'
             )
         Envelope(runner.policy.contract.commands, self.robot)
 
