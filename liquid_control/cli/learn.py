@@ -28,16 +28,20 @@ Topic = Annotated[str | None, typer.Option(help='Where the types do not tell.')]
 
 def collect(
     out: Annotated[Path, typer.Option(help='Where the bags go, one directory for each seed.')],
-    seeds: Annotated[str, typer.Option(help='Of the tracks, e.g. 0-59 or 3,5,8.')] = '0-59',
-    seconds: Annotated[float, typer.Option(help='Simulated duration of each drive, s.')] = 40.0,
+    robot: Annotated[str, typer.Option(help='car or quadrotor.')] = 'car',
+    seeds: Annotated[str, typer.Option(help='Of the worlds, e.g. 0-59 or 3,5,8.')] = '0-59',
+    seconds: Annotated[
+        float | None,
+        typer.Option(help='Simulated duration of each drive, s; car 40, quadrotor 14.'),
+    ] = None,
     disturb: Annotated[
-        bool, typer.Option(help='Push the car off its line, so that recoveries are shown.')
+        bool, typer.Option(help='Push the robot off its way, so that recoveries are shown.')
     ] = True,
 ) -> None:
     """Record expert drives in the simulator, faster than life; resumes after an interruption."""
     from liquid_control.rollout.collect import collect as collect_bags
 
-    collect_bags(_seeds(seeds), out, seconds=seconds, disturb=disturb)
+    collect_bags(_seeds(seeds), out, seconds=seconds, disturb=disturb, robot=robot)
 
 
 def dataset(

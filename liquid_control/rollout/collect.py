@@ -17,16 +17,10 @@ from liquid_control.bags.writer import BagWriter
 from liquid_control.common.errors import ConfigError
 from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
 from liquid_control.rollout import messages
-from liquid_control.rollout.disturbance import (
-    MAX_START_HEADING_ERROR,
-    MAX_START_OFFSET,
-    Disturbance,
-)
-from liquid_control.rollout.expert import Expert
 from liquid_control.rollout.recording import is_recorded, recording
-from liquid_control.sim.robots import IMU_RATE, CarSimulator, simulate_car
-from liquid_control.sim.simulator import HELD_OUT_SEEDS, SELECTION_SEEDS
-from liquid_control.sim.track_world import TrackWorld
+from liquid_control.rollout.tasks import Task, open_task, task_kind
+from liquid_control.sim.robots import IMU_RATE
+from liquid_control.sim.simulator import EVALUATION_SEEDS, HELD_OUT_SEEDS, SELECTION_SEEDS
 
 COMMAND_RATE = 50
 """Hz: finer than any control rate, so that every tick finds a command for its own pose."""
@@ -38,10 +32,11 @@ def check_seed(seed: int) -> None:
     """Raise ConfigError for a seed whose world must not become training data."""
     if seed < 0:
         raise ConfigError(f'a seed must be >= 0, found {seed}')
-    if seed in HELD_OUT_SEEDS + SELECTION_SEEDS:
+    if seed in HELD_OUT_SEEDS + SELECTION_SEEDS or seed in EVALUATION_SEEDS:
         raise ConfigError(
             f'seed {seed} is held out for judging policies and must not become training '
-            f'data: choose others than {HELD_OUT_SEEDS + SELECTION_SEEDS}'
+            f'data: choose others than {HELD_OUT_SEEDS + SELECTION_SEEDS} and '
+            f'{EVALUATION_SEEDS.start} to {EVALUATION_SEEDS.stop - 1}'
         )
 
 
@@ -50,16 +45,18 @@ class Drive:
     """One recording to make.
 
     seconds: simulated duration
-    disturb: start off the centre line and push the car around on the way
-    randomise: let the seed choose the look of the world
+    disturb: start where recoveries are to be shown, and push the robot around on the way
+    randomise: False takes all difficulty out of the world
     """
 
     seed: int
     seconds: float = 40.0
     disturb: bool = True
     randomise: bool = True
+    robot: str = 'car'
 
     def __post_init__(self) -> None:
+        task_kind(self.robot)
         if self.seconds <= 0.0:
             raise ConfigError(f'seconds must be > 0, found {self.seconds}')
         check_seed(self.seed)
@@ -79,9 +76,10 @@ def collect(
     seeds: Sequence[int],
     out_dir: Path | str,
     *,
-    seconds: float = 40.0,
+    seconds: float | None = None,
     disturb: bool = True,
     randomise: bool = True,
+    robot: str = 'car',
     workers: int = 2,
 ) -> list[Path]:
     """Record an expert drive for each seed; return the bags' directories in the order of seeds.
@@ -91,9 +89,8 @@ def collect(
 
     Args:
         out_dir: where the bags' directories are made.
-        seconds: simulated duration of each drive.
-        disturb: show recoveries too: off-centre starts, pushes on the way.
-        randomise: let each seed choose the look of its world.
+        seconds: simulated duration of each drive; None: what is usual for the robot.
+        disturb, randomise, robot: see `Drive`.
         workers: processes.
 
     Raises:
@@ -101,7 +98,8 @@ def collect(
             other settings.
         RenderingError: this machine cannot render.
     """
-    drives = [Drive(seed, seconds, disturb, randomise) for seed in seeds]
+    seconds = task_kind(robot).seconds if seconds is None else seconds
+    drives = [Drive(seed, seconds, disturb, randomise, robot) for seed in seeds]
     out_dir = Path(out_dir)
     missing = [
         drive for drive in drives if not is_recorded(out_dir / drive.name, drive.custom_data)
@@ -123,37 +121,30 @@ def record(drive: Drive, out_dir: Path, *, is_cancelled: IsCancelled = lambda: F
         CancelledError: `is_cancelled` returned True on the way; nothing is left of the bag.
     """
     path = out_dir / drive.name
-    difficulty = None if drive.randomise else dict.fromkeys(TrackWorld.difficulties, 0.0)
+    easy = dict.fromkeys(task_kind(drive.robot).difficulties, 0.0)
+    difficulty = None if drive.randomise else easy
     with (
-        simulate_car(drive.seed, difficulty=difficulty) as simulator,
+        open_task(drive.robot, drive.seed, difficulty) as task,
         recording(path, drive.custom_data) as writer,
     ):
         for topic, msgtype in messages.TYPES.items():
             writer.add_topic(topic, msgtype)
-        for _ in _drive(drive, simulator, writer):
+        for _ in _drive(drive, task, writer):
             if is_cancelled():
                 raise CancelledError
     return path
 
 
-def _drive(drive: Drive, simulator: CarSimulator, writer: BagWriter) -> Iterator[None]:
+def _drive(drive: Drive, task: Task, writer: BagWriter) -> Iterator[None]:
     """Record the drive, one command period at a time."""
-    rng = np.random.default_rng([drive.seed, 7])
-    expert, disturbance = Expert(simulator.world.track), Disturbance(rng)
     if drive.disturb:
-        simulator.reset(
-            simulator.world.pose_at(
-                station=rng.uniform(0.0, simulator.world.track.length),
-                offset=rng.uniform(-MAX_START_OFFSET, MAX_START_OFFSET),
-                heading_error=rng.uniform(-MAX_START_HEADING_ERROR, MAX_START_HEADING_ERROR),
-            )
-        )
-    while simulator.time_ns < drive.seconds * 1e9:
+        task.begin(np.random.default_rng([drive.seed, 7]))
+    simulator = task.simulator
+    while simulator.time_ns < drive.seconds * 1e9 and not task.over:
         stamp_ns = simulator.time_ns
-        command = actuated = expert.command(simulator.motion)
+        command = task.expert()
+        actuated = task.disturbed(command) if drive.disturb else command
         writer.write_message(messages.COMMAND_TOPIC, messages.describe_command(command), stamp_ns)
-        if drive.disturb:
-            actuated = disturbance.apply(command, simulator.status.place, stamp_ns)
         for sample in simulator.step(actuated, _PERIOD_NS):
             topic, values = messages.describe(sample, IMU_RATE)
             writer.write_message(topic, values, sample.stamp_ns)

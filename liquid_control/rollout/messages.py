@@ -1,8 +1,7 @@
-"""The car's samples and commands as ROS messages in plain values, for bags."""
+"""A robot's samples and commands as ROS messages in plain values, for bags."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import cv2
@@ -67,20 +66,20 @@ def describe(sample: Sample, imu_rate: float) -> tuple[str, dict[str, Any]]:
             },
         )
     motion = sample.value
-    half_yaw = motion.yaw / 2.0
+    x, y, z, w = motion.orientation
     return ODOMETRY_TOPIC, {
         'header': {'frame_id': ODOMETRY_FRAME_ID},
         'child_frame_id': BASE_FRAME_ID,
         'pose': {
             'pose': {
-                'position': _vector(motion.x, motion.y, 0.0),
-                'orientation': {'z': math.sin(half_yaw), 'w': math.cos(half_yaw)},
+                'position': _vector(motion.x, motion.y, motion.z),
+                'orientation': {'x': x, 'y': y, 'z': z, 'w': w},
             }
         },
         'twist': {
             'twist': {
-                'linear': _vector(motion.speed, 0.0, 0.0),
-                'angular': _vector(0.0, 0.0, motion.yaw_rate),
+                'linear': _vector(motion.speed, motion.velocity_y, motion.velocity_z),
+                'angular': _vector(motion.roll_rate, motion.pitch_rate, motion.yaw_rate),
             }
         },
     }
@@ -88,13 +87,10 @@ def describe(sample: Sample, imu_rate: float) -> tuple[str, dict[str, Any]]:
 
 def describe_command(command: Command) -> dict[str, Any]:
     """Return the values of a command's TwistStamped."""
-    twist = twist_axes(command, WHEELBASE)
+    x, y, z, roll, pitch, yaw = twist_axes(command, WHEELBASE).values()
     return {
         'header': {'frame_id': BASE_FRAME_ID},
-        'twist': {
-            'linear': _vector(twist['velocity_x'], 0.0, 0.0),
-            'angular': _vector(0.0, 0.0, twist['yaw_rate']),
-        },
+        'twist': {'linear': _vector(x, y, z), 'angular': _vector(roll, pitch, yaw)},
     }
 
 

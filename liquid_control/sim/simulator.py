@@ -32,6 +32,9 @@ HELD_OUT_SEEDS = (101, 102, 103)
 SELECTION_SEEDS = tuple(range(201, 211))
 """Worlds for choosing among policies; no training sees these either."""
 
+EVALUATION_SEEDS = range(5000, 6000)
+"""Worlds for judging policies once they have been chosen, by the hundred; nor these."""
+
 _JUDGE_RATE = 100.0
 
 W = TypeVar('W', bound=World[Status])

@@ -19,7 +19,7 @@ from liquid_control.rollout.collect import Drive, collect, record
 from liquid_control.sim.car import MAX_STEERING_ANGLE, WHEELBASE
 from liquid_control.sim.car import command as car_command
 from liquid_control.sim.robots import simulate_car
-from liquid_control.sim.simulator import HELD_OUT_SEEDS
+from liquid_control.sim.simulator import EVALUATION_SEEDS, HELD_OUT_SEEDS
 
 SECONDS = 1.0
 
@@ -55,6 +55,17 @@ def test_recorded_twists_give_back_the_expert_s_steering_angle(bag: Path) -> Non
     assert np.abs(commands[:, 0]).max() <= MAX_STEERING_ANGLE + 1e-9
     assert np.ptp(commands[:, 0]) > 0.05  # it starts off the centre line and steers back
     assert (commands[:, 1] > 0.9).all()
+
+
+def test_a_flight_is_recorded_with_the_topics_of_a_flight_controller(tmp_path: Path) -> None:
+    with BagReader(record(Drive(4, SECONDS, robot='quadrotor'), tmp_path)) as reader:
+        twists = [m.value.twist for m in reader.messages([messages.COMMAND_TOPIC])]
+        poses = [m.value.pose.pose for m in reader.messages([messages.ODOMETRY_TOPIC])]
+        pictures = list(reader.messages([messages.IMAGE_TOPIC]))
+    assert (len(twists), len(poses), len(pictures)) == (50, 50, 20)
+    assert max(abs(twist.linear.z) for twist in twists) > 0.05
+    assert max(abs(twist.linear.y) for twist in twists) > 0.01
+    assert all(pose.position.z > 0.5 for pose in poses)
 
 
 def test_recorded_pictures_are_those_of_the_simulator(tmp_path: Path) -> None:
@@ -136,7 +147,7 @@ def test_ctrl_c_ends_soon_and_leaves_only_finished_bags(tmp_path: Path) -> None:
     assert all((bag / 'metadata.yaml').exists() for bag in bags)
 
 
-@pytest.mark.parametrize('seed', HELD_OUT_SEEDS)
+@pytest.mark.parametrize('seed', [*HELD_OUT_SEEDS, EVALUATION_SEEDS.start])
 def test_held_out_tracks_are_refused(seed: int, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='held out'):
         collect([1, seed], tmp_path)

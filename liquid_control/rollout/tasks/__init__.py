@@ -1,0 +1,66 @@
+"""What the simulated robots are asked to do, one task for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from liquid_control.common.errors import ConfigError
+from liquid_control.rollout.tasks.base import Task
+from liquid_control.rollout.tasks.flight import FlightTask
+from liquid_control.rollout.tasks.track import TrackTask
+from liquid_control.sim.outdoors_world import OutdoorsWorld
+from liquid_control.sim.robots import simulate
+from liquid_control.sim.simulator import Simulator
+from liquid_control.sim.track_world import TrackWorld
+
+
+@dataclass(frozen=True)
+class TaskKind:
+    """What is known of a robot's task before there is a world.
+
+    make: of an open simulation
+    difficulties: of its worlds
+    seconds: how long an expert's recording is usually
+    """
+
+    make: Callable[[Simulator[Any, Any]], Task]
+    difficulties: Mapping[str, str]
+    seconds: float
+
+
+TASKS: dict[str, TaskKind] = {
+    'car': TaskKind(TrackTask, TrackWorld.difficulties, seconds=40.0),
+    'quadrotor': TaskKind(FlightTask, OutdoorsWorld.difficulties, seconds=14.0),
+}
+"""By the name of the robot."""
+
+
+def task_kind(robot: str) -> TaskKind:
+    """The kind of task of a robot by name. Raises ConfigError where there is none."""
+    if robot not in TASKS:
+        raise ConfigError(f'the robot must be one of {", ".join(TASKS)}, found {robot!r}')
+    return TASKS[robot]
+
+
+@contextmanager
+def open_task(
+    robot: str, seed: int, difficulty: Mapping[str, float] | None = None, **options: Any
+) -> Iterator[Task]:
+    """A robot's task in the world of a seed; the simulation ends with the block.
+
+    Args:
+        difficulty, options: see the robot's function in `liquid_control.sim.robots.ROBOTS`.
+
+    Raises:
+        ConfigError: there is no such robot, or its options are wrong.
+        RenderingError: this machine cannot render.
+    """
+    kind = task_kind(robot)
+    with simulate(robot, seed, difficulty=difficulty, **options) as simulator:
+        yield kind.make(simulator)
+
+
+__all__ = ['TASKS', 'Task', 'TaskKind', 'open_task', 'task_kind']

@@ -1,0 +1,49 @@
+"""The car's task: round the track, along its centre line."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from liquid_control.rollout.disturbance import (
+    MAX_START_HEADING_ERROR,
+    MAX_START_OFFSET,
+    Disturbance,
+)
+from liquid_control.rollout.expert import Expert
+from liquid_control.sim.protocols import Command
+from liquid_control.sim.robots import CarSimulator
+
+
+class TrackTask:
+    """See `liquid_control.rollout.tasks.base.Task`."""
+
+    def __init__(self, simulator: CarSimulator) -> None:
+        self.simulator = simulator
+        self._expert = Expert(simulator.world.track)
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """Anywhere on the road, off its middle and at an angle."""
+        self._disturbance = Disturbance(rng)
+        world = self.simulator.world
+        self.simulator.reset(
+            world.pose_at(
+                station=rng.uniform(0.0, world.track.length),
+                offset=rng.uniform(-MAX_START_OFFSET, MAX_START_OFFSET),
+                heading_error=rng.uniform(-MAX_START_HEADING_ERROR, MAX_START_HEADING_ERROR),
+            )
+        )
+
+    def expert(self) -> Command:
+        """Pure pursuit of the centre line."""
+        return self._expert.command(self.simulator.motion)
+
+    def disturbed(self, command: Command) -> Command:
+        """Pushed at the steering wheel, never off the road."""
+        return self._disturbance.apply(
+            command, self.simulator.status.place, self.simulator.time_ns
+        )
+
+    @property
+    def over(self) -> bool:
+        """A track has no end."""
+        return False
