@@ -9,10 +9,14 @@ RATE ?= 20
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 PYTHON ?= python3
+PYTHONS := 3.10 3.11 3.12
 
 ifeq ($(ROS_DISTRO),)
   ROS_EXTRAS := ros,ros-build,
   ROS_ENV := AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV)
+  # What was tried together, so that it still installs next year; `make lock` renews it.
+  CONSTRAINT = $(addprefix -c ,$(wildcard constraints/python$(shell $(PYTHON) -c \
+    'import sys; print("%d.%d" % sys.version_info[:2])').txt))
 else
   # rclpy and the message packages of a system ROS are built against its numpy 1.
   VENV_FLAGS := --system-site-packages
@@ -24,7 +28,7 @@ endif
 RUN := PATH="$(BIN):$$PATH" && export PATH && . install/local_setup.sh && export PYTHONPATH="$(CURDIR):$$PYTHONPATH" &&
 
 .DEFAULT_GOAL := help
-.PHONY: help drive test lint build clean
+.PHONY: help drive test lint build lock clean
 
 help:  ## this text
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -85,6 +89,12 @@ $(VENV)/.test: $(VENV)/.runtime
 	  $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade \
 	    --target $(VENV)/onnxruntime-1.16 'onnxruntime==1.16.*' 'numpy<2'; fi
 	@touch $@
+
+lock:  ## renew the versions that are installed, for every Python that is supported
+	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet --disable-pip-version-check uv
+	@for version in $(PYTHONS); do build/lock/bin/uv pip compile setup.py --quiet --upgrade --universal \
+	  --extra ros --extra ros-build --extra test --python-version $$version --no-annotate --no-header \
+	  -o constraints/python$$version.txt && echo constraints/python$$version.txt; done
 
 clean:  ## remove what was built, keep recordings and results
 	rm -rf build install log $(VENV)
