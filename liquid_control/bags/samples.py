@@ -25,7 +25,7 @@ from liquid_control.runtime.sensing.cdr import (
 # A wheel turned further than this steers nothing, rad.
 MAX_STEERING_ANGLE = math.pi / 2
 # Motions that a car has not: where a Twist commands them, a car's commands say something else.
-_BESIDES = {*TWIST_AXES} - {'velocity_x', 'yaw_rate'}
+BESIDES = tuple(name for name in TWIST_AXES if name not in ('velocity_x', 'yaw_rate'))
 # A stick that does not rest quite in its middle is no motion, m/s or rad/s.
 UNNOTICED = 0.05
 # A command holds for so long without another, ns; then a robot's base stops, nobody drives it.
@@ -123,8 +123,8 @@ def told_by(message: BagMessage, names: Sequence[str] = ()) -> dict[str, float]:
 
 
 def _check_expressed(message: BagMessage, told: Mapping[str, float], names: Sequence[str]) -> None:
-    for name in _BESIDES & told.keys():
-        if abs(told[name]) > UNNOTICED and name not in names:
+    for name in BESIDES:
+        if abs(told.get(name, 0.0)) > UNNOTICED and name not in names:
             raise SensorError(
                 f'{message.topic}: {name} of {told[name]:g} is commanded, which '
                 f'{", ".join(names)} cannot say; learn it too with --commands'

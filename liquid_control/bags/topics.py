@@ -14,7 +14,10 @@ COMMAND_TYPES = (
     'geometry_msgs/msg/TwistStamped',
     'geometry_msgs/msg/Twist',
     'ackermann_msgs/msg/AckermannDriveStamped',
+    'std_msgs/msg/Float64MultiArray',
 )
+# Arrays may be anything: they are commands where the controllers of ros2_control listen.
+_ARRAY, _ARRAY_TOPIC = COMMAND_TYPES[-1], ('/commands', 'cmd_vel_override')
 
 _TYPES = {
     'command': COMMAND_TYPES,
@@ -116,6 +119,10 @@ def candidates(topics: Mapping[str, str], role: str) -> list[str]:
     """Topics that could play a part, without those that only repeat another in another form."""
     found = _of_type(topics, role)
     if role in ('command', 'override'):
+        arrays = [name for name in found if topics[name] == _ARRAY]
+        found = [name for name in found if name not in arrays] or [
+            name for name in arrays if name.endswith(_ARRAY_TOPIC)
+        ]
         return [name for name in found if name.endswith(_OVERRIDE) == (role == 'override')]
     if role != 'image':
         return found

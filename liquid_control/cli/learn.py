@@ -23,6 +23,13 @@ Changes = Annotated[
 Jobs = Annotated[
     int | None, typer.Option(help='Processes that decode bags; all cores without it.', min=1)
 ]
+Commands = Annotated[
+    str | None,
+    typer.Option(
+        help='What to command, where no recipe says it: e.g. velocity_x,yaw_rate or '
+        'steering,throttle.'
+    ),
+]
 Topic = Annotated[str | None, typer.Option(help='Where the types do not tell.')]
 
 
@@ -51,6 +58,7 @@ def dataset(
         str | None,
         typer.Option(help='YAML or shipped name; the first bag decides what it leaves open.'),
     ] = None,
+    commands: Commands = None,
     image_topic: Topic = None,
     imu_topic: Topic = None,
     odom_topic: Topic = None,
@@ -75,7 +83,7 @@ def dataset(
         override=override_topic,
     )
     sources = [out] if is_dataset(out) else bags
-    signals = _recipe(sources, recipe, changes, topics).signals
+    signals = _recipe(sources, recipe, changes, topics, commands=commands).signals
     console = Console(stderr=True)
     outcomes = add_bags(bags, signals, out, console, jobs=jobs or _cores(), ray=ray)
     told = printable(describe_dataset(out))
@@ -113,6 +121,7 @@ def train(
     precision: Annotated[
         str, typer.Option(help='Of the encoder: float32, float16 or int8.')
     ] = 'float32',
+    commands: Commands = None,
     image_topic: Topic = None,
     imu_topic: Topic = None,
     odom_topic: Topic = None,
@@ -140,7 +149,7 @@ def train(
     start = find_bundle(warm_start) if warm_start is not None else None
     train_policy(
         bags,
-        _recipe(bags, recipe, changes, topics, start).changed(
+        _recipe(bags, recipe, changes, topics, start, commands).changed(
             cell=cell,
             neurons=neurons,
             epochs=epochs,
@@ -257,11 +266,13 @@ def _recipe(
     changes: list[str] | None,
     topics: Any,
     start: Path | None = None,
+    commands: str | None = None,
 ) -> Any:
     """What to learn and how: the last word have `topics` and `changes`, before them `recipe`,
     before it the policy to start from or what the sources suggest.
     """
     from liquid_control.common.assets import recipe_file
+    from liquid_control.common.errors import ConfigError
     from liquid_control.contract.bundle import load_bundle
     from liquid_control.learn.data.dataset import dataset_signals, is_dataset
     from liquid_control.learn.export.rebuild import load_network, recipe_of
@@ -277,14 +288,20 @@ def _recipe(
             own = replace(policy.signals, wheelbase=held.wheelbase, topics=held.topics)
             policy = replace(policy, signals=own)
     file = recipe_file(recipe) if recipe is not None else None
+    wanted = [name.strip() for name in commands.split(',')] if commands else []
     notes: list[str] = []
     guessed: list[Any] = []
 
     def signals(wheelbase: float | None) -> Any:
-        guessed.append(_signals(sources, topics, notes.append, wheelbase))
+        guessed.append(_signals(sources, topics, notes.append, wheelbase, wanted))
         return guessed[0]
 
     chosen = build_recipe(signals, path=file, changes=changes or (), start=policy)
+    if wanted and list(chosen.signals.command_names) != wanted:
+        raise ConfigError(
+            f'--commands {",".join(wanted)} chooses where nothing else says what is commanded: '
+            f'a recipe, a dataset or --from says {",".join(chosen.signals.command_names)}'
+        )
     if guessed and chosen.signals.commands == guessed[0].commands:
         for note in notes:
             print(printable(note), file=sys.stderr)
@@ -292,7 +309,11 @@ def _recipe(
 
 
 def _signals(
-    sources: list[Path], topics: Any, on_status: Callable[[str], None], wheelbase: float | None
+    sources: list[Path],
+    topics: Any,
+    on_status: Callable[[str], None],
+    wheelbase: float | None,
+    commands: list[str],
 ) -> Any:
     """What to take from bags: as a dataset among them says, or else the first bag."""
     from liquid_control.learn.data.dataset import dataset_signals, is_dataset
@@ -300,7 +321,7 @@ def _signals(
 
     for path in filter(is_dataset, sources):
         return dataset_signals(path)
-    return guess_signals(sources, topics, on_status, wheelbase)
+    return guess_signals(sources, topics, on_status, wheelbase, commands)
 
 
 def _topics(**named: str | None) -> Any:

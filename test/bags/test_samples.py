@@ -14,6 +14,7 @@ from support.ackermann import ACKERMANN, ackermann_workspace
 from liquid_control.bags import samples
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
+from liquid_control.common.errors import SensorError
 
 WHEELBASE = 0.325
 CAR = ('steering_angle', 'speed')
@@ -63,6 +64,49 @@ def test_a_standing_car_keeps_its_angle_where_the_message_names_it(tmp_path: Pat
 def test_normalised_commands_come_as_they_are(tmp_path: Path) -> None:
     found = command(tmp_path, 'geometry_msgs/msg/Twist', TURN, ('steering', 'throttle'))
     assert found == [1.0, 2.0]
+
+
+def test_every_axis_of_a_twist_is_told(tmp_path: Path) -> None:
+    names = ('velocity_x', 'velocity_y', 'velocity_z', 'roll_rate', 'pitch_rate', 'yaw_rate')
+    twist = {
+        'linear': dict(zip('xyz', (1.0, 2.0, 3.0), strict=True)),
+        'angular': dict(zip('xyz', (4.0, 5.0, 6.0), strict=True)),
+    }
+    assert command(tmp_path, 'geometry_msgs/msg/Twist', twist, names) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_motion_that_the_commands_do_not_have_is_refused_but_of_odometry(tmp_path: Path) -> None:
+    slide = {'linear': {'x': 1.0, 'y': 0.5}}
+    with pytest.raises(SensorError, match='is commanded, which steering_angle'):
+        command(tmp_path, 'geometry_msgs/msg/Twist', slide, CAR)
+    odometry = {'twist': {'twist': slide}}
+    assert command(tmp_path / 'odom', 'nav_msgs/msg/Odometry', odometry, CAR) == [0.0, 1.0]
+
+
+def test_an_array_is_told_in_the_order_of_the_commands(tmp_path: Path) -> None:
+    names, kind = ('a/position', 'b/position'), 'std_msgs/msg/Float64MultiArray'
+    assert command(tmp_path, kind, {'data': [0.5, -0.5]}, names) == [0.5, -0.5]
+    with pytest.raises(SensorError, match='3 numbers where 2 are commanded'):
+        command(tmp_path / 'other', kind, {'data': [0.0] * 3}, names)
+    with pytest.raises(SensorError, match='absurd'):
+        command(tmp_path / 'absurd', kind, {'data': [0.0, 1e6]}, names)
+
+
+@pytest.mark.parametrize(
+    ('msgtype', 'names'),
+    [
+        (ACKERMANN, ('steering', 'throttle')),
+        ('nav_msgs/msg/Odometry', ('steering', 'throttle')),
+        (ACKERMANN, ('velocity_x', 'velocity_y')),
+        ('geometry_msgs/msg/Twist', ('a/position',)),
+        ('sensor_msgs/msg/Imu', ('speed',)),
+    ],
+)
+def test_messages_that_cannot_tell_a_command_are_refused_by_type(
+    msgtype: str, names: tuple[str, ...]
+) -> None:
+    with pytest.raises(BagError, match=r'cannot tell|carries no command'):
+        samples.check_command('/topic', msgtype, names)
 
 
 def test_a_message_that_commands_nothing_is_refused_by_its_type(tmp_path: Path) -> None:

@@ -67,12 +67,13 @@ def test_an_assumed_wheelbase_is_said_and_a_stated_one_is_taken(tmp_path: Path) 
     bag = write(tmp_path / 'bag', twists(lambda t: (1.0, math.sin(t))))
     said: list[str] = []
     assert guess_signals([bag], on_status=said.append).wheelbase == 0.325
-    (text,) = said
+    text = next(text for text in said if text.startswith('wheelbase'))
     assert '0.325 m is assumed' in text
     assert '--set signals.wheelbase=' in text
     said.clear()
     stated = guess_signals([bag], on_status=said.append, wheelbase=1.0)
-    assert (stated.wheelbase, said) == (1.0, [])
+    assert stated.wheelbase == 1.0
+    assert not any('wheelbase' in text for text in said)
     # The range of the angle is by that wheelbase.
     assert stated.commands[0].max == pytest.approx(1.2 * math.atan(1.0), abs=0.05)
 
@@ -86,17 +87,6 @@ def test_angles_that_nothing_compares_with_need_no_wheelbase(
         [write(tmp_path / 'bag', *steered(None), drive=ACKERMANN)], on_status=said.append
     )
     assert said == []
-
-
-def test_a_base_that_turns_on_the_spot_gets_a_yaw_rate(tmp_path: Path) -> None:
-    def spin(seconds: float) -> tuple[float, float]:
-        return (0.0, 1.2) if int(seconds) % 2 else (0.5, 0.1)
-
-    said: list[str] = []
-    found = guess_signals([write(tmp_path / 'bag', twists(spin))], on_status=said.append)
-    assert found.command_names == ('yaw_rate', 'speed')
-    assert found.commands[0].max == pytest.approx(1.45)
-    assert 'turns on the spot' in said[0]
 
 
 def test_one_absurd_command_does_not_stretch_a_range(tmp_path: Path) -> None:

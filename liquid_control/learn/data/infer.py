@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,9 +15,10 @@ from liquid_control.bags.reader import BagReader
 from liquid_control.bags.topics import COMMAND_TYPES, TopicRoles, candidates, find_topic
 from liquid_control.common.errors import ImageError, LiquidControlError
 from liquid_control.contract.bounds import BOUNDS, MAX_AGE
-from liquid_control.contract.contract import CommandSpec, ImageSpec, SensorSpec
+from liquid_control.contract.contract import ImageSpec, SensorSpec
+from liquid_control.learn.data.commands import choose_commands, command_specs
 from liquid_control.learn.data.signals import NO_TOPICS, Signals, Topics
-from liquid_control.learn.data.wheels import STANDING, Commanded, commanded
+from liquid_control.learn.data.wheels import Commanded, commanded
 
 # The encoder's input; enough to see a lane, small enough for one slow core.
 WIDTH = 96
@@ -27,10 +27,6 @@ FEATURES = 32
 SKY = 1 / 3
 # What is seen may be this much longer one way than the other.
 STRIP = 12
-# A command may go this much beyond what was recorded.
-ROOM = 1.2
-# Commands this much larger than nearly all others are mistakes of the one who sent them.
-OUTLIER = 4.0
 # Messages further apart than this many usual gaps: nobody was sending.
 PAUSE = 10.0
 # Pictures to look at until one can be decoded.
@@ -44,14 +40,16 @@ def guess_signals(
     topics: Topics = NO_TOPICS,
     on_status: Callable[[str], None] = lambda text: None,
     wheelbase: float | None = None,
+    commands: Sequence[str] = (),
 ) -> Signals:
     """Camera and IMU where the first bag that can be read has them, odometry where it has no
-    camera; a car's commands, or speed and yaw rate of a base that turns on the spot.
+    camera; commands as in learn/data/commands.py.
 
     Args:
         topics: names that the user gave.
         on_status: told what was concluded or assumed of the robot.
         wheelbase: m; None: estimated where the recording tells it.
+        commands: their names, where the user says so.
 
     Raises:
         BagError: no bag can be read, or it holds no commands or nothing to see.
@@ -59,14 +57,18 @@ def guess_signals(
     problems = []
     for bag in bags:
         try:
-            return _guess(bag, topics, on_status, wheelbase)
+            return _guess(bag, topics, on_status, wheelbase, commands)
         except LiquidControlError as error:
             problems.append(error)
     raise problems[0]
 
 
 def _guess(
-    bag: Path, topics: Topics, on_status: Callable[[str], None], wheelbase: float | None
+    bag: Path,
+    topics: Topics,
+    on_status: Callable[[str], None],
+    wheelbase: float | None,
+    commands: Sequence[str],
 ) -> Signals:
     with BagReader(bag) as reader:
         roles = _roles(reader, topics, on_status)
@@ -81,10 +83,11 @@ def _guess(
         image = None
         if roles.image is not None:
             image = _image(_first_picture(reader, roles.image), rates[roles.image], roles.image)
-        told = commanded(reader, roles.command, roles.odom)
-        wheelbase = wheelbase or _wheelbase(told, on_status)
+        told = commanded(reader, roles.command, roles.odom, commands)
+        names = choose_commands(told, roles.command, on_status, commands)
+        wheelbase = wheelbase or _wheelbase(told, names, on_status)
         return Signals(
-            commands=_commands(told, wheelbase, roles.command, on_status),
+            commands=command_specs(told, names, wheelbase, roles.command, on_status),
             image=image,
             imu=sensor(roles.imu),
             speed=sensor(used[2]),
@@ -169,58 +172,16 @@ def _max_age(rate: float) -> float:
     return min(round(MISSED_MESSAGES / rate, 3), MAX_AGE)
 
 
-def _commands(
-    told: Commanded, wheelbase: float, topic: str, on_status: Callable[[str], None]
-) -> tuple[CommandSpec, ...]:
-    speed, slowest = _limit(told.speed, 'speed', 'm/s', topic, on_status), 0.0
-    if (told.speed < -STANDING).any():
-        slowest = -speed
-    forward = CommandSpec('speed', 'm/s', slowest, speed)
-    if not told.steers and told.turns_on_the_spot():
-        on_status(
-            f'{topic}: the robot turns on the spot, so yaw_rate is learnt, and no steering angle'
-        )
-        turn = _limit(told.yaw_rate, 'yaw rate', 'rad/s', topic, on_status)
-        return CommandSpec('yaw_rate', 'rad/s', -turn, turn), forward
-    driven = np.abs(told.speed) > STANDING
-    angles = told.steering_angle
-    if not told.steers:
-        angles = np.arctan(wheelbase * told.yaw_rate[driven] / told.speed[driven])
-    if not np.isfinite(angles).any():
-        raise BagError(f'{topic}: the robot never moves, there is nothing to learn')
-    angle = _limit(angles, 'steering angle', 'rad', topic, on_status)
-    return CommandSpec('steering_angle', 'rad', -angle, angle), forward
-
-
-def _wheelbase(told: Commanded, on_status: Callable[[str], None]) -> float:
+def _wheelbase(told: Commanded, names: Sequence[str], on_status: Callable[[str], None]) -> float:
     """Estimated or assumed, m; said where it has a say in what is learnt."""
+    if 'steering_angle' not in names:
+        return Signals.wheelbase
     found = told.wheelbase()
     if found is not None:
         on_status(f'wheelbase: {found:g} m, by the recorded steering angles and odometry')
-    elif (told.steers and len(told.moved)) or not (told.steers or told.turns_on_the_spot()):
+    elif not told.steers or len(told.moved):
         on_status(
             f'wheelbase: {Signals.wheelbase:g} m is assumed, the recording does not tell it; '
             'if it is another, --set signals.wheelbase=...'
         )
     return found or Signals.wheelbase
-
-
-def _limit(
-    values: NDArray[np.float64], what: str, unit: str, topic: str, on_status: Callable[[str], None]
-) -> float:
-    """A round limit with some room above what was commanded; what stands out does not count."""
-    sizes = np.abs(values[np.isfinite(values)])
-    used = sizes[sizes > STANDING]
-    usual = OUTLIER * np.quantile(used, 0.95) if len(used) else np.inf
-    if (strange := int((sizes > usual).sum())) > 0:
-        on_status(
-            f'{topic}: {strange} of {len(sizes)} commands go up to {sizes.max():.3g} {unit}, the '
-            f'others to {sizes[sizes <= usual].max():.3g}: they do not count for the range of '
-            f'the {what}'
-        )
-    step = 0.5 if unit == 'm/s' else 0.05
-    return _round_up(float(sizes[sizes <= usual].max(initial=0.0)) * ROOM, step)
-
-
-def _round_up(value: float, unit: float) -> float:
-    return round(max(math.ceil(value / unit), 1) * unit, 6)
