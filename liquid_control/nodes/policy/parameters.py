@@ -49,7 +49,7 @@ class PolicyParameters:
     )
     robot: str = parameter(
         'simulated_car',
-        'Robot file with wheelbase and limits: a path, or a name of config/robots.',
+        'Robot file with its limits: a path, or a name of config/robots.',
     )
     command_type: str = parameter(
         'twist_stamped', 'Type of cmd_vel and cmd_vel_override.', choices=COMMAND_TYPES
