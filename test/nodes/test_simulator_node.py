@@ -34,9 +34,10 @@ class Watcher:
             TwistStamped, f'{namespace}/cmd_vel', QoSProfile(depth=1)
         )
 
-    def command(self, speed: float, yaw_rate: float) -> None:
+    def command(self, speed: float, yaw_rate: float, climb: float = 0.0) -> None:
         message = TwistStamped()
         message.twist.linear.x, message.twist.angular.z = speed, yaw_rate
+        message.twist.linear.z = climb
         self._commands.publish(message)
 
     @property
@@ -137,6 +138,31 @@ def test_a_command_that_is_not_finite_is_refused(peer: Peer, node: Process) -> N
 
     peer.wait(refused, 'the refusal', process=node)
     assert watcher.speed == pytest.approx(0.0, abs=0.02)
+
+
+def test_a_quadrotor_climbs_as_told_and_hovers_when_commands_end(
+    peer: Peer, tmp_path: Path
+) -> None:
+    flight = {'robot': 'quadrotor', 'seed': 4, 'randomise': False}
+    with running('simulator_node', tmp_path / 'node.log', **flight) as node:
+        watcher = Watcher(peer)
+        peer.wait(lambda: watcher.images and watcher.odometry, 'sensors', process=node)
+        assert (watcher.images[-1].width, watcher.images[-1].height) == (64, 48)
+        start = watcher.odometry[-1].pose.pose.position.z
+
+        def climbs() -> bool:
+            watcher.command(0.0, 0.0, climb=0.8)
+            return bool(watcher.odometry[-1].pose.pose.position.z > start + 0.3)
+
+        peer.wait(climbs, 'it to climb', process=node)
+
+        def hovers() -> bool:
+            return abs(watcher.odometry[-1].twist.twist.linear.z) < 0.02
+
+        peer.wait(hovers, 'it to hover', process=node)
+        values = {entry.key: entry.value for entry in watcher.status[-1].status[0].values}
+        assert float(values['distance']) > 2.0
+        assert values['outcome'] == ''
 
 
 def test_sigterm_ends_the_node_cleanly(peer: Peer, node: Process) -> None:

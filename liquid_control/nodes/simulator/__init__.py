@@ -1,1 +1,1 @@
-"""The simulated car as a node."""
+"""A simulated robot as a node."""

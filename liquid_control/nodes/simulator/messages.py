@@ -1,4 +1,4 @@
-"""The simulated car's samples as ROS messages.
+"""A simulated robot's samples as ROS messages.
 
 Each message is made once and filled anew for every sample: at 450 messages a second, making them
 would cost more than sending them.
@@ -6,8 +6,10 @@ would cost more than sending them.
 
 from __future__ import annotations
 
-import math
 from array import array
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -22,18 +24,29 @@ from liquid_control.rollout.messages import (
     diagonal,
 )
 from liquid_control.sim.judge import LapStatus
-from liquid_control.sim.protocols import Sample
+from liquid_control.sim.protocols import Sample, Status
 from liquid_control.sim.sensors import sample_deviation
+from liquid_control.sim.simulator import Simulator
+
+TOPICS: dict[str, tuple[type, str]] = {
+    'image': (Image, 'camera/image_raw'),
+    'imu': (Imu, 'imu/data'),
+    'odom': (Odometry, 'odom'),
+}
+"""Of the sensors by their names."""
 
 
-class ObservationMessages:
-    """Fills one message of each type; what is returned is good until the next call.
+class SampleMessages:
+    """Fills one message of each type; what is returned is good until the next call."""
 
-    Args:
-        imu_rate: Hz; the covariance of an IMU sample follows from it.
-    """
-
-    def __init__(self, imu_rate: float) -> None:
+    def __init__(self, simulator: Simulator[Any, Any]) -> None:
+        self._simulator = simulator
+        self._fill: dict[str, Callable[[Sample], Any]] = {
+            'image': self.image,
+            'imu': self.imu,
+            'odom': self.odometry,
+        }
+        imu_rate = next((s.rate for s in simulator.sensors if s.name == 'imu'), 1.0)
         acceleration, _, _, rotation, _, _ = (sample_deviation(imu_rate) ** 2).tolist()
         self._imu = Imu()
         self._imu.header.frame_id = IMU_FRAME_ID
@@ -45,7 +58,11 @@ class ObservationMessages:
         self._image = Image(encoding='rgb8')
         self._image.header.frame_id = CAMERA_FRAME_ID
         self.offset_ns = 0
-        """From the car's time to that of the stamps."""
+        """From the robot's time to that of the stamps."""
+
+    def fill(self, sample: Sample) -> Any:
+        """The message of any sample."""
+        return self._fill[sample.sensor](sample)
 
     def imu(self, sample: Sample) -> Imu:
         """Linear acceleration with gravity and angular velocity, no orientation (REP-145)."""
@@ -57,16 +74,15 @@ class ObservationMessages:
         return message
 
     def odometry(self, sample: Sample) -> Odometry:
-        """Pose in the track's frame, which is the frame `odom`, and velocity of `base_link`."""
+        """Pose in the world's frame, which is the frame `odom`, and velocity of `base_link`."""
         message, motion = self._odometry, sample.value
         self._set_stamp(message.header.stamp, sample.stamp_ns)
         pose, twist = message.pose.pose, message.twist.twist
-        pose.position.x, pose.position.y = motion.x, motion.y
-        pose.orientation.z, pose.orientation.w = (
-            math.sin(motion.yaw / 2.0),
-            math.cos(motion.yaw / 2.0),
-        )
-        twist.linear.x, twist.angular.z = motion.speed, motion.yaw_rate
+        pose.position.x, pose.position.y, pose.position.z = motion.x, motion.y, motion.z
+        turn, linear, angular = pose.orientation, twist.linear, twist.angular
+        turn.x, turn.y, turn.z, turn.w = motion.orientation
+        linear.x, linear.y, linear.z = motion.speed, motion.velocity_y, motion.velocity_z
+        angular.x, angular.y, angular.z = motion.roll_rate, motion.pitch_rate, motion.yaw_rate
         return message
 
     def image(self, sample: Sample) -> Image:
@@ -79,37 +95,60 @@ class ObservationMessages:
         message.data = array('B', sample.value.tobytes())
         return message
 
-    def status(
-        self, status: LapStatus, track_length: float, real_time_factor: float
-    ) -> DiagnosticArray:
-        """How the drive goes, as key-value pairs in SI units; level WARN while off the road."""
+    def status(self, real_time_factor: float) -> DiagnosticArray:
+        """How the task goes, as key-value pairs in SI units; level WARN while it does not."""
+        status = self._simulator.status
+        if isinstance(status, LapStatus):
+            good, text, values = self._laps(status)
+        else:
+            good, text, values = not status.problem, status.problem or 'on its way', told(status)
+        values |= {
+            'speed': f'{status.motion.speed:.3f}',
+            'real_time_factor': f'{real_time_factor:.3f}',
+        }
+        robot = self._simulator.robot.name
+        message = DiagnosticArray()
+        self._set_stamp(message.header.stamp, status.stamp_ns)
+        message.status.append(
+            DiagnosticStatus(
+                level=DiagnosticStatus.OK if good else DiagnosticStatus.WARN,
+                name='simulator: track' if robot == 'car' else f'simulator: {robot}',
+                message=text,
+                hardware_id=f'simulated_{robot}',
+                values=[KeyValue(key=key, value=value) for key, value in values.items()],
+            )
+        )
+        return message
+
+    def _laps(self, status: LapStatus) -> tuple[bool, str, dict[str, str]]:
         place, on_road = status.place, status.place.on_road
         values = {
             'lap': str(len(status.lap_times) + 1),
             'laps_finished': str(len(status.lap_times)),
             'last_lap_time': f'{status.lap_times[-1]:.3f}' if status.lap_times else '',
             'progress': f'{status.progress:.3f}',
-            'track_length': f'{track_length:.3f}',
+            'track_length': f'{self._simulator.world.track.length:.3f}',
             'offset': f'{place.offset:.4f}',
             'max_offset': f'{status.max_offset:.4f}',
             'heading_error': f'{place.heading_error:.4f}',
             'on_road': str(on_road).lower(),
             'departures': str(status.departures),
-            'speed': f'{status.motion.speed:.3f}',
-            'real_time_factor': f'{real_time_factor:.3f}',
         }
-        message = DiagnosticArray()
-        self._set_stamp(message.header.stamp, status.stamp_ns)
-        message.status.append(
-            DiagnosticStatus(
-                level=DiagnosticStatus.OK if on_road else DiagnosticStatus.WARN,
-                name='simulator: track',
-                message='on the road' if on_road else 'off the road',
-                hardware_id='simulated_car',
-                values=[KeyValue(key=key, value=value) for key, value in values.items()],
-            )
-        )
-        return message
+        return on_road, 'on the road' if on_road else 'off the road', values
 
     def _set_stamp(self, stamp: Time, time_ns: int) -> None:
         stamp.sec, stamp.nanosec = divmod(time_ns + self.offset_ns, 1_000_000_000)
+
+
+def told(status: Status) -> dict[str, str]:
+    """The plain values of a status."""
+    values = {}
+    for entry in fields(status):  # type: ignore[arg-type]  # a dataclass, as all of them are
+        value = getattr(status, entry.name)
+        if isinstance(value, float):
+            values[entry.name] = f'{value:.4f}'
+        elif isinstance(value, str | bool) or (
+            isinstance(value, int) and entry.name != 'stamp_ns'
+        ):
+            values[entry.name] = str(value).lower()
+    return values

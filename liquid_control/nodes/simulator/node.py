@@ -1,4 +1,4 @@
-"""The simulated car's process.
+"""The simulated robot's process.
 
 One thread does everything: it simulates a short slice of time, publishes what the sensors saw, and
 waits for commands until the slice is over in real time too. (An OpenGL context must stay in its
@@ -23,9 +23,9 @@ from liquid_control.nodes.common.terminal import never_wait_for_terminal
 
 
 def main() -> None:
-    """Run the node until a signal ends it; a car that moves is given time to be stopped."""
+    """Run the node until a signal ends it; a robot that moves is given time to be stopped."""
     with needed_by('simulator_node'):  # also as `python -m`: MuJoCo is not where robots are
-        from liquid_control.nodes.simulator.car import SimulatedCar
+        from liquid_control.nodes.simulator.robot import SimulatedRobot
 
     signals: list[int] = []
     for signum in ending_signals():
@@ -36,7 +36,7 @@ def main() -> None:
     executor = SingleThreadedExecutor()
     node = None
     try:
-        node = SimulatedCar()
+        node = SimulatedRobot()
         executor.add_node(node)
         _serve(executor, 0.0)
         while not signals:

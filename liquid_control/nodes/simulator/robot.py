@@ -1,0 +1,167 @@
+"""A simulated robot as a ROS node: the topics of a real one.
+
+Publishes what its sensors see (`camera/image_raw`, `imu/data`, `odom`, ...) and `~/status`; takes
+`cmd_vel`. Names are relative: robots in several namespaces share nothing but the time on /clock.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TwistStamped
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+
+from liquid_control.common.errors import ConfigError
+from liquid_control.contract.commands import axis_of
+from liquid_control.contract.wire import read_twist, vector
+from liquid_control.nodes.common.parameters import (
+    DumpedParameters,
+    guard_parameters,
+    parameter,
+    read_parameters,
+)
+from liquid_control.nodes.simulator.clock import SLICE_NS, SimulatedTime
+from liquid_control.nodes.simulator.messages import TOPICS, SampleMessages
+from liquid_control.rollout.tasks import task_kind
+from liquid_control.sim.car import WHEELBASE
+from liquid_control.sim.robots import ROBOTS, simulate
+from liquid_control.sim.simulator import Schedule, Simulator
+
+_STATUS_RATE = 10.0
+_AT_REST = 0.01  # m/s
+_HOVERING = 0.2  # m/s; in gusts nothing stands still
+
+
+@dataclass(frozen=True)
+class SimulatorParameters:
+    """Read once at start; config/simulator.yaml gives the reasons for the values."""
+
+    robot: str = parameter('car', 'car or quadrotor; each in its own kind of world.')
+    seed: int = parameter(
+        101,
+        'Draws the world and its looks; no training sees 101, 102, 103.',
+        range=(0, 2**31 - 1),
+    )
+    randomise: bool = parameter(
+        True, 'Let the seed choose all that makes a world difficult; else the plainest one.'
+    )
+    real_time_factor: float = parameter(
+        1.0, 'Simulated seconds per second, as far as the machine keeps up.', range=(0.05, 20.0)
+    )
+    image_width: int = parameter(0, "Camera picture, pixels; 0: the robot's own.", range=(0, 640))
+    image_height: int = parameter(0, "Camera picture, pixels; 0: the robot's own.", range=(0, 480))
+    camera_rate: float = parameter(0.0, "Frames, Hz; 0: the robot's own.", range=(0.0, 200.0))
+    imu_rate: float = parameter(0.0, "IMU samples, Hz; 0: the robot's own.", range=(0.0, 400.0))
+    odometry_rate: float = parameter(0.0, "Odometry, Hz; 0: the robot's own.", range=(0.0, 200.0))
+    command_timeout: float = parameter(
+        0.5, 'The robot stops when the last command is older, simulated s.', range=(0.05, 10.0)
+    )
+
+
+SENSORS = ('image_width', 'image_height', 'camera_rate', 'imu_rate', 'odometry_rate')
+
+
+class SimulatedRobot(DumpedParameters, Node):
+    """Publishes one simulated robot; `advance` moves it by a slice of time.
+
+    Raises:
+        ConfigError: a parameter has a value that cannot be.
+        RenderingError: this machine cannot render.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('simulator_node')
+        parameters = read_parameters(self, SimulatorParameters)
+        guard_parameters(self, SimulatorParameters, lambda: True)
+        self._time = SimulatedTime(self, parameters.real_time_factor)  # listens from now on
+        self._simulator = _open(parameters)
+        robot = self._simulator.robot
+        self._messages = SampleMessages(self._simulator)
+        self._command = dict.fromkeys(robot.commands, 0.0)
+        self._command_ns = 0
+        self._command_timeout_ns = round(parameters.command_timeout * 1e9)
+        self._at_rest = _HOVERING if 'velocity_z' in robot.commands else _AT_REST
+        self._status_due = Schedule(_STATUS_RATE)
+        self._out = {
+            sensor.name: self.create_publisher(*TOPICS[sensor.name], qos_profile_sensor_data)
+            for sensor in self._simulator.sensors
+        }
+        self._status_out = self.create_publisher(DiagnosticArray, '~/status', 10)
+        self._commands = self.create_subscription(
+            TwistStamped, 'cmd_vel', self._on_command, QoSProfile(depth=1)
+        )
+        self.get_logger().info(f'{robot.name} in world {parameters.seed}')
+
+    @property
+    def finishing(self) -> bool:
+        """Whether the robot still moves and somebody may be about to stop it."""
+        motion = self._simulator.motion
+        speed = math.hypot(motion.speed, motion.velocity_y, motion.velocity_z)
+        moving = speed > self._at_rest
+        return moving and bool(self.count_publishers(self._commands.topic_name))
+
+    def advance(self) -> float:
+        """Simulate and publish the next slice when it is due; return how long to wait, s.
+
+        Raises:
+            ConfigError: the graph has another simulator of the same name.
+        """
+        simulator = self._simulator
+        wait = self._time.wait(simulator.time_ns)
+        if wait > 0.0:
+            return wait
+        self._messages.offset_ns = self._time.offset_ns
+        stale = simulator.time_ns - self._command_ns > self._command_timeout_ns
+        command = _stopped(self._command) if stale else self._command
+        for sample in simulator.step(command, SLICE_NS):
+            self._out[sample.sensor].publish(self._messages.fill(sample))
+        # After the samples: who wakes up at this time shall find them.
+        self._time.tell(simulator.time_ns)
+        if self._status_due.is_due(simulator.time_ns):
+            self._time.settle()
+            self._status_out.publish(self._messages.status(self._time.real_time_factor))
+        return 0.0
+
+    def destroy_node(self) -> None:
+        """Free the renderer, then the node."""
+        self._simulator.close()
+        super().destroy_node()
+
+    def _on_command(self, message: TwistStamped) -> None:
+        told = read_twist(message.twist)
+        if not all(map(math.isfinite, told.values())):
+            self.get_logger().warning(
+                f'command refused, not finite: {told}', throttle_duration_sec=1.0
+            )
+            return
+        values = vector(told, self._simulator.robot.commands, WHEELBASE)
+        for name, value in zip(self._command, values, strict=True):
+            if not math.isnan(value):  # at rest a Twist leaves a car's wheels as they are
+                self._command[name] = value
+        self._command_ns = self._simulator.time_ns
+
+
+def _open(parameters: SimulatorParameters) -> Simulator[Any, Any]:
+    kind = task_kind(parameters.robot)
+    asked = {name: getattr(parameters, name) for name in SENSORS}
+    options = {name: value for name, value in asked.items() if value}
+    known = inspect.signature(ROBOTS[parameters.robot]).parameters
+    if unknown := [name for name in options if name not in known]:
+        raise ConfigError(f'the {parameters.robot} has no {", ".join(unknown)}: leave it at 0')
+    nominal = dict.fromkeys(kind.difficulties, 0.0)
+    return simulate(
+        parameters.robot,
+        parameters.seed,
+        difficulty=None if parameters.randomise else nominal,
+        **options,
+    )
+
+
+def _stopped(command: dict[str, float]) -> dict[str, float]:
+    """Without what moves the robot; its wheels stay as they are."""
+    return {name: 0.0 if axis_of(name).moves else value for name, value in command.items()}
