@@ -19,6 +19,7 @@ from support.ackermann import ACKERMANN, ackermann_workspace
 from support.bundles import make_bundle
 
 from liquid_control.bags.reader import BagReader
+from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay.bag_replay import Options, replay_bag
 from liquid_control.evaluate.replay.trace import Trace
 from liquid_control.runtime.inference.policy import Policy
@@ -135,3 +136,37 @@ def test_every_kind_of_command_can_be_compared_with(
     bag = rec.write_bag(tmp_path / 'bag', entries, **{topic[1:]: msgtype})
     trace = replayed(bag, policy, odom_topic=rec.ODOM, command_topic=topic)
     np.testing.assert_allclose(trace.recorded, [[ANGLE, 1.0]] * len(trace.stamp_ns), atol=1e-6)
+
+
+ROBOTS = [
+    ('geometry_msgs/msg/TwistStamped', ('velocity_x', 'velocity_y', 'velocity_z', 'yaw_rate')),
+    ('geometry_msgs/msg/Twist', ('velocity_x', 'velocity_y', 'yaw_rate')),
+    ('std_msgs/msg/Float64MultiArray', ('elbow/position', 'wheel/velocity')),
+]
+
+
+@pytest.mark.parametrize(('msgtype', 'names'), ROBOTS, ids=lambda value: str(len(value)))
+def test_commands_of_every_robot_are_compared_with_the_recorded_ones(
+    tmp_path: Path, msgtype: str, names: tuple[str, ...]
+) -> None:
+    flies = Policy.load(make_bundle(tmp_path / 'policy', image=False, commands=names))
+    told = {name: 0.1 * (index + 1) for index, name in enumerate(names)}
+    twist = {
+        'linear': {axis: told.get(f'velocity_{axis}', 0.0) for axis in 'xyz'},
+        'angular': {'z': told.get('yaw_rate', 0.0)},
+    }
+    values = {'Float64MultiArray': {'data': list(told.values())}, 'Twist': twist}
+    message = values.get(msgtype.rsplit('/', 1)[1], {'twist': twist})
+    entries = []
+    for step in range(60):
+        stamp_ns = rec.START_NS + step * 20_000_000
+        entries.append(rec.imu_entry(stamp_ns))
+        entries.append(rec.Entry(stamp_ns, '/arm/commands', message))
+    bag = rec.write_bag(tmp_path / 'bag', entries, **{'arm/commands': msgtype})
+    trace = replayed(bag, flies)
+    assert trace.names == names
+    assert trace.recorded[-1] == pytest.approx(list(told.values()))
+    if 'velocity_y' in names:
+        car = Policy.load(make_bundle(tmp_path / 'car', image=False))
+        with pytest.raises(ReplayError, match=r'velocity_y of 0\.2 is commanded'):
+            replayed(bag, car)
