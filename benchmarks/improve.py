@@ -1,8 +1,8 @@
-"""How fast practice makes a poor driver good: failures per 10 laps, round by round.
+"""How fast collecting makes a poor driver good: failures per 10 laps, round by round.
 
 The start is the recipe of track_cfc on one lap that the expert drove without a fault, so that it
 shows no way back to the centre line. Each round is one guided drive of a few seconds on a new
-track and a short training. Judged on ten tracks of which no round sees anything.
+track and a short training. Evaluated on ten tracks of which no round sees anything.
 
     python benchmarks/improve.py                  about six minutes on one core
     python benchmarks/improve.py --seed 2         another start, other windows and augmentation
@@ -20,7 +20,7 @@ from rich.console import Console
 
 from liquid_control.evaluate.report.improve_report import rounds_table, write_improve_report
 from liquid_control.learn.improve.loop import improve
-from liquid_control.learn.improve.simulated import FAILURES, OFFSET, SimulatedPractice
+from liquid_control.learn.improve.simulated import FAILURES, OFFSET, SimulatedCollector
 from liquid_control.learn.train.recipe_file import load_recipe
 from liquid_control.learn.train.trainer import train
 from liquid_control.rollout.collect import collect
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--drives', type=int, default=1, help='in a round')
     parser.add_argument('--seconds', type=float, default=8.0, help='of a drive')
-    parser.add_argument('--laps', type=int, default=2, help='on each track that is judged on')
+    parser.add_argument('--laps', type=int, default=2, help='on each track that is evaluated on')
     parser.add_argument('--seed', type=int, default=1, help='of the trainings')
     options = parser.parse_args()
     console = Console()
@@ -51,7 +51,7 @@ def main() -> None:
         start,
         folder / 'models' / 'better',
         recipe,
-        SimulatedPractice(
+        SimulatedCollector(
             drives=options.drives, seconds=options.seconds, laps=options.laps, console=console
         ),
         rounds=options.rounds,
@@ -69,8 +69,8 @@ def main() -> None:
         {
             'seed': options.seed,
             'round': entry['number'],
-            'failures_per_10_laps': entry['judgement']['metrics'][FAILURES],
-            'mean_offset_cm': entry['judgement']['metrics'][OFFSET],
+            'failures_per_10_laps': entry['evaluation']['metrics'][FAILURES],
+            'mean_offset_cm': entry['evaluation']['metrics'][OFFSET],
             'kept': entry['kept'],
             'seconds': entry['seconds'],
         }

@@ -47,7 +47,7 @@ class TopicRoles:
     command: str | None = None
 
 
-def guess_topics(
+def infer_topics(
     topics: Mapping[str, str],
     *,
     image: str | None = None,
@@ -76,7 +76,7 @@ def guess_topics(
     )
 
 
-def guess_takeover(
+def infer_takeover(
     topics: Mapping[str, str], *, mode: str | None = None, override: str | None = None
 ) -> tuple[str | None, str | None]:
     """Find who drove and what a person commanded who took over: topics of the policy node.

@@ -177,8 +177,8 @@ def improve(
     ] = 0,
     drives: Annotated[int, typer.Option(help='In the simulator, in every round.')] = 6,
     seconds: Annotated[float, typer.Option(help='Simulated duration of each drive, s.')] = 20.0,
-    judge_seeds: Annotated[
-        str, typer.Option(help='Tracks to judge on, never driven for data.')
+    evaluation_seeds: Annotated[
+        str, typer.Option(help='Tracks to evaluate on, never driven for data.')
     ] = '201-210',
     laps: Annotated[int, typer.Option(help='On each of those tracks.')] = 1,
     recipe: Annotated[
@@ -194,14 +194,14 @@ def improve(
     override_topic: Topic = None,
     changes: Changes = None,
 ) -> None:
-    """Make a policy better: drive, let the expert answer, retrain, judge, keep what is better.
+    """Make a policy better: drive, let the expert answer, retrain, evaluate, keep what is better.
 
     With --rounds in the simulator; without, from recordings of a robot that people corrected.
     Resumes after an interruption.
     """
     from liquid_control.common.assets import find_bundle
     from liquid_control.evaluate.report.improve_report import rounds_table, write_improve_report
-    from liquid_control.learn.improve.collectors import Practice, RecordedPractice
+    from liquid_control.learn.improve.collectors import Collector, RecordedCollector
     from liquid_control.learn.improve.loop import RUNS
     from liquid_control.learn.improve.loop import improve as improve_policy
 
@@ -216,19 +216,19 @@ def improve(
     )
     chosen = _recipe(given, recipe, changes, topics, start).changed(epochs=epochs)
     console = Console(stderr=True)
-    practice: Practice
+    collector: Collector
     if rounds:
-        from liquid_control.learn.improve.simulated import SimulatedPractice
+        from liquid_control.learn.improve.simulated import SimulatedCollector
 
-        practice = SimulatedPractice(
+        collector = SimulatedCollector(
             drives=drives,
             seconds=seconds,
-            judge_seeds=tuple(_seeds(judge_seeds, '--judge-seeds')),
+            evaluation_seeds=tuple(_seeds(evaluation_seeds, '--evaluation-seeds')),
             laps=laps,
             console=console,
         )
     else:
-        practice = RecordedPractice(given, start, chosen, console=console)
+        collector = RecordedCollector(given, start, chosen, console=console)
 
     def show(folder: Path) -> None:
         write_improve_report(folder / 'improve.json', folder / 'report.html')
@@ -237,7 +237,7 @@ def improve(
         start,
         out,
         chosen,
-        practice,
+        collector,
         rounds=rounds or 1,
         bags=given if rounds else [],
         command=_as_typed(given),
@@ -290,11 +290,11 @@ def _recipe(
     file = recipe_file(recipe) if recipe is not None else None
     wanted = [name.strip() for name in commands.split(',')] if commands else []
     notes: list[str] = []
-    guessed: list[Any] = []
+    inferred: list[Any] = []
 
     def signals(wheelbase: float | None) -> Any:
-        guessed.append(_signals(sources, topics, notes.append, wheelbase, wanted))
-        return guessed[0]
+        inferred.append(_signals(sources, topics, notes.append, wheelbase, wanted))
+        return inferred[0]
 
     chosen = build_recipe(signals, path=file, changes=changes or (), start=policy)
     if wanted and list(chosen.signals.command_names) != wanted:
@@ -302,7 +302,7 @@ def _recipe(
             f'--commands {",".join(wanted)} chooses where nothing else says what is commanded: '
             f'a recipe, a dataset or --from says {",".join(chosen.signals.command_names)}'
         )
-    if guessed and chosen.signals.commands == guessed[0].commands:
+    if inferred and chosen.signals.commands == inferred[0].commands:
         for note in notes:
             print(printable(note), file=sys.stderr)
     return replace(chosen, signals=_named(chosen.signals, topics))
@@ -317,11 +317,11 @@ def _signals(
 ) -> Any:
     """What to take from bags: as a dataset among them says, or else the first bag."""
     from liquid_control.learn.data.dataset import dataset_signals, is_dataset
-    from liquid_control.learn.data.infer import guess_signals
+    from liquid_control.learn.data.infer import infer_signals
 
     for path in filter(is_dataset, sources):
         return dataset_signals(path)
-    return guess_signals(sources, topics, on_status, wheelbase, commands)
+    return infer_signals(sources, topics, on_status, wheelbase, commands)
 
 
 def _topics(**named: str | None) -> Any:

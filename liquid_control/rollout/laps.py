@@ -46,7 +46,7 @@ class Laps:
     duration: float
 
 
-def judge(
+def evaluate_laps(
     bundle: Path,
     seeds: Sequence[int],
     *,
@@ -56,7 +56,7 @@ def judge(
 ) -> list[Laps]:
     """Let a policy bundle drive its laps on the track of every seed, in several processes."""
     return run_all(
-        partial(_judge, bundle, laps),
+        partial(_evaluate, bundle, laps),
         seeds,
         title='laps on unseen tracks',
         workers=workers,
@@ -93,7 +93,9 @@ def drive_laps(
             if is_cancelled():
                 raise CancelledError
             simulator.reset(simulator.world.pose_at(station=done % track.length))
-            failed = _stretch(simulator, make_driver(), distance - done, control_rate, offsets)
+            failed = _drive_until_failure(
+                simulator, make_driver(), distance - done, control_rate, offsets
+            )
             duration_ns += simulator.time_ns
             done += max(simulator.status.progress, 0.0) + _FORWARD * failed
             failures += failed
@@ -108,7 +110,7 @@ def drive_laps(
     )
 
 
-def _stretch(
+def _drive_until_failure(
     simulator: CarSimulator,
     driver: Driver,
     distance: float,
@@ -131,7 +133,7 @@ def _stretch(
     return False
 
 
-def _judge(bundle: Path, laps: int, seed: int, is_cancelled: IsCancelled) -> Laps:
+def _evaluate(bundle: Path, laps: int, seed: int, is_cancelled: IsCancelled) -> Laps:
     policy, robot = Policy.load(bundle), simulated_car()
     return drive_laps(
         lambda: PolicyDriver(policy, robot),

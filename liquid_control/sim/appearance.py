@@ -62,7 +62,7 @@ SEASONS = {
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """One world's appearance. The defaults are a clear summer noon and a nominal camera."""
 
     season: Season = SEASONS['summer']
@@ -96,26 +96,26 @@ DIFFICULTIES = {
     'mounting': 'height, pitch and field of view of the camera',
     'sensor': 'exposure, white balance and noise of the camera',
 }
-"""What a strength from 0 (the defaults of `Look`) to 1 is given for."""
+"""What a strength from 0 (the defaults of `Appearance`) to 1 is given for."""
 
 _MOUNTING = {'camera_height', 'camera_pitch', 'camera_fov'}
 _SENSOR = {'white_balance', 'pixel_noise'}
 
 
-def draw_look(seed: int, strength: Mapping[str, float] = MappingProxyType({})) -> Look:
-    """Draw an appearance from a seed: same seed, same look.
+def draw_appearance(seed: int, strength: Mapping[str, float] = MappingProxyType({})) -> Appearance:
+    """Draw an appearance from a seed: same seed, same appearance.
 
     Args:
         strength: of each of `DIFFICULTIES`; 1 where nothing is said.
     """
-    drawn, nominal = _draw(seed), Look()
+    drawn, nominal = _draw(seed), Appearance()
     check_strength(strength, DIFFICULTIES)
 
     def part(name: str) -> Any:
         kind = 'mounting' if name in _MOUNTING else 'sensor' if name in _SENSOR else 'scene'
         return _between(getattr(nominal, name), getattr(drawn, name), strength.get(kind, 1.0))
 
-    return Look(**{each.name: part(each.name) for each in fields(Look)})
+    return Appearance(**{each.name: part(each.name) for each in fields(Appearance)})
 
 
 def _between(low: Any, high: Any, share: float) -> Any:
@@ -130,14 +130,14 @@ def _between(low: Any, high: Any, share: float) -> Any:
     return low + (high - low) * share
 
 
-def _draw(seed: int) -> Look:
+def _draw(seed: int) -> Appearance:
     rng = np.random.default_rng([seed, 2])
     season = SEASONS[rng.choice(list(SEASONS))]
     white = rng.random() < 0.5
     exposure = rng.uniform(0.8, 1.2)
     sunlight = rng.uniform(0.25, 0.75)
     warmth = rng.uniform(0.75, 1.0)
-    return Look(
+    return Appearance(
         season=Season(
             grass=_vary(rng, season.grass, 0.06),
             road=_vary(rng, season.road, 0.04),

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.sim.appearance import Look
+from liquid_control.sim.appearance import Appearance
 from liquid_control.sim.track import AREA_HALF_SIZE, ROAD_WIDTH, Track
 
 PIXELS_PER_METRE = 160
@@ -16,19 +16,19 @@ HEIGHT = round(2 * AREA_HALF_SIZE[1] * PIXELS_PER_METRE)
 _SUBPIXEL_BITS = 4
 
 
-def paint_ground(track: Track, look: Look, seed: int) -> NDArray[np.uint8]:
+def paint_ground(track: Track, appearance: Appearance, seed: int) -> NDArray[np.uint8]:
     """Return the ground seen from above, RGB uint8 [HEIGHT, WIDTH, 3], row 0 at the largest y."""
     rng = np.random.default_rng([seed, 3])
     line = _to_pixels(track.points)
     grass_shade = _patches(rng, 3, 0.05) + _patches(rng, 50, 0.05)
     road_shade = _patches(rng, 1, 0.02) + _patches(rng, 30, 0.025)
 
-    picture = grass_shade + np.asarray(look.season.grass, np.float32)
-    picture[_stroke([line], ROAD_WIDTH + 2 * look.edge_width)] = look.edge_rgb
+    picture = grass_shade + np.asarray(appearance.season.grass, np.float32)
+    picture[_stroke([line], ROAD_WIDTH + 2 * appearance.edge_width)] = appearance.edge_rgb
     road = _stroke([line], ROAD_WIDTH)
-    picture[road] = road_shade[road] + np.asarray(look.season.road, np.float32)
-    if look.dash_length > 0.0:
-        picture[_dashes(track, line, look)] = look.centre_rgb
+    picture[road] = road_shade[road] + np.asarray(appearance.season.road, np.float32)
+    if appearance.dash_length > 0.0:
+        picture[_dashes(track, line, appearance)] = appearance.centre_rgb
     texture = np.clip(picture * np.float32(255.0), 0.0, 255.0).astype(np.uint8)
     return np.asarray(cv2.GaussianBlur(texture, (3, 3), 0), np.uint8)
 
@@ -52,13 +52,13 @@ def _stroke(
     return mask > 0
 
 
-def _dashes(track: Track, line: NDArray[np.int32], look: Look) -> NDArray[np.bool_]:
-    points = max(2, round(look.dash_length / track.spacing))
+def _dashes(track: Track, line: NDArray[np.int32], appearance: Appearance) -> NDArray[np.bool_]:
+    points = max(2, round(appearance.dash_length / track.spacing))
     dashes = [
         line[np.arange(start, start + points) % len(line)]
         for start in range(0, len(line) - points, 2 * points)
     ]
-    return _stroke(dashes, look.centre_width, closed=False)
+    return _stroke(dashes, appearance.centre_width, closed=False)
 
 
 def _patches(rng: np.random.Generator, size: int, amplitude: float) -> NDArray[np.float32]:

@@ -55,11 +55,11 @@ def simulate_car(
     world = TrackWorld(seed, difficulty)
     sensors: list[Sensor] = [Imu('imu', imu_rate), Odometry('odom', odometry_rate)]
     if camera:
-        look = world.look
+        appearance = world.appearance
         mount = Mount(
-            position=(CAMERA_X, 0.0, round(look.camera_height - WHEEL_RADIUS, 4)),
-            pitch=look.camera_pitch,
-            fov=round(look.camera_fov, 3),
+            position=(CAMERA_X, 0.0, round(appearance.camera_height - WHEEL_RADIUS, 4)),
+            pitch=appearance.camera_pitch,
+            fov=round(appearance.camera_fov, 3),
         )
         sensors.append(
             Camera(
@@ -68,8 +68,8 @@ def simulate_car(
                 image_width,
                 image_height,
                 mount,
-                gain=look.white_balance,
-                deviation=look.pixel_noise,
+                gain=appearance.white_balance,
+                deviation=appearance.pixel_noise,
             )
         )
     return Simulator(world, Car(), sensors)

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 
 from liquid_control.sim import ground
-from liquid_control.sim.appearance import DIFFICULTIES, Look, draw_look
+from liquid_control.sim.appearance import DIFFICULTIES, Appearance, draw_appearance
 from liquid_control.sim.camera import Rgb
 from liquid_control.sim.judge import LapJudge
 from liquid_control.sim.protocols import Motion, Pose
@@ -33,7 +33,7 @@ class TrackWorld:
     def __init__(self, seed: int, difficulty: Mapping[str, float] | None = None) -> None:
         self.seed = seed
         self.track = generate_track(seed)
-        self.look = draw_look(seed, difficulty or {})
+        self.appearance = draw_appearance(seed, difficulty or {})
 
     @property
     def start(self) -> Pose:
@@ -55,12 +55,12 @@ class TrackWorld:
 
     def spec(self) -> mujoco.MjSpec:
         """The world, its ground still unpainted."""
-        return mujoco.MjSpec.from_string(_describe(self.track, self.look, self.seed))
+        return mujoco.MjSpec.from_string(_describe(self.track, self.appearance, self.seed))
 
     def paint(self, model: mujoco.MjModel) -> None:
         """Paint the ground, for cameras to see."""
         start = model.tex_adr[model.texture('ground').id]
-        pixels = ground.paint_ground(self.track, self.look, self.seed).ravel()
+        pixels = ground.paint_ground(self.track, self.appearance, self.seed).ravel()
         model.tex_data[start : start + pixels.size] = pixels
 
     def bind(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
@@ -74,13 +74,13 @@ class TrackWorld:
         return LapJudge(self.track, motion, stamp_ns)
 
 
-def _describe(track: Track, look: Look, seed: int) -> str:
+def _describe(track: Track, appearance: Appearance, seed: int) -> str:
     half_x, half_y = AREA_HALF_SIZE
-    season = look.season
+    season = appearance.season
     sun = [
-        -math.cos(look.sun_elevation) * math.cos(look.sun_azimuth),
-        -math.cos(look.sun_elevation) * math.sin(look.sun_azimuth),
-        -math.sin(look.sun_elevation),
+        -math.cos(appearance.sun_elevation) * math.cos(appearance.sun_azimuth),
+        -math.cos(appearance.sun_elevation) * math.sin(appearance.sun_azimuth),
+        -math.sin(appearance.sun_elevation),
     ]
     corners = np.linspace(0.0, 2.0 * np.pi, 9)[:-1]
     cone = ' '.join(f'{0.05 * math.cos(c):.4f} {0.05 * math.sin(c):.4f} 0' for c in corners)
@@ -91,7 +91,7 @@ def _describe(track: Track, look: Look, seed: int) -> str:
     <global offwidth="{_MAX_PICTURE[0]}" offheight="{_MAX_PICTURE[1]}"/>
     <quality numslices="12" numstacks="8" offsamples="0"/>
     <map znear=".005" zfar="20" fogstart="8" fogend="22" force=".1"/>
-    <headlight ambient="{_rgb((look.ambient,) * 3)}" diffuse=".15 .15 .15" specular="0 0 0"/>
+    <headlight ambient="{_rgb((appearance.ambient,) * 3)}" diffuse=".15 .15 .15" specular="0 0 0"/>
     <rgba fog="{_rgb(season.horizon)} 1" haze="{_rgb(season.horizon)} 1"/>
   </visual>
   <asset>
@@ -108,15 +108,15 @@ def _describe(track: Track, look: Look, seed: int) -> str:
   </default>
   <worldbody>
     <light name="sun" directional="true" pos="0 0 6" dir="{_rgb(sun)}"
-           diffuse="{_rgb(look.sun_rgb)}" specular="0 0 0" castshadow="false"/>
+           diffuse="{_rgb(appearance.sun_rgb)}" specular="0 0 0" castshadow="false"/>
     <geom name="floor" type="plane" size="{half_x} {half_y} 1" material="ground"/>
     <geom class="scenery" type="plane" size="30 30 10" pos="0 0 -.01" material="around"/>
-    {''.join(_scenery(track, look, seed))}
+    {''.join(_scenery(track, appearance, seed))}
   </worldbody>
 </mujoco>"""
 
 
-def _scenery(track: Track, look: Look, seed: int) -> Iterator[str]:
+def _scenery(track: Track, appearance: Appearance, seed: int) -> Iterator[str]:
     """Trees and boxes off the road, cones along its left edge; none of it can be touched."""
     rng = np.random.default_rng([seed, 4])
     reach = np.array(AREA_HALF_SIZE) + 3.0
@@ -132,7 +132,7 @@ def _scenery(track: Track, look: Look, seed: int) -> Iterator[str]:
                 'cylinder', x, y, 0.2 * size, (0.04 * size, 0.2 * size), (0.35, 0.23, 0.13)
             )
             crown = (0.24 * size, 0.24 * size, 0.38 * size)
-            yield _geom('ellipsoid', x, y, 0.65 * size, crown, look.season.leaf)
+            yield _geom('ellipsoid', x, y, 0.65 * size, crown, appearance.season.leaf)
         else:
             box = (0.3 * size, 0.2 * size, 0.25 * size)
             yield _geom('box', x, y, box[2], box, paint, f'euler="0 0 {turn:.2f}"')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from liquid_control.bags.errors import TopicError
-from liquid_control.bags.topics import TopicRoles, guess_takeover, guess_topics
+from liquid_control.bags.topics import TopicRoles, infer_takeover, infer_topics
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
@@ -20,51 +20,51 @@ def test_topics_are_found_by_type() -> None:
         '/drive': 'ackermann_msgs/msg/AckermannDriveStamped',
         '/rosout': 'rcl_interfaces/msg/Log',
     }
-    assert guess_topics(topics) == TopicRoles('/front', '/imu', '/odometry', '/drive')
-    assert guess_topics({}) == TopicRoles()
+    assert infer_topics(topics) == TopicRoles('/front', '/imu', '/odometry', '/drive')
+    assert infer_topics({}) == TopicRoles()
 
 
 def test_raw_pictures_are_preferred_to_the_same_pictures_compressed() -> None:
     topics = {'/camera/image_raw': IMAGE, '/camera/image_raw/compressed': COMPRESSED}
-    assert guess_topics(topics).image == '/camera/image_raw'
-    assert guess_topics({'/image/compressed': COMPRESSED}).image == '/image/compressed'
+    assert infer_topics(topics).image == '/camera/image_raw'
+    assert infer_topics({'/image/compressed': COMPRESSED}).image == '/image/compressed'
 
 
 def test_a_persons_override_is_not_the_command_unless_named() -> None:
     topics = {'/cmd_vel': TWIST, '/cmd_vel_override': TWIST}
-    assert guess_topics(topics).command == '/cmd_vel'
-    assert guess_topics(topics, command='/cmd_vel_override').command == '/cmd_vel_override'
+    assert infer_topics(topics).command == '/cmd_vel'
+    assert infer_topics(topics, command='/cmd_vel_override').command == '/cmd_vel_override'
 
 
 def test_ambiguous_topics_are_named_and_a_choice_is_taken() -> None:
     topics = {'/left': IMAGE, '/right': IMAGE}
     with pytest.raises(TopicError, match='several topics could be the image: /left, /right'):
-        guess_topics(topics)
-    assert guess_topics(topics, image='/right').image == '/right'
+        infer_topics(topics)
+    assert infer_topics(topics, image='/right').image == '/right'
 
 
 def test_odometry_can_stand_for_commands_only_where_named() -> None:
     topics = {'/odom': 'nav_msgs/msg/Odometry'}
-    assert guess_topics(topics).command is None
-    assert guess_topics(topics, command='/odom').command == '/odom'
+    assert infer_topics(topics).command is None
+    assert infer_topics(topics, command='/odom').command == '/odom'
 
 
 def test_a_choice_that_cannot_be_is_refused() -> None:
     topics = {'/imu': 'sensor_msgs/msg/Imu', '/left': IMAGE}
     with pytest.raises(TopicError, match=r'/imu cannot be the image.*it is sensor_msgs/msg/Imu'):
-        guess_topics(topics, image='/imu')
+        infer_topics(topics, image='/imu')
     with pytest.raises(TopicError, match=r'no such topic with messages; possible: /left'):
-        guess_topics(topics, image='/lft')
+        infer_topics(topics, image='/lft')
 
 
 def test_who_drove_and_a_person_s_commands_are_found_by_type_and_name() -> None:
     twist, mode = 'geometry_msgs/msg/TwistStamped', 'liquid_control/msg/ControlMode'
     topics = {'/cmd_vel': twist, '/cmd_vel_override': twist, '/policy_node/mode': mode}
-    assert guess_takeover(topics) == ('/policy_node/mode', '/cmd_vel_override')
-    assert guess_takeover({'/cmd_vel': twist}) == (None, None)
-    assert guess_takeover(topics, override='/cmd_vel')[1] == '/cmd_vel'
+    assert infer_takeover(topics) == ('/policy_node/mode', '/cmd_vel_override')
+    assert infer_takeover({'/cmd_vel': twist}) == (None, None)
+    assert infer_takeover(topics, override='/cmd_vel')[1] == '/cmd_vel'
     with pytest.raises(TopicError, match='several topics could be the mode: /a/mode, /b/mode'):
-        guess_takeover({'/a/mode': mode, '/b/mode': mode})
+        infer_takeover({'/a/mode': mode, '/b/mode': mode})
 
 
 CAMERA = '/camera/image_raw'
@@ -73,11 +73,11 @@ CAMERA = '/camera/image_raw'
 def test_of_all_forms_of_one_picture_the_plain_one_is_the_camera() -> None:
     transports = ('compressed', 'compressedDepth', 'zstd', 'theora')
     topics = {CAMERA: IMAGE, **{f'{CAMERA}/{form}': COMPRESSED for form in transports}}
-    assert guess_topics(topics).image == CAMERA
+    assert infer_topics(topics).image == CAMERA
     del topics[CAMERA]
-    assert guess_topics(topics).image == f'{CAMERA}/compressed'
+    assert infer_topics(topics).image == f'{CAMERA}/compressed'
     del topics[f'{CAMERA}/compressed']
-    assert guess_topics(topics).image is None
+    assert infer_topics(topics).image is None
 
 
 def test_depth_and_infrared_beside_colour_are_not_the_camera() -> None:
@@ -85,21 +85,21 @@ def test_depth_and_infrared_beside_colour_are_not_the_camera() -> None:
     for beside in ('depth/image_rect_raw', 'aligned_depth_to_color/image_raw', 'infra1/image'):
         topics[f'/camera/{beside}'] = IMAGE
     topics['/camera/depth/image_rect_raw/compressedDepth'] = COMPRESSED
-    assert guess_topics(topics).image == '/camera/color/image_raw'
+    assert infer_topics(topics).image == '/camera/color/image_raw'
     del topics['/camera/color/image_raw']
     with pytest.raises(
         TopicError, match=r'several .* image: .*infra1.*name one with --image-topic'
     ):
-        guess_topics(topics)
+        infer_topics(topics)
 
 
 def test_parts_that_one_can_do_without_are_left_out_where_several_could_play_them() -> None:
     topics = {'/accel': 'sensor_msgs/msg/Imu', '/gyro': 'sensor_msgs/msg/Imu'}
-    assert guess_topics(topics, optional=['imu']).imu is None
-    assert guess_topics(topics, imu='/gyro', optional=['imu']).imu == '/gyro'
+    assert infer_topics(topics, optional=['imu']).imu is None
+    assert infer_topics(topics, imu='/gyro', optional=['imu']).imu == '/gyro'
 
 
 def test_a_doubt_about_the_command_is_told_before_any_other() -> None:
     topics = {'/a': TWIST, '/b': TWIST, '/left': IMAGE, '/right': IMAGE}
     with pytest.raises(TopicError, match='could be the command: /a, /b; name one with --command'):
-        guess_topics(topics)
+        infer_topics(topics)

@@ -11,7 +11,7 @@ from support import recordings as rec
 
 from liquid_control.bags.errors import BagError
 from liquid_control.common.errors import ConfigError, LiquidControlError
-from liquid_control.learn.data.infer import guess_signals
+from liquid_control.learn.data.infer import infer_signals
 
 PERIOD_NS = 50_000_000
 SECONDS = 10
@@ -79,7 +79,7 @@ def test_commands_are_those_that_the_robot_is_told_and_it_is_said(
     tmp_path: Path, command: Callable[[float], Twist], names: tuple[str, ...], note: str
 ) -> None:
     said: list[str] = []
-    found = guess_signals([drive(tmp_path / 'bag', command)], on_status=said.append)
+    found = infer_signals([drive(tmp_path / 'bag', command)], on_status=said.append)
     assert found.command_names == names
     assert any(note in text for text in said)
     assert any('wheelbase' in text for text in said) == ('steering_angle' in names)
@@ -87,7 +87,7 @@ def test_commands_are_those_that_the_robot_is_told_and_it_is_said(
 
 @pytest.mark.parametrize('names', [('velocity_x', 'yaw_rate'), ('yaw_rate', 'speed')])
 def test_the_other_can_be_chosen(tmp_path: Path, names: tuple[str, ...]) -> None:
-    found = guess_signals([drive(tmp_path / 'bag', car)], commands=names)
+    found = infer_signals([drive(tmp_path / 'bag', car)], commands=names)
     assert found.command_names == names
     assert {spec.name: spec.max for spec in found.commands}['yaw_rate'] == pytest.approx(1.0)
 
@@ -103,8 +103,8 @@ def test_normalised_commands_are_asked_about(
     with pytest.raises(
         BagError, match='--commands steering,throttle or --commands steering_angle'
     ):
-        guess_signals([bag])
-    found = guess_signals([bag], commands=('steering', 'throttle'))
+        infer_signals([bag])
+    found = infer_signals([bag], commands=('steering', 'throttle'))
     assert [(spec.min, spec.max, spec.unit) for spec in found.commands] == [
         (-1.0, 1.0, '1'),
         (0.0, 1.0, '1'),
@@ -112,10 +112,10 @@ def test_normalised_commands_are_asked_about(
 
 
 def test_what_the_odometry_follows_is_not_normalised(tmp_path: Path) -> None:
-    found = guess_signals([drive(tmp_path / 'bag', stick, follows=0.9)])
+    found = infer_signals([drive(tmp_path / 'bag', stick, follows=0.9)])
     assert found.command_names == ('steering_angle', 'speed')
     with pytest.raises(BagError, match='steering,throttle'):
-        guess_signals([drive(tmp_path / 'other', stick, follows=5.0)])
+        infer_signals([drive(tmp_path / 'other', stick, follows=5.0)])
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_what_cannot_be_learnt_from_it_is_refused(
     tmp_path: Path, names: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(LiquidControlError, match=message) as caught:
-        guess_signals([drive(tmp_path / 'bag', car)], commands=names)
+        infer_signals([drive(tmp_path / 'bag', car)], commands=names)
     assert isinstance(caught.value, BagError | ConfigError)
 
 
@@ -146,8 +146,8 @@ def arm(path: Path) -> Path:
 def test_joints_are_named_by_the_user(tmp_path: Path) -> None:
     bag = arm(tmp_path / 'bag')
     with pytest.raises(BagError, match='--commands shoulder/position,elbow/position'):
-        guess_signals([bag])
-    first, second = guess_signals([bag], commands=('a/position', 'b/position')).commands
+        infer_signals([bag])
+    first, second = infer_signals([bag], commands=('a/position', 'b/position')).commands
     assert (first.min, first.max) == pytest.approx((-0.7, 0.7), abs=0.01)
     assert (second.min, second.max) == pytest.approx((0.95, 1.05))
-    assert guess_signals([bag], commands=('a/velocity', 'b/velocity')).commands[0].min < 0
+    assert infer_signals([bag], commands=('a/velocity', 'b/velocity')).commands[0].min < 0

@@ -81,7 +81,7 @@ def test_the_manifest_names_sources_times_drivers_and_counts(tmp_path: Path) -> 
     assert entry['counts'] == {'image': 31, 'imu': 201, 'speed': 0, 'command': 21}
     span = {'start_ns': entry['start_ns'], 'end_ns': entry['end_ns']}
     assert span == {'start_ns': rec.START_NS, 'end_ns': rec.START_NS + 30 * rec.FRAME_NS}
-    assert entry['stretches'] == [{'kind': 'human', **span}]
+    assert entry['segments'] == [{'kind': 'human', **span}]
     assert dataset.dataset_signals(made) == SIGNALS
 
 

@@ -26,8 +26,8 @@ from liquid_control.learn.data.ingest import bag_digest
 from liquid_control.learn.export.exporter import ExportError
 from liquid_control.learn.export.rebuild import recipe_of
 from liquid_control.learn.improve import loop as improve_module
-from liquid_control.learn.improve.collectors import RecordedPractice
-from liquid_control.learn.improve.improvement import FILE, Improvement, Judgement
+from liquid_control.learn.improve.collectors import RecordedCollector
+from liquid_control.learn.improve.improvement import FILE, Evaluation, Improvement
 from liquid_control.learn.improve.loop import improve
 from liquid_control.learn.train.imitation import Imitation
 from liquid_control.learn.train.recipe import Recipe
@@ -50,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Rehearsal:
-    """A practice whose recordings and verdicts are known beforehand.
+    """A collector whose recordings and verdicts are known beforehand.
 
     scores: of the start and of each round's policy.
     """
@@ -58,8 +58,8 @@ class Rehearsal:
     bags: Path
     scores: Sequence[float]
     recorded: list[tuple[int, str]] = field(default_factory=list)
-    judged: list[str] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=lambda: {'practice': 'rehearsal'})
+    evaluated: list[str] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=lambda: {'collector': 'rehearsal'})
 
     def recipe(self, recipe: Recipe) -> Recipe:
         return recipe
@@ -72,18 +72,18 @@ class Rehearsal:
     def describe(self, bags: Sequence[Path]) -> dict[str, float]:
         return {'recordings': float(len(bags))}
 
-    def judge(self, policy: Path) -> Judgement:
-        self.judged.append(policy.parent.name)
+    def evaluate(self, policy: Path) -> Evaluation:
+        self.evaluated.append(policy.parent.name)
         number = int(policy.parent.name.removeprefix('round_')) if 'round_' in str(policy) else 0
-        return Judgement((self.scores[number],), {'failures': self.scores[number]})
+        return Evaluation((self.scores[number],), {'failures': self.scores[number]})
 
 
-def run(home: Path, folder: Path, practice: Rehearsal, rounds: int = 2, **options: Any) -> Any:
+def run(home: Path, folder: Path, collector: Rehearsal, rounds: int = 2, **options: Any) -> Any:
     return improve(
         home / 'start',
         folder / 'better',
         SHORT,
-        practice,
+        collector,
         rounds=rounds,
         bags=[home / 'first'],
         store=home / 'store',
@@ -100,12 +100,12 @@ def learnt_from(bundle: Path) -> set[str]:
 def test_every_round_learns_from_all_so_far_and_the_best_is_written(
     home: Path, tmp_path: Path
 ) -> None:
-    practice = Rehearsal(tmp_path, scores=[3.0, 2.0, 1.0])
+    collector = Rehearsal(tmp_path, scores=[3.0, 2.0, 1.0])
     told: list[int] = []
     result = run(
         home,
         tmp_path,
-        practice,
+        collector,
         command='liquid-control improve ...',
         on_round=lambda folder: told.append(
             len(json.loads((folder / FILE).read_text())['rounds'])
@@ -113,7 +113,7 @@ def test_every_round_learns_from_all_so_far_and_the_best_is_written(
     )
     assert [entry.kept for entry in result.rounds] == [True, True, True]
     digests = [entry.digest for entry in result.rounds]
-    assert practice.recorded == [(1, digests[0]), (2, digests[1])]  # the best so far drives
+    assert collector.recorded == [(1, digests[0]), (2, digests[1])]  # the best so far drives
     assert learnt_from(Path(result.rounds[1].policy)) == {'first', 'round_1'}
     assert learnt_from(tmp_path / 'better') == {'first', 'round_1', 'round_2'}
     assert told == [1, 2, 3]
@@ -129,10 +129,10 @@ def test_every_round_learns_from_all_so_far_and_the_best_is_written(
 def test_a_round_that_is_not_better_is_left_out_but_its_recordings_stay(
     home: Path, tmp_path: Path
 ) -> None:
-    practice = Rehearsal(tmp_path, scores=[2.0, 2.0, 1.0])
-    result = run(home, tmp_path, practice)
+    collector = Rehearsal(tmp_path, scores=[2.0, 2.0, 1.0])
+    result = run(home, tmp_path, collector)
     assert [entry.kept for entry in result.rounds] == [True, False, True]
-    assert {digest for _, digest in practice.recorded} == {result.rounds[0].digest}
+    assert {digest for _, digest in collector.recorded} == {result.rounds[0].digest}
     assert learnt_from(tmp_path / 'better') == {'first', 'round_1', 'round_2'}
 
 
@@ -165,21 +165,21 @@ def test_a_killed_improvement_goes_on_in_the_round_it_was_in(
         return train(bags, recipe, path, **options)
 
     monkeypatch.setattr(improve_module, 'train', counted)
-    practice = Rehearsal(tmp_path / 'killed', scores=[3.0, 2.0, 1.0])
+    collector = Rehearsal(tmp_path / 'killed', scores=[3.0, 2.0, 1.0])
     with monkeypatch.context() as patch:
         patch.setattr(Imitation, 'on_train_batch_start', die)
         with pytest.raises(Killed):
-            run(home, tmp_path / 'killed', practice)
-    assert practice.judged == [home.name, 'round_1']
+            run(home, tmp_path / 'killed', collector)
+    assert collector.evaluated == [home.name, 'round_1']
 
-    again = run(home, tmp_path / 'killed', practice)
-    assert practice.judged == [home.name, 'round_1', 'round_2']  # rounds done stay done
+    again = run(home, tmp_path / 'killed', collector)
+    assert collector.evaluated == [home.name, 'round_1', 'round_2']  # rounds done stay done
     assert [path.parent.name for path in trained] == ['round_1', 'round_2', 'round_2']
     weights = [Path(result.rounds[2].policy) / 'weights.npz' for result in (whole, again)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     # Done is done: nothing happens, more rounds can follow.
-    run(home, tmp_path / 'killed', practice)
-    assert len(practice.judged) == 3
+    run(home, tmp_path / 'killed', collector)
+    assert len(collector.evaluated) == 3
 
 
 def test_ctrl_c_in_training_ends_the_loop_and_makes_no_policy(
@@ -202,11 +202,11 @@ def test_ctrl_c_in_training_ends_the_loop_and_makes_no_policy(
 
 
 def test_rounds_of_other_settings_are_not_mixed(home: Path, tmp_path: Path) -> None:
-    practice = Rehearsal(tmp_path, scores=[1.0, 2.0])
-    run(home, tmp_path, practice, rounds=0)
-    practice.settings = {'practice': 'another'}
-    with pytest.raises(ConfigError, match=r'other settings \(practice\)'):
-        run(home, tmp_path, practice, rounds=0)
+    collector = Rehearsal(tmp_path, scores=[1.0, 2.0])
+    run(home, tmp_path, collector, rounds=0)
+    collector.settings = {'collector': 'another'}
+    with pytest.raises(ConfigError, match=r'other settings \(collector\)'):
+        run(home, tmp_path, collector, rounds=0)
 
 
 def test_a_policy_is_not_written_over_itself(home: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_policy_is_not_written_over_itself(home: Path) -> None:
         improve(home / 'start', home / 'start', SHORT, Rehearsal(home, [1.0]), rounds=1)
 
 
-def test_recordings_make_a_policy_better_and_judge_it_by_those_it_has_not_seen(
+def test_recordings_make_a_policy_better_and_evaluate_it_on_those_it_has_not_seen(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -235,36 +235,38 @@ def test_recordings_make_a_policy_better_and_judge_it_by_those_it_has_not_seen(
     assert result.exit_code == 0, result.output
     folder = tmp_path / 'out' / 'improve' / 'mine'
     history = Improvement.resume('mine', {}, folder)
-    before, after = (entry.judgement for entry in history.rounds)
+    before, after = (entry.evaluation for entry in history.rounds)
     assert after.score < before.score
-    judged = {entry['bag'] for entry in after.details}
-    assert len(judged) == 1
-    assert judged < {'new_0', 'new_1'}
-    assert learnt_from(tmp_path / 'models' / 'mine') == {'first', 'new_0', 'new_1'} - judged
+    evaluated = {entry['bag'] for entry in after.details}
+    assert len(evaluated) == 1
+    assert evaluated < {'new_0', 'new_1'}
+    assert learnt_from(tmp_path / 'models' / 'mine') == {'first', 'new_0', 'new_1'} - evaluated
     assert 'steering_angle, mean error, rad' in (folder / 'report.html').read_text()
 
 
-def test_recordings_are_judged_by_only_where_a_person_drove(home: Path, tmp_path: Path) -> None:
+def test_recordings_are_evaluated_only_where_a_person_drove(home: Path, tmp_path: Path) -> None:
     alone = [
         write_drive(tmp_path / f'alone_{i}', phase=i + 3.0, seconds=1.0, mode=Mode.AUTONOMOUS)
         for i in range(3)
     ]
     person = write_drive(tmp_path / 'person', phase=2.0, seconds=1.0, mode=Mode.DISENGAGED)
     bags = [home / 'first', *alone, person]
-    practice = RecordedPractice(
+    collector = RecordedCollector(
         bags, home / 'start', SHORT, store=tmp_path / 'store', console=QUIET
     )
-    assert practice.settings['held out'] == [bag_digest(person)]
-    assert practice.record(1, home / 'start', tmp_path) == [home / 'first', *alone]
-    (judged,) = practice.judge(home / 'start').details
-    assert judged == {'bag': 'person', 'judged, s': pytest.approx(1.0, abs=0.1)}
+    assert collector.settings['held out'] == [bag_digest(person)]
+    assert collector.record(1, home / 'start', tmp_path) == [home / 'first', *alone]
+    (evaluated,) = collector.evaluate(home / 'start').details
+    assert evaluated == {'bag': 'person', 'evaluated, s': pytest.approx(1.0, abs=0.1)}
     with pytest.raises(ConfigError, match='a person drove in 1 of the 4 recordings given'):
-        RecordedPractice([home / 'first', *alone], home / 'start', SHORT, store=tmp_path / 'store')
+        RecordedCollector(
+            [home / 'first', *alone], home / 'start', SHORT, store=tmp_path / 'store'
+        )
 
 
-def test_recordings_that_are_all_known_cannot_judge(home: Path) -> None:
+def test_recordings_that_are_all_known_cannot_evaluate(home: Path) -> None:
     with pytest.raises(ConfigError, match='0 of them new'):
-        RecordedPractice([home / 'first'], home / 'start', SHORT, store=home / 'store')
+        RecordedCollector([home / 'first'], home / 'start', SHORT, store=home / 'store')
 
 
 @pytest.mark.parametrize('said', [5, None, 'a', [3], [{'sha256': [1]}], {'a': 1}])
@@ -275,7 +277,7 @@ def test_whatever_a_bundle_says_of_its_past_it_can_be_improved(
     contract = Contract.parse((start / CONTRACT_FILE).read_bytes())
     replace(contract, provenance={'datasets': said}).dump(start / CONTRACT_FILE)
     with pytest.raises(ConfigError, match='1 of them new'):
-        RecordedPractice([home / 'first'], start, SHORT, store=home / 'store', console=QUIET)
+        RecordedCollector([home / 'first'], start, SHORT, store=home / 'store', console=QUIET)
 
 
 def test_a_policy_s_own_contract_is_recipe_enough_to_go_on_from_it(home: Path) -> None:
@@ -288,8 +290,8 @@ def test_a_policy_s_own_contract_is_recipe_enough_to_go_on_from_it(home: Path) -
     ('options', 'message'),
     [
         ([], '0 of the 0 recordings given'),
-        (['--rounds', '1', '--judge-seeds', '2000'], 'judge on smaller ones'),
-        (['--rounds', '1', '--judge-seeds', 'all'], '--judge-seeds must be like'),
+        (['--rounds', '1', '--evaluation-seeds', '2000'], 'evaluate on smaller ones'),
+        (['--rounds', '1', '--evaluation-seeds', 'all'], '--evaluation-seeds must be like'),
         (['--rounds', '1', '--drives', '0'], 'found 0 drives'),
     ],
 )
@@ -307,7 +309,7 @@ def test_a_wrong_option_is_one_line(
 def test_where_nothing_can_be_written_no_round_begins(home: Path, tmp_path: Path) -> None:
     (tmp_path / 'better').mkdir()
     (tmp_path / 'better' / 'thesis.txt').write_text('precious')
-    practice = Rehearsal(tmp_path, scores=[2.0, 1.0])
+    collector = Rehearsal(tmp_path, scores=[2.0, 1.0])
     with pytest.raises(ExportError, match='no policy bundle but something else'):
-        run(home, tmp_path, practice, rounds=1)
-    assert not practice.judged
+        run(home, tmp_path, collector, rounds=1)
+    assert not collector.evaluated

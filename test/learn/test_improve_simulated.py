@@ -67,7 +67,16 @@ def test_two_rounds_in_the_simulator_and_their_report(
     Path('recipe.yaml').write_text(json.dumps(asdict(RECIPE)))
     command = [
         *('improve', str(bag), '--from', 'weak', '--out', 'models/better'),
-        *('--drives', '1', '--seconds', '5', '--judge-seeds', '201', '--recipe', 'recipe.yaml'),
+        *(
+            '--drives',
+            '1',
+            '--seconds',
+            '5',
+            '--evaluation-seeds',
+            '201',
+            '--recipe',
+            'recipe.yaml',
+        ),
     ]
     for rounds in ('1', '2'):  # the second goes on where the first ended
         result = CliRunner().invoke(app, [*command, '--rounds', rounds])
@@ -80,14 +89,14 @@ def test_two_rounds_in_the_simulator_and_their_report(
         'seed_1000',
         'seed_1001',
     ]
-    assert rounds_done[1]['practice']['takeovers'] > 0
+    assert rounds_done[1]['collected']['takeovers'] > 0
     last = load_bundle(rounds_done[2]['policy']).contract
     learnt = {entry['bag']: entry for entry in last.provenance['datasets']}
     assert set(learnt) == {'seed_0000', 'seed_1000', 'seed_1001'}
     # All of a guided drive is learnt from, whoever drove: the commands in it are the expert's.
     assert 'autonomous' in learnt['seed_1000']['who drove']
 
-    scores = [tuple(entry['judgement']['score']) for entry in rounds_done]
+    scores = [tuple(entry['evaluation']['score']) for entry in rounds_done]
     kept = [index for index, entry in enumerate(rounds_done) if entry['kept']]
     assert scores[kept[-1]] == min(scores)
     assert (tmp_path / 'models' / 'better').exists() == (kept != [0])

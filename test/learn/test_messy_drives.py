@@ -20,7 +20,7 @@ from liquid_control.bags.samples import spikes
 from liquid_control.contract.modes import Mode
 from liquid_control.learn.data.dataset import add_bags, build, describe_dataset
 from liquid_control.learn.data.episode import Episode
-from liquid_control.learn.data.infer import guess_signals
+from liquid_control.learn.data.infer import infer_signals
 from liquid_control.learn.data.sequences import Windows, whole
 from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.train.recipe import Timing
@@ -232,7 +232,7 @@ def test_the_age_of_a_sensor_is_judged_by_what_it_measures_not_by_how_often_it_i
         for entry in blind_drive(3.0)
         for late_ns in (range(0, 5_000_000, 500_000) if entry.topic == rec.IMU else [0])
     ]
-    imu = guess_signals([rec.write_bag(tmp_path / 'bag', entries)]).imu
+    imu = infer_signals([rec.write_bag(tmp_path / 'bag', entries)]).imu
     assert imu is not None
     assert (imu.rate, imu.max_age) == (pytest.approx(200, rel=0.01), 0.05)
 
@@ -241,7 +241,7 @@ def test_a_strip_of_a_picture_is_not_guessed_about(tmp_path: Path) -> None:
     strip = cv2.imencode('.jpg', np.zeros((10, 1920, 3), np.uint8))[1].tobytes()
     bag = pictures(tmp_path / 'bag', 1.0, dict.fromkeys(range(21), strip))
     with pytest.raises(BagError, match=r'1920x10 are a strip.* signals.image in a recipe'):
-        guess_signals([bag])
+        infer_signals([bag])
 
 
 def test_what_is_not_finite_is_not_called_a_matter_of_time(tmp_path: Path) -> None:
@@ -251,4 +251,4 @@ def test_what_is_not_finite_is_not_called_a_matter_of_time(tmp_path: Path) -> No
             entry.values['twist']['twist']['linear']['x'] = np.nan
     bag = rec.write_bag(tmp_path / 'bag', entries)
     with pytest.raises(BagError, match=r'51 of 51 messages left out.*: not finite$'):
-        open_one(bag, guess_signals([bag]))
+        open_one(bag, infer_signals([bag]))

@@ -73,10 +73,10 @@ def open_one(bag: Path) -> Episode:
     return episode
 
 
-def test_autonomous_and_corrected_stretches_are_told_apart(tmp_path: Path) -> None:
+def test_autonomous_and_corrected_segments_are_told_apart(tmp_path: Path) -> None:
     spans = [
         (kind, (start_ns - rec.START_NS) / 1e9, (end_ns - rec.START_NS) / 1e9)
-        for kind, start_ns, end_ns in open_one(takeover(tmp_path / 'bag')).stretches
+        for kind, start_ns, end_ns in open_one(takeover(tmp_path / 'bag')).segments
     ]
     assert spans == [
         ('autonomous', 0.0, 2.0),
@@ -89,7 +89,7 @@ def test_autonomous_and_corrected_stretches_are_told_apart(tmp_path: Path) -> No
 
 def test_a_person_at_the_stick_without_a_policy_demonstrates(tmp_path: Path) -> None:
     bag = takeover(tmp_path / 'bag', before=Mode.DISENGAGED)
-    assert open_one(bag).stretches[0] == ('human', at(0.0), at(3.5))
+    assert open_one(bag).segments[0] == ('human', at(0.0), at(3.5))
 
 
 def test_a_correction_is_learnt_in_the_person_s_own_words_and_the_policy_s_are_not(
@@ -126,7 +126,7 @@ def test_windows_of_drives_without_a_policy_are_where_they_always_were(tmp_path:
     episode = open_one(write(tmp_path / 'bag', 4.0, entries))
     middle = at(1.7)
     parts = (('human', episode.start_ns, middle), ('recovery', middle, episode.end_ns))
-    divided = replace(episode, stretches=tuple(map(type(episode.stretches[0])._make, parts)))
+    divided = replace(episode, segments=tuple(map(type(episode.segments[0])._make, parts)))
     one, other = (Windows([e], PERIOD_NS, Timing(), 1) for e in (episode, divided))
     for index in range(5):
         torch.testing.assert_close(one[index].imu, other[index].imu, rtol=0, atol=0)
@@ -142,10 +142,10 @@ def test_a_recovery_is_what_a_driver_does_about_a_push(tmp_path: Path) -> None:
         twist = {'linear': {'x': 1.5}, 'angular': {'z': 1.5 * math.tan(angle) / WHEELBASE}}
         entries.append(rec.Entry(at(seconds), rec.ODOM, {'twist': {'twist': twist}}))
     episode = open_one(write(tmp_path / 'bag', 5.0, entries))
-    kinds = [stretch.kind for stretch in episode.stretches]
+    kinds = [segment.kind for segment in episode.segments]
     # A single odd measurement, at 4.0 s, is no push.
     assert kinds == ['human', 'recovery', 'human']
-    assert episode.stretches[1] == ('recovery', at(2.0), at(2.9))
+    assert episode.segments[1] == ('recovery', at(2.0), at(2.9))
     weights = whole(episode, PERIOD_NS, Weights(recoveries=3.0)).weights
     assert weights.unique().tolist() == [1.0, 3.0]
     assert whole(episode, PERIOD_NS).weights.eq(1.0).all()

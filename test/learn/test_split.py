@@ -1,4 +1,4 @@
-"""Something is held out to judge by wherever there is enough, and it is said what."""
+"""Something is held out to evaluate on wherever there is enough, and it is said what."""
 
 from __future__ import annotations
 

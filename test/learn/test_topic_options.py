@@ -15,7 +15,7 @@ from liquid_control.bags.writer import BagWriter
 from liquid_control.cli import learn as cli_learn
 from liquid_control.cli import main as cli
 from liquid_control.common.errors import ConfigError
-from liquid_control.learn.data.infer import guess_signals
+from liquid_control.learn.data.infer import infer_signals
 from liquid_control.learn.data.signals import Topics
 from liquid_control.learn.data.streams import read_streams
 
@@ -39,11 +39,11 @@ def drive(path: Path, **doubles: str) -> Path:
 def test_two_imus_beside_a_camera_are_done_without_unless_one_is_named(tmp_path: Path) -> None:
     bag = drive(tmp_path / 'bag', gyro=rec.IMU)
     said: list[str] = []
-    signals = guess_signals([bag], on_status=said.append)
+    signals = infer_signals([bag], on_status=said.append)
     assert signals.image is not None
     assert signals.imu is None
     assert 'IMU: not used, it could be /gyro or /imu/data; name one with --imu-topic' in said
-    named = guess_signals([bag], Topics(imu='/gyro'))
+    named = infer_signals([bag], Topics(imu='/gyro'))
     assert named.imu is not None
     with BagReader(bag) as reader, (tmp_path / 'pictures').open('wb') as pictures:
         assert len(read_streams(reader, named, pictures, lambda: None).imu) > 100
@@ -52,12 +52,12 @@ def test_two_imus_beside_a_camera_are_done_without_unless_one_is_named(tmp_path:
 def test_two_odometries_that_nothing_is_learnt_from_are_no_matter(tmp_path: Path) -> None:
     bag = drive(tmp_path / 'bag', wheels=rec.ODOM)
     with BagReader(bag) as reader, (tmp_path / 'pictures').open('wb') as pictures:
-        assert len(read_streams(reader, guess_signals([bag]), pictures, lambda: None).motion) == 0
+        assert len(read_streams(reader, infer_signals([bag]), pictures, lambda: None).motion) == 0
 
 
 def test_a_missing_command_is_told_before_all_else(tmp_path: Path) -> None:
     with pytest.raises(TopicError, match=r'needs a command topic .* --command-topic may also'):
-        guess_signals([rosbag2(tmp_path / 'bag')])
+        infer_signals([rosbag2(tmp_path / 'bag')])
 
 
 def test_topics_that_nobody_published_on_play_no_part(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_topics_that_nobody_published_on_play_no_part(tmp_path: Path) -> None:
         for entry in rec.drive_entries(1.0):
             writer.add_topic(entry.topic, rec.TYPES[entry.topic])
             writer.write_message(entry.topic, entry.values, entry.stamp_ns)
-    signals = guess_signals([bag])
+    signals = infer_signals([bag])
     with BagReader(bag) as reader, (tmp_path / 'pictures').open('wb') as pictures:
         found = read_streams(reader, signals, pictures, lambda: None)
     assert (found.topics['image'], found.topics['command']) == (rec.IMAGE, rec.COMMAND)
@@ -77,24 +77,24 @@ def test_topics_that_nobody_published_on_play_no_part(tmp_path: Path) -> None:
 def test_a_command_that_was_never_sent_is_told(tmp_path: Path) -> None:
     bag = rosbag2(tmp_path / 'bag')
     with pytest.raises(TopicError, match=r'it has /imu \('):
-        guess_signals([bag])
+        infer_signals([bag])
     with BagWriter(tmp_path / 'other') as writer:
         writer.add_topic(rec.COMMAND, TWIST)
         writer.add_topic(rec.IMU, IMU)
         writer.write_message(rec.IMU, {}, rec.START_NS)
     with pytest.raises(TopicError, match=r'TwistStamped, without a message'):
-        guess_signals([tmp_path / 'other'])
+        infer_signals([tmp_path / 'other'])
 
 
 def test_two_commands_are_asked_about_and_a_name_decides(tmp_path: Path) -> None:
     bag = drive(tmp_path / 'bag', other=rec.COMMAND)
     with pytest.raises(TopicError, match='name one with --command-topic'):
-        guess_signals([bag])
-    assert guess_signals([bag], Topics(command='/other')).topics.command == '/other'
+        infer_signals([bag])
+    assert infer_signals([bag], Topics(command='/other')).topics.command == '/other'
 
 
 def test_a_topic_for_what_is_not_learnt_is_refused(tmp_path: Path) -> None:
-    signals = guess_signals([drive(tmp_path / 'bag', gyro=rec.IMU)])
+    signals = infer_signals([drive(tmp_path / 'bag', gyro=rec.IMU)])
     with pytest.raises(ConfigError, match='--imu-topic /gyro: nothing is learnt from an imu'):
         cli_learn._named(signals, Topics(imu='/gyro'))
 

@@ -75,7 +75,7 @@ def test_what_is_held_out_and_how_long_it_takes_is_said(
     monkeypatch.setattr(callbacks, 'EVERY', 0.0)
     contract, said = run(bag, tmp_path, replace(SHORT, fit=replace(SHORT.fit, min_steps=3)))
     lines = said.splitlines()
-    assert 'held out to judge by: the end of drive, 2.0 of 12.0 s' in lines
+    assert 'held out to evaluate on: the end of drive, 2.0 of 12.0 s' in lines
     assert contract.provenance['held out'] == 'the end of drive, 2.0 of 12.0 s'
     steps = [line for line in lines if line.startswith('step ')]
     assert [line.split('  ')[0] for line in steps[:3]] == [f'step {i} of 3' for i in (1, 2, 3)]

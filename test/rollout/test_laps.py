@@ -8,7 +8,7 @@ from liquid_control.common.assets import find_bundle
 from liquid_control.common.jobs import CancelledError
 from liquid_control.rollout import laps as laps_module
 from liquid_control.rollout.expert import Expert
-from liquid_control.rollout.laps import drive_laps, judge
+from liquid_control.rollout.laps import drive_laps, evaluate_laps
 from liquid_control.sim.car import command as car_command
 from liquid_control.sim.protocols import Command, Sample
 from liquid_control.sim.track import generate_track
@@ -66,14 +66,14 @@ def test_standing_still_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert driven.duration == pytest.approx(15.0, abs=0.1)
 
 
-def test_a_policy_is_judged_on_every_track_in_order() -> None:
-    one, other = judge(find_bundle('track_cfc'), [202, 201], laps=1, workers=2)
+def test_a_policy_is_evaluated_on_every_track_in_order() -> None:
+    one, other = evaluate_laps(find_bundle('track_cfc'), [202, 201], laps=1, workers=2)
     assert (one.seed, other.seed) == (202, 201)
     assert one.failures == other.failures == 0
     assert one.distance == generate_track(202).length
 
 
-def test_a_judgement_that_nobody_wants_ends_early() -> None:
+def test_an_evaluation_that_nobody_wants_ends_early() -> None:
     with pytest.raises(CancelledError):
         drive_laps(
             lambda: Person(1),

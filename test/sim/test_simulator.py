@@ -9,7 +9,7 @@ import pytest
 
 from liquid_control.common.errors import ConfigError
 from liquid_control.rollout.expert import Expert
-from liquid_control.sim.appearance import Look
+from liquid_control.sim.appearance import Appearance
 from liquid_control.sim.car import command as car_command
 from liquid_control.sim.protocols import Sample
 from liquid_control.sim.robots import CarSimulator, simulate, simulate_car
@@ -68,16 +68,16 @@ def test_pictures_differ_by_seed() -> None:
 
 def test_without_randomisation_only_the_track_differs() -> None:
     with simulate_car(1, difficulty=NOMINAL) as one, simulate_car(2, difficulty=NOMINAL) as other:
-        assert one.world.look == other.world.look
+        assert one.world.appearance == other.world.appearance
         assert not np.allclose(one.world.track.points, other.world.track.points, atol=0.1)
 
 
 def test_half_a_strength_is_half_way_between_nominal_and_drawn() -> None:
     half, drawn = (TrackWorld(4, {'scene': 0.0, 'mounting': share}) for share in (0.5, 1.0))
-    assert half.look.season == drawn.look.season == Look().season
-    assert half.look.pixel_noise == drawn.look.pixel_noise != Look().pixel_noise
-    middle = (drawn.look.camera_fov + Look().camera_fov) / 2
-    assert half.look.camera_fov == pytest.approx(middle)
+    assert half.appearance.season == drawn.appearance.season == Appearance().season
+    assert half.appearance.pixel_noise == drawn.appearance.pixel_noise != Appearance().pixel_noise
+    middle = (drawn.appearance.camera_fov + Appearance().camera_fov) / 2
+    assert half.appearance.camera_fov == pytest.approx(middle)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def write_improve_report(record: Path, page: Path) -> None:
     header, *lines = _rows(rounds)
     sections = [
         section('Rounds', figure(_draw(rounds)) + table(lines, header)),
-        section('Judged on', _details(rounds[-1]['judgement']['details'])),
+        section('Evaluated on', _details(rounds[-1]['evaluation']['details'])),
         section('Settings', table(_settings(history['settings']))),
     ]
     text = document(history['name'], verdict, failed=not best, sections=sections)
@@ -52,8 +52,8 @@ def _rows(rounds: list[dict[str, Any]]) -> list[list[str]]:
         ['', *('start' if not entry['number'] else f'round {entry["number"]}' for entry in rounds)]
     ]
     for measured in (
-        [entry['judgement']['metrics'] for entry in rounds],
-        [entry['practice'] for entry in rounds],
+        [entry['evaluation']['metrics'] for entry in rounds],
+        [entry['collected'] for entry in rounds],
     ):
         for name in dict.fromkeys(name for values in measured for name in values):
             lines.append([name, *(_number(values.get(name)) for values in measured)])
@@ -65,11 +65,11 @@ def _rows(rounds: list[dict[str, Any]]) -> list[list[str]]:
 @rc_context(STYLE)
 def _draw(rounds: list[dict[str, Any]]) -> Figure:
     """One panel for each metric, round by round; grey where the round was left out."""
-    metrics = list(rounds[0]['judgement']['metrics'])
+    metrics = list(rounds[0]['evaluation']['metrics'])
     drawn = Figure(figsize=(10, 3.2))
     numbers = [entry['number'] for entry in rounds]
     for axes, name in zip(drawn.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
-        values = [entry['judgement']['metrics'][name] for entry in rounds]
+        values = [entry['evaluation']['metrics'][name] for entry in rounds]
         colours = [BLUE if entry['kept'] else GREY for entry in rounds]
         axes.bar(numbers, values, width=0.6, color=colours)
         for number, value in zip(numbers, values, strict=True):

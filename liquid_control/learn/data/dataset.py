@@ -38,7 +38,7 @@ from liquid_control.learn.data.signals import Signals
 
 MANIFEST_FILE = 'manifest.json'
 # Raised when what is stored changes: older datasets are made anew.
-VERSION = 4
+VERSION = 5
 
 _TITLE = 'bags'
 

@@ -20,7 +20,7 @@ from liquid_control.bags.clock import PAUSE_NS
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.samples import COMMAND_HOLD_NS
 from liquid_control.contract.contract import IMU_SIZE
-from liquid_control.learn.data.segments import Stamps, Stretch, Values, Weights, clipped, counting
+from liquid_control.learn.data.segments import Segment, Stamps, Values, Weights, clipped, counting
 from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.data.spans import (
     Spans,
@@ -53,7 +53,7 @@ class Episode:
         imu: linear acceleration (m/s^2), angular velocity (rad/s), [M, 6]; stamps `imu_ns`.
         speed: m/s, [K, 1]; stamps `speed_ns`.
         commands: [L, C] in the commands' units, NaN where unknown; stamps `command_ns`.
-        stretches: who drove, from `start_ns` to `end_ns` without a gap.
+        segments: who drove, from `start_ns` to `end_ns` without a gap.
         start_ns, end_ns: the part to learn from: every input used has arrived before the start.
         max_age: s, of the inputs 'image', 'imu', 'speed' that are used.
         topics: of inputs and 'command'.
@@ -74,7 +74,7 @@ class Episode:
     speed_ns: Stamps
     commands: Values
     command_ns: Stamps
-    stretches: tuple[Stretch, ...]
+    segments: tuple[Segment, ...]
     start_ns: int
     end_ns: int
     max_age: Mapping[str, float]
@@ -109,12 +109,12 @@ class Episode:
 
     def taught(self, weights: Weights) -> Spans:
         """What counts in the loss."""
-        return intersection(self.usable, counting(self.stretches, weights))
+        return intersection(self.usable, counting(self.segments, weights))
 
     def drivers(self) -> dict[str, float]:
         """How long who drove, as far as it can be learnt from, s."""
         total: dict[str, float] = {}
-        for kind, start_ns, end_ns in self.stretches:
+        for kind, start_ns, end_ns in self.segments:
             part = duration(within(self.usable, start_ns, end_ns))
             total[kind] = total.get(kind, 0.0) + part
         return total
@@ -163,8 +163,8 @@ class Episode:
     def within(self, start_ns: int, end_ns: int) -> Episode:
         """The same episode, between two stamps only."""
         start_ns, end_ns = max(start_ns, self.start_ns), min(end_ns, self.end_ns)
-        stretches = clipped(self.stretches, start_ns, end_ns)
-        return replace(self, start_ns=start_ns, end_ns=end_ns, stretches=stretches)
+        segments = clipped(self.segments, start_ns, end_ns)
+        return replace(self, start_ns=start_ns, end_ns=end_ns, segments=segments)
 
     def cut(self, frames: tuple[int, int] | None) -> Episode:
         """The same episode from one frame until just before another.
@@ -212,7 +212,7 @@ def open_episode(folder: Path, signals: Signals) -> Episode:
         speed_ns=arrays['speed_ns'],
         commands=arrays['command'],
         command_ns=arrays['command_ns'],
-        stretches=tuple(Stretch(**stretch) for stretch in facts['stretches']),
+        segments=tuple(Segment(**segment) for segment in facts['segments']),
         start_ns=facts['start_ns'],
         end_ns=facts['end_ns'],
         max_age={kind: spec.max_age for kind, spec in used.items() if spec is not None},

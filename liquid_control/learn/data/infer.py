@@ -35,7 +35,7 @@ PICTURES = 100
 MISSED_MESSAGES = 10
 
 
-def guess_signals(
+def infer_signals(
     bags: Sequence[Path],
     topics: Topics = NO_TOPICS,
     on_status: Callable[[str], None] = lambda text: None,
@@ -57,13 +57,13 @@ def guess_signals(
     problems = []
     for bag in bags:
         try:
-            return _guess(bag, topics, on_status, wheelbase, commands)
+            return _infer(bag, topics, on_status, wheelbase, commands)
         except LiquidControlError as error:
             problems.append(error)
     raise problems[0]
 
 
-def _guess(
+def _infer(
     bag: Path,
     topics: Topics,
     on_status: Callable[[str], None],

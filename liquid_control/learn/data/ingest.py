@@ -18,7 +18,7 @@ from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.refusals import seconds
 from liquid_control.learn.data.episode import FACTS_FILE, IMAGES_FILE, SIGNALS_FILE, open_episode
-from liquid_control.learn.data.segments import Stamps, Stretch, pushes, who_drove, with_recoveries
+from liquid_control.learn.data.segments import Segment, Stamps, pushes, who_drove, with_recoveries
 from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.data.streams import Series, Streams, read_streams
 
@@ -73,14 +73,14 @@ def _fill(
     np.savez(folder / SIGNALS_FILE, **saved, frame=streams.frame)
     used = [getattr(streams, kind).stamps for kind in streams.topics if kind in kinds]
     start_ns, end_ns = _span(bag, streams, signals)
-    stretches = _stretches(streams, signals, start_ns, end_ns)
+    segments = _segments(streams, signals, start_ns, end_ns)
     facts = {
         'bag': bag.name,
         'digest': digest,
         'start_ns': start_ns,
         'end_ns': end_ns,
         'counts': {kind: len(getattr(streams, kind)) for kind in kinds},
-        'stretches': [stretch._asdict() for stretch in stretches],
+        'segments': [segment._asdict() for segment in segments],
         'problems': problems,
         'topics': streams.topics,
         'outside': _outside(used, start_ns, end_ns),
@@ -137,13 +137,13 @@ def _outside(used: list[Stamps], start_ns: int, end_ns: int) -> float:
     return float(gaps[outside & (gaps <= PAUSE_NS)].sum()) / 1e9
 
 
-def _stretches(
+def _segments(
     streams: Streams, signals: Signals, start_ns: int, end_ns: int
-) -> tuple[Stretch, ...]:
+) -> tuple[Segment, ...]:
     mode, command, motion = streams.mode, streams.command, streams.motion
-    stretches = who_drove(mode.stamps.tolist(), mode.values.tolist(), start_ns, end_ns)
+    segments = who_drove(mode.stamps.tolist(), mode.values.tolist(), start_ns, end_ns)
     if 'steering_angle' not in signals.command_names or not len(motion):
-        return stretches
+        return segments
     told = command.values[:, signals.command_names.index('steering_angle')]
     pushed = pushes(command.stamps, told, motion.stamps, motion.values, signals.wheelbase)
-    return with_recoveries(stretches, pushed)
+    return with_recoveries(segments, pushed)

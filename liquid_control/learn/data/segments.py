@@ -1,4 +1,4 @@
-"""Who drove when, and how much a policy learns from each stretch of a drive.
+"""Who drove when, and how much a policy learns from each segment of a drive.
 
 A policy that learnt from its own commands would imitate its mistakes. What a person does who takes
 over from it is worth most: a correction is short, and it shows what to do where the policy goes
@@ -36,7 +36,7 @@ Stamps = NDArray[np.int64]
 Values = NDArray[np.float32]
 
 
-class Stretch(NamedTuple):
+class Segment(NamedTuple):
     """A part of an episode, until just before `end_ns`.
 
     kind: 'human': a person or an expert drove and no policy was engaged; 'recovery': the same,
@@ -51,7 +51,7 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each kind of stretch counts in the loss; 0: nothing is learnt from it.
+    """How much each kind of segment counts in the loss; 0: nothing is learnt from it.
 
     Attributes:
         human: a person or an expert drove.
@@ -72,7 +72,7 @@ class Weights:
                 raise ConfigError(f'{name} must be >= 0, found {weight:g}')
 
     def of(self, kind: str) -> float:
-        """Weight of a kind of stretch."""
+        """Weight of a kind of segment."""
         return {
             HUMAN: self.human,
             RECOVERY: self.recoveries,
@@ -81,10 +81,10 @@ class Weights:
             STOPPED: 0.0,
         }[kind]
 
-    def at(self, stretches: Sequence[Stretch], ticks: Stamps) -> NDArray[np.float32]:
+    def at(self, segments: Sequence[Segment], ticks: Stamps) -> NDArray[np.float32]:
         """Weight at each tick (ns), [T]."""
-        starts = [stretch.start_ns for stretch in stretches]
-        weights = np.array([self.of(stretch.kind) for stretch in stretches], np.float32)
+        starts = [segment.start_ns for segment in segments]
+        weights = np.array([self.of(segment.kind) for segment in segments], np.float32)
         return weights[np.maximum(np.searchsorted(starts, ticks, side='right') - 1, 0)]
 
 
@@ -93,15 +93,15 @@ DEFAULT_WEIGHTS = Weights()
 
 def who_drove(
     stamps: Sequence[int], modes: Sequence[int], start_ns: int, end_ns: int
-) -> tuple[Stretch, ...]:
-    """Stretches from start to end without a gap.
+) -> tuple[Segment, ...]:
+    """Segments from start to end without a gap.
 
     Args:
         stamps: of the mode messages, ns, sorted; none: a person drove from start to end.
         modes: of `runtime.controller.Mode`; the first holds before its message too.
     """
     if not len(stamps):
-        return (Stretch(HUMAN, start_ns, end_ns),)
+        return (Segment(HUMAN, start_ns, end_ns),)
     kinds, policy_engaged = [], False
     for mode in modes:
         if mode == Mode.MANUAL:
@@ -112,7 +112,7 @@ def who_drove(
             policy_engaged = mode == Mode.AUTONOMOUS
             kinds.append(AUTONOMOUS if policy_engaged else HUMAN)
     starts = [start_ns, *(int(stamp) for stamp in stamps[1:])]
-    return clipped(map(Stretch, kinds, starts, [*starts[1:], end_ns]), start_ns, end_ns)
+    return clipped(map(Segment, kinds, starts, [*starts[1:], end_ns]), start_ns, end_ns)
 
 
 def pushes(
@@ -138,25 +138,25 @@ def pushes(
 
 
 def with_recoveries(
-    stretches: Sequence[Stretch], pushed: Sequence[tuple[int, int]]
-) -> tuple[Stretch, ...]:
-    """The stretches, those a person drove divided where a push was answered."""
+    segments: Sequence[Segment], pushed: Sequence[tuple[int, int]]
+) -> tuple[Segment, ...]:
+    """The segments, those a person drove divided where a push was answered."""
     after_ns = round(RECOVERY_TIME * 1e9)
     parts = []
-    for stretch in stretches:
-        at = stretch.start_ns
-        for first, last in pushed if stretch.kind == HUMAN else ():
-            begin, end = max(first, at), min(last + after_ns, stretch.end_ns)
+    for segment in segments:
+        at = segment.start_ns
+        for first, last in pushed if segment.kind == HUMAN else ():
+            begin, end = max(first, at), min(last + after_ns, segment.end_ns)
             if begin < end:
-                parts += [Stretch(HUMAN, at, begin), Stretch(RECOVERY, begin, end)]
+                parts += [Segment(HUMAN, at, begin), Segment(RECOVERY, begin, end)]
                 at = end
-        parts.append(Stretch(stretch.kind, at, stretch.end_ns))
-    return clipped(parts, stretches[0].start_ns, stretches[-1].end_ns)
+        parts.append(Segment(segment.kind, at, segment.end_ns))
+    return clipped(parts, segments[0].start_ns, segments[-1].end_ns)
 
 
-def counting(stretches: Sequence[Stretch], weights: Weights) -> Spans:
+def counting(segments: Sequence[Segment], weights: Weights) -> Spans:
     """When there is something that counts in the loss, by who drove."""
-    kept = [stretch[1:] for stretch in stretches if weights.of(stretch.kind) > 0]
+    kept = [segment[1:] for segment in segments if weights.of(segment.kind) > 0]
     return union([np.array(kept, np.int64).reshape(-1, 2)])
 
 
@@ -183,14 +183,14 @@ def learnable(taught: Spans, fresh: Spans, window_ns: int) -> list[tuple[int, in
     return spans
 
 
-def clipped(stretches: Iterable[Stretch], start_ns: int, end_ns: int) -> tuple[Stretch, ...]:
-    """The stretches within a span; neighbours of the same kind joined, none empty."""
-    result: list[Stretch] = []
-    for kind, first, last in stretches:
+def clipped(segments: Iterable[Segment], start_ns: int, end_ns: int) -> tuple[Segment, ...]:
+    """The segments within a span; neighbours of the same kind joined, none empty."""
+    result: list[Segment] = []
+    for kind, first, last in segments:
         first, last = max(first, start_ns), min(last, end_ns)
         if first >= last:
             continue
         if result and result[-1].kind == kind:
             first = result.pop().start_ns
-        result.append(Stretch(kind, first, last))
+        result.append(Segment(kind, first, last))
     return tuple(result)

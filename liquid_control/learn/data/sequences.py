@@ -85,7 +85,7 @@ def observe(
             stamps, rows = stamps[~lost_frames], rows[~lost_frames]
         chosen = np.maximum(newest(stamps, ticks - image_delay_ns), 0)
         images = episode.images[rows[chosen]]
-    weight = weights.at(episode.stretches, ticks)
+    weight = weights.at(episode.segments, ticks)
     commands = _commands_at(episode, ticks)
     commands[weight <= 0] = np.nan
     return Steps(

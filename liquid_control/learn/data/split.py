@@ -40,7 +40,7 @@ class Split:
 
 
 def split_episodes(episodes: Sequence[Episode], recipe: Recipe) -> Split:
-    """Whole episodes to judge by, the others to learn from, and frames to report a score on.
+    """Whole episodes to evaluate on, the others to learn from, and frames to report a score on.
 
     Of a few episodes one is held out, or the end of the longest where that one would be much of
     what there is.

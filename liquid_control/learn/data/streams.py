@@ -14,7 +14,7 @@ from liquid_control.bags.clock import Jump, in_one_clock
 from liquid_control.bags.errors import TopicError
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.refusals import Refusals
-from liquid_control.bags.topics import TopicRoles, candidates, find_topic, guess_takeover
+from liquid_control.bags.topics import TopicRoles, candidates, find_topic, infer_takeover
 from liquid_control.common.errors import ImageError, SensorError
 from liquid_control.contract.modes import Mode
 from liquid_control.learn.data.segments import Stamps
@@ -249,7 +249,7 @@ def _roles(
     if 'odom' not in found and 'steering_angle' in signals.command_names:
         found['odom'] = find_topic(topics, 'odom', named.odom, optional=True)
     wanted = TopicRoles(**found)
-    return wanted, guess_takeover(topics, mode=named.mode, override=named.override)
+    return wanted, infer_takeover(topics, mode=named.mode, override=named.override)
 
 
 def _with_overrides(command: Series, override: Series, mode: Series) -> Series:

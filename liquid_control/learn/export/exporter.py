@@ -70,7 +70,7 @@ def export_bundle(
         name: of the policy.
         control_rate: Hz.
         elapsed_range: shortest and longest time between steps to accept, s.
-        steps: real ones, a few hundred or more, in one sequence: the bundle is judged on them.
+        steps: real ones, a few hundred or more, in one sequence: the bundle is evaluated on them.
         image, imu, speed: the inputs that the network has.
         provenance: plain data for contract and card; see `model_card` for what has a place there.
         precision: number format of the encoder, one of `LOSS_LIMITS`.

@@ -1,7 +1,7 @@
-"""Practice: where a round's recordings come from, and what tells which policy is better.
+"""Collectors: where a round's recordings come from, and what tells which policy is better.
 
 On a robot people drove and corrected, and policies are compared on recordings that neither has
-learnt from. In the simulator, with MuJoCo: simulated_practice.py.
+learnt from. In the simulator, with MuJoCo: simulated.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from liquid_control.learn.data.dataset import build
 from liquid_control.learn.data.ingest import bag_digest
 from liquid_control.learn.data.sequences import whole
 from liquid_control.learn.export.parity import run_bundle
-from liquid_control.learn.improve.improvement import Judgement
+from liquid_control.learn.improve.improvement import Evaluation
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.scores import scores
 from liquid_control.learn.train.trainer import STORE
@@ -29,7 +29,7 @@ HELD_OUT = 0.2
 """Share of the new recordings that is held out."""
 
 
-class Practice(Protocol):
+class Collector(Protocol):
     """See the module docstring."""
 
     @property
@@ -50,11 +50,11 @@ class Practice(Protocol):
     def describe(self, bags: Sequence[Path]) -> dict[str, float]:
         """What happened in the bags of a round."""
 
-    def judge(self, policy: Path) -> Judgement:
+    def evaluate(self, policy: Path) -> Evaluation:
         """How good a policy is, on what no round learns from."""
 
 
-class RecordedPractice:
+class RecordedCollector:
     """Recordings of a robot: one in five is held out and tells which policy is better.
 
     Held out are only recordings that the policy to improve has not learnt from, whole ones, chosen
@@ -101,7 +101,7 @@ class RecordedPractice:
         if not held_out or len(held_out) == len(taught):
             raise ConfigError(
                 f'a person drove in {len(taught)} of the {len(digests)} recordings given, '
-                f'{len(new)} of them new to {policy}: at least one new one is needed to judge by '
+                f'{len(new)} of them new to {policy}: at least one new one is needed to evaluate on '
                 'and another one to learn from; or let the simulator make them with --rounds'
             )
         self._held_out = [digests[digest] for digest in held_out]
@@ -109,7 +109,7 @@ class RecordedPractice:
         self._recipe = recipe
         self._store = store
         self._console = console
-        self.settings = {'practice': 'recordings', 'held out': held_out, 'bags': sorted(digests)}
+        self.settings = {'collector': 'recordings', 'held out': held_out, 'bags': sorted(digests)}
 
     def recipe(self, recipe: Recipe) -> Recipe:
         return recipe
@@ -120,7 +120,7 @@ class RecordedPractice:
     def describe(self, bags: Sequence[Path]) -> dict[str, float]:
         return {'recordings': float(len(bags))}
 
-    def judge(self, policy: Path) -> Judgement:
+    def evaluate(self, policy: Path) -> Evaluation:
         recipe = self._recipe
         commands = recipe.signals.commands
         period_ns = round(1e9 / recipe.control_rate)
@@ -129,8 +129,8 @@ class RecordedPractice:
             steps = whole(episode, period_ns, recipe.weights)
             given.append(torch.from_numpy(run_bundle(policy, steps)))
             recorded.append(steps.commands)
-            judged = torch.isfinite(steps.commands).any(dim=1).sum() * period_ns / 1e9
-            details.append({'bag': episode.name, 'judged, s': float(judged)})
+            evaluated = torch.isfinite(steps.commands).any(dim=1).sum() * period_ns / 1e9
+            details.append({'bag': episode.name, 'evaluated, s': float(evaluated)})
         found = scores(torch.cat(given), torch.cat(recorded), commands)
         weights = recipe.fit.command_weights or (1.0,) * len(commands)
         # Of what is known in them: there may be no speed in what is held out.
@@ -140,7 +140,7 @@ class RecordedPractice:
             for weight, c in zip(weights, commands, strict=True)
             if c.name in known
         )
-        return Judgement(
+        return Evaluation(
             score=(loss,),
             metrics={
                 f'{c.name}, mean error, {c.unit}': found[c.name]['mae']

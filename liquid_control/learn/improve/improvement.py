@@ -15,7 +15,7 @@ FILE = 'improve.json'
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """How good a policy is.
 
     Attributes:
@@ -38,9 +38,9 @@ class Round:
         policy: directory of the bundle.
         digest: of the bundle.
         kept: whether it was better than the best before it.
-        judgement: on what no round learns from.
+        evaluation: on what no round learns from.
         bags: what was recorded for it.
-        practice: what happened in those recordings, name with unit -> value.
+        collected: what happened in those recordings, name with unit -> value.
         seconds: wall time of each part of the round, s.
     """
 
@@ -48,9 +48,9 @@ class Round:
     policy: str
     digest: str
     kept: bool
-    judgement: Judgement
+    evaluation: Evaluation
     bags: tuple[str, ...] = ()
-    practice: dict[str, float] = field(default_factory=dict)
+    collected: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
 

@@ -1,4 +1,4 @@
-"""The loop that makes the next policy better: practise, retrain, judge, keep what is better.
+"""The loop that makes the next policy better: collect, retrain, evaluate, keep what is better.
 
 Every round learns from all recordings so far, from the weights of the best policy so far. A round
 that is done stays done: after a kill the loop goes on inside the round that was interrupted, with
@@ -23,7 +23,7 @@ from liquid_control.contract.bundle import SIGNATURE_FILE, load_bundle
 from liquid_control.learn.data.ingest import bag_digest
 from liquid_control.learn.export.card import model_card
 from liquid_control.learn.export.exporter import CARD_FILE, check_target, put_in_place
-from liquid_control.learn.improve.collectors import Practice
+from liquid_control.learn.improve.collectors import Collector
 from liquid_control.learn.improve.improvement import Improvement, Round
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.trainer import STORE, train
@@ -35,7 +35,7 @@ def improve(
     start: Path,
     out: Path,
     recipe: Recipe,
-    practice: Practice,
+    collector: Collector,
     *,
     rounds: int,
     bags: Sequence[Path] = (),
@@ -50,7 +50,7 @@ def improve(
     Args:
         start: bundle to start from.
         out: bundle to write, named after its last part.
-        practice: where recordings come from, and what tells which policy is better.
+        collector: where recordings come from, and what tells which policy is better.
         bags: recordings that every round learns from, besides those of the rounds.
         command: that does the same, for the model card.
         store: of decoded bags.
@@ -67,31 +67,31 @@ def improve(
         raise ConfigError(f'--out is the policy to start from, {start}: name another directory')
     folder = runs / out.name
     check_target(out, folder)
-    recipe = practice.recipe(recipe)
+    recipe = collector.recipe(recipe)
     settings = {
         'start': load_bundle(start).digest,
         'recipe': repr(recipe),
         'bags': [bag_digest(bag) for bag in bags],
-        **practice.settings,
+        **collector.settings,
     }
     history = Improvement.resume(out.name, settings, folder)
     if not history.rounds:
-        history = history.with_round(_first_round(start, practice))
+        history = history.with_round(_first_round(start, collector))
         _conclude(history, folder, on_round, console)
     for number in range(len(history.rounds), rounds + 1):
-        entry = _round(number, history, folder, recipe, practice, bags, command, store, console)
+        entry = _round(number, history, folder, recipe, collector, bags, command, store, console)
         history = history.with_round(entry)
         _conclude(history, folder, on_round, console)
     _publish(history, start, out, console)
     return history
 
 
-def _first_round(start: Path, practice: Practice) -> Round:
+def _first_round(start: Path, collector: Collector) -> Round:
     seconds: dict[str, float] = {}
     with _timed(seconds, 'judging'):
-        judgement = practice.judge(start)
+        evaluation = collector.evaluate(start)
     digest = load_bundle(start).digest
-    return Round(0, str(start), digest, kept=True, judgement=judgement, seconds=seconds)
+    return Round(0, str(start), digest, kept=True, evaluation=evaluation, seconds=seconds)
 
 
 def _round(
@@ -99,19 +99,19 @@ def _round(
     history: Improvement,
     folder: Path,
     recipe: Recipe,
-    practice: Practice,
+    collector: Collector,
     bags: Sequence[Path],
     command: str,
     store: Path,
     console: Console,
 ) -> Round:
-    """Practise with the best policy so far, learn from everything so far, judge."""
+    """Collect with the best policy so far, learn from everything so far, evaluate."""
     seconds: dict[str, float] = {}
     best = history.best
     work = folder / f'round_{number}'
     console.print(f'round {number}, from {best.policy}', soft_wrap=True, highlight=False)
     with _timed(seconds, 'practising'):
-        recorded = practice.record(number, Path(best.policy), folder / 'bags')
+        recorded = collector.record(number, Path(best.policy), folder / 'bags')
     earlier = [Path(bag) for entry in history.rounds for bag in entry.bags]
     bundle = work / history.name
     with _timed(seconds, 'training'):
@@ -129,15 +129,15 @@ def _round(
                 console=console,
             )
     with _timed(seconds, 'judging'):
-        judgement = practice.judge(bundle)
+        evaluation = collector.evaluate(bundle)
     return Round(
         number=number,
         policy=str(bundle),
         digest=load_bundle(bundle).digest,
-        kept=judgement.score < best.judgement.score,
-        judgement=judgement,
+        kept=evaluation.score < best.evaluation.score,
+        evaluation=evaluation,
         bags=tuple(str(bag) for bag in recorded),
-        practice=practice.describe(recorded),
+        collected=collector.describe(recorded),
         seconds=seconds,
     )
 
@@ -148,7 +148,7 @@ def _conclude(
     history.save(folder)
     on_round(folder)
     entry = history.rounds[-1]
-    figures = ', '.join(f'{name} {value:.3g}' for name, value in entry.judgement.metrics.items())
+    figures = ', '.join(f'{name} {value:.3g}' for name, value in entry.evaluation.metrics.items())
     verdict = 'start' if entry.number == 0 else 'kept' if entry.kept else 'not better, left out'
     console.print(f'round {entry.number}: {figures}: {verdict}', soft_wrap=True, highlight=False)
 
@@ -169,8 +169,8 @@ def _publish(history: Improvement, start: Path, out: Path, console: Console) -> 
     facts: dict[str, Any] = {
         'improved from': f'{start.name}, {history.rounds[0].digest}',
         'round': best.number,
-        'before': history.rounds[0].judgement.metrics,
-        'after': best.judgement.metrics,
+        'before': history.rounds[0].evaluation.metrics,
+        'after': best.evaluation.metrics,
     }
     contract = replace(contract, provenance=contract.provenance | facts)
     contract.dump(partial / CONTRACT_FILE)

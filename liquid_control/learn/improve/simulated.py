@@ -1,4 +1,4 @@
-"""Practice in the simulator: policies drive, the expert answers."""
+"""Collector in the simulator: policies drive, the expert answers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from rich.console import Console
 
 from liquid_control.common.errors import ConfigError
-from liquid_control.learn.improve.improvement import Judgement
+from liquid_control.learn.improve.improvement import Evaluation
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.rollout.dagger import Guided, guide, summarise
-from liquid_control.rollout.laps import judge
+from liquid_control.rollout.laps import evaluate_laps
 from liquid_control.sim.simulator import SELECTION_SEEDS
 
 FAILURES = 'failures per 10 laps'
@@ -23,44 +23,44 @@ STRETCH = 'mean stretch without failure, m'
 
 
 @dataclass(frozen=True)
-class SimulatedPractice:
-    """Guided drives on ever new tracks; judged by failures on tracks nobody practises on.
+class SimulatedCollector:
+    """Guided drives on ever new tracks; evaluated by failures on tracks nobody collects on.
 
     drives, seconds: number of guided drives in a round, and simulated duration of each, s
     first_seed: of the guided drives, which count up from there
-    judge_seeds: tracks to judge on, `laps` on each
+    evaluation_seeds: tracks to evaluate on, `laps` on each
     workers: processes
     """
 
     drives: int = 6
     seconds: float = 20.0
     first_seed: int = 1000
-    judge_seeds: tuple[int, ...] = SELECTION_SEEDS
+    evaluation_seeds: tuple[int, ...] = SELECTION_SEEDS
     laps: int = 1
     workers: int = 2
     console: Console | None = None
 
     def __post_init__(self) -> None:
-        if self.drives < 1 or self.laps < 1 or self.seconds <= 0 or not self.judge_seeds:
+        if self.drives < 1 or self.laps < 1 or self.seconds <= 0 or not self.evaluation_seeds:
             raise ConfigError(
-                'drives, laps and seeds to judge on must be at least one and seconds > 0, found '
+                'drives, laps and seeds to evaluate on must be at least one and seconds > 0, found '
                 f'{self.drives} drives of {self.seconds:g} s, {self.laps} laps on '
-                f'{len(self.judge_seeds)} tracks'
+                f'{len(self.evaluation_seeds)} tracks'
             )
-        if max(self.judge_seeds) >= self.first_seed:
+        if max(self.evaluation_seeds) >= self.first_seed:
             raise ConfigError(
-                f'seeds from {self.first_seed} on are for practice: judge on smaller ones, '
-                f'found {max(self.judge_seeds)}'
+                f'seeds from {self.first_seed} on are for collecting: evaluate on smaller ones, '
+                f'found {max(self.evaluation_seeds)}'
             )
 
     @property
     def settings(self) -> dict[str, Any]:
         return {
-            'practice': 'simulator',
+            'collector': 'simulator',
             'drives': self.drives,
             'seconds': self.seconds,
             'first_seed': self.first_seed,
-            'judge_seeds': list(self.judge_seeds),
+            'evaluation_seeds': list(self.evaluation_seeds),
             'laps': self.laps,
         }
 
@@ -83,9 +83,13 @@ class SimulatedPractice:
             'driven by the expert': float(np.mean([part.expert_share for part in parts])),
         }
 
-    def judge(self, policy: Path) -> Judgement:
-        tracks = judge(
-            policy, self.judge_seeds, laps=self.laps, workers=self.workers, console=self.console
+    def evaluate(self, policy: Path) -> Evaluation:
+        tracks = evaluate_laps(
+            policy,
+            self.evaluation_seeds,
+            laps=self.laps,
+            workers=self.workers,
+            console=self.console,
         )
         failures = sum(track.failures for track in tracks)
         distance = sum(track.distance for track in tracks)
@@ -93,7 +97,7 @@ class SimulatedPractice:
             np.average([t.mean_offset for t in tracks], weights=[t.duration for t in tracks])
         )
         per_10_laps = 10 * failures / sum(track.laps for track in tracks)
-        return Judgement(
+        return Evaluation(
             score=(per_10_laps, offset),
             metrics={
                 FAILURES: per_10_laps,

@@ -51,7 +51,7 @@ class Progress(Callback):
 
     def on_validation_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         if self._clock() - self._said >= EVERY:
-            self._print(trainer, f'step {self._done} of {self._all(trainer)}, judging')
+            self._print(trainer, f'step {self._done} of {self._all(trainer)}, evaluating')
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule

@@ -22,7 +22,7 @@ Metrics = dict[str, dict[str, float | str]]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class TrainingEvaluation:
     """What training came to.
 
     Attributes:
@@ -34,7 +34,9 @@ class Judgement:
     notes: dict[str, str]
 
 
-def judge(network: PolicyNetwork, split: Split, recipe: Recipe, spread: Spread) -> Judgement:
+def evaluate(
+    network: PolicyNetwork, split: Split, recipe: Recipe, spread: Spread
+) -> TrainingEvaluation:
     """Score all parts; a speed that is worse than its own mean gives way to that mean.
 
     Nothing of the kind is done for steering: no constant can stand in for it.
@@ -69,7 +71,7 @@ def judge(network: PolicyNetwork, split: Split, recipe: Recipe, spread: Spread) 
                 'train longer (--epochs), with another --set fit.learning_rate or more --neurons, '
                 'and look whether what the policy sees can tell the command'
             )
-    return Judgement(_metrics(network, split, recipe) if held else metrics, notes)
+    return TrainingEvaluation(_metrics(network, split, recipe) if held else metrics, notes)
 
 
 def _metrics(network: PolicyNetwork, split: Split, recipe: Recipe) -> Metrics:

@@ -51,7 +51,7 @@ class Imitation(lightning.LightningModule):
         self._scale = torch.tensor(scale, dtype=torch.float32)
         weights = recipe.fit.command_weights or (1.0,) * len(commands)
         self._weights = torch.tensor(weights)
-        self._judged: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def training_step(self, batch: Steps, index: int) -> Tensor:
         commands, _ = self.network(batch.images, batch.imu, batch.speed, batch.elapsed)
@@ -71,11 +71,13 @@ class Imitation(lightning.LightningModule):
 
     def validation_step(self, episode: Steps, index: int) -> None:
         given = torch.from_numpy(run_network(self.network, episode))
-        self._judged.append((given, episode.commands.cpu(), episode.weights.cpu()))
+        self._evaluated.append((given, episode.commands.cpu(), episode.weights.cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        given, recorded, weights = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
-        self._judged.clear()
+        given, recorded, weights = (
+            torch.cat(parts) for parts in zip(*self._evaluated, strict=True)
+        )
+        self._evaluated.clear()
         self.log('val_loss', self._chosen_by(given, recorded, weights), sync_dist=True)
         for command, score in scores(given, recorded, self.recipe.signals.commands).items():
             if isinstance(score['r2'], float):

@@ -29,7 +29,7 @@ from liquid_control.learn.data.split import Split, split_episodes
 from liquid_control.learn.data.spread import spread
 from liquid_control.learn.export.exporter import check_before, export_bundle, new_contract
 from liquid_control.learn.train.callbacks import StopOnInterrupt, TrainingAborted
-from liquid_control.learn.train.evaluation import Judgement, judge
+from liquid_control.learn.train.evaluation import TrainingEvaluation, evaluate
 from liquid_control.learn.train.fit import check_resumable, fit
 from liquid_control.learn.train.imitation import Imitation, origin
 from liquid_control.learn.train.processes import Processes
@@ -94,7 +94,7 @@ def train(
     for line in (line for episode in episodes for line in left_out_lines(episode)):
         console.print(printable(line), soft_wrap=True, highlight=False, markup=False)
     split = split_episodes(episodes, recipe)
-    held_out = printable(f'held out to judge by: {split.held_out}')
+    held_out = printable(f'held out to evaluate on: {split.held_out}')
     console.print(held_out, soft_wrap=True, highlight=False, markup=False)
     if split.validation and not split.chooses:
         console.print('too short to choose by: all epochs are trained, and the last weights count')
@@ -121,11 +121,11 @@ def train(
     module.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
     network.eval()
     console.print('judging', highlight=False)
-    judgement = judge(network, split, recipe, found)
-    for line in judgement.notes.values():
+    evaluation = evaluate(network, split, recipe, found)
+    for line in evaluation.notes.values():
         console.print(f'[yellow]{line}', soft_wrap=True, highlight=False)
-    judged = split.test or split.validation or split.train
-    longest = max(judged, key=lambda episode: episode.duration)
+    evaluated = split.test or split.validation or split.train
+    longest = max(evaluated, key=lambda episode: episode.duration)
     contract = export_bundle(
         network,
         name=path.name,
@@ -134,7 +134,7 @@ def train(
         elapsed_range=recipe.elapsed_range,
         steps=_first(whole(longest, period_ns, recipe.weights), PARITY_STEPS),
         **sensors,
-        provenance=_provenance(recipe, split, judgement, command),
+        provenance=_provenance(recipe, split, evaluation, command),
         precision=precision,
     )
     console.print(f'{path}: written', soft_wrap=True, highlight=False)
@@ -159,7 +159,7 @@ def _first(steps: Steps, count: int) -> Steps:
 
 
 def _provenance(
-    recipe: Recipe, split: Split, judgement: Judgement, command: str
+    recipe: Recipe, split: Split, evaluation: TrainingEvaluation, command: str
 ) -> dict[str, Any]:
     """What the bundle says of its making."""
     signals = recipe.signals
@@ -179,8 +179,8 @@ def _provenance(
             for part, episodes in split.parts.items()
             for episode in sorted(episodes, key=lambda episode: episode.name)
         ],
-        'metrics': judgement.metrics,
-        **({'notes': judgement.notes} if judgement.notes else {}),
+        'metrics': evaluation.metrics,
+        **({'notes': evaluation.notes} if evaluation.notes else {}),
         'held out': split.held_out,
         **steers,
         'seed': recipe.fit.seed,

@@ -9,7 +9,7 @@ import pytest
 from support import recordings as rec
 from support.ackermann import ACKERMANN, ackermann_workspace
 
-from liquid_control.learn.data.infer import guess_signals
+from liquid_control.learn.data.infer import infer_signals
 
 
 def angle(seconds: float) -> float:
@@ -55,7 +55,7 @@ def test_the_wheelbase_is_estimated_from_steering_and_odometry(
     ackermann_workspace(tmp_path / 'ros', monkeypatch)
     said: list[str] = []
     bag = write(tmp_path / 'bag', *steered(wheelbase), drive=ACKERMANN)
-    found = guess_signals([bag], on_status=said.append)
+    found = infer_signals([bag], on_status=said.append)
     assert found.command_names == ('steering_angle', 'speed')
     assert found.wheelbase == pytest.approx(wheelbase, rel=0.15)
     assert said == [
@@ -66,12 +66,12 @@ def test_the_wheelbase_is_estimated_from_steering_and_odometry(
 def test_an_assumed_wheelbase_is_said_and_a_stated_one_is_taken(tmp_path: Path) -> None:
     bag = write(tmp_path / 'bag', twists(lambda t: (1.0, math.sin(t))))
     said: list[str] = []
-    assert guess_signals([bag], on_status=said.append).wheelbase == 0.325
+    assert infer_signals([bag], on_status=said.append).wheelbase == 0.325
     text = next(text for text in said if text.startswith('wheelbase'))
     assert '0.325 m is assumed' in text
     assert '--set signals.wheelbase=' in text
     said.clear()
-    stated = guess_signals([bag], on_status=said.append, wheelbase=1.0)
+    stated = infer_signals([bag], on_status=said.append, wheelbase=1.0)
     assert stated.wheelbase == 1.0
     assert not any('wheelbase' in text for text in said)
     # The range of the angle is by that wheelbase.
@@ -83,7 +83,7 @@ def test_angles_that_nothing_compares_with_need_no_wheelbase(
 ) -> None:
     ackermann_workspace(tmp_path / 'ros', monkeypatch)
     said: list[str] = []
-    guess_signals(
+    infer_signals(
         [write(tmp_path / 'bag', *steered(None), drive=ACKERMANN)], on_status=said.append
     )
     assert said == []
@@ -95,7 +95,7 @@ def test_one_absurd_command_does_not_stretch_a_range(tmp_path: Path) -> None:
         return absurd.get(seconds, (1.0, math.sin(seconds)))
 
     said: list[str] = []
-    found = guess_signals([write(tmp_path / 'bag', twists(spike))], on_status=said.append)
+    found = infer_signals([write(tmp_path / 'bag', twists(spike))], on_status=said.append)
     assert [command.max for command in found.commands] == pytest.approx([0.4, 1.5])
     assert any('go up to 90 m/s, the others to 1' in text for text in said)
 
@@ -104,6 +104,6 @@ def test_a_rate_is_that_of_while_messages_come(tmp_path: Path) -> None:
     late = [rec.command_entry(rec.START_NS + at + 600_000_000_000, 1.0, 0.1) for at in times(2.0)]
     seen = [rec.imu_entry(rec.START_NS + at + 600_000_000_000) for at in times(2.0, 10)]
     bag = write(tmp_path / 'bag', twists(lambda t: (1.0, math.sin(t))), late, seen)
-    imu = guess_signals([bag]).imu
+    imu = infer_signals([bag]).imu
     assert imu is not None
     assert imu.rate == pytest.approx(100.0)
