@@ -14,7 +14,7 @@ from liquid_control.bags.errors import BagError
 from liquid_control.contract.commands import NORMALISED, Axis, axis_of, check_together
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.contract.wire import ODOMETRY
-from liquid_control.learn.data.wheels import STANDING, TURNING, Commanded
+from liquid_control.learn.data.kinematics import STANDING, TURNING, Commanded
 
 OnStatus = Callable[[str], None]
 

@@ -17,8 +17,8 @@ from liquid_control.common.errors import ImageError, LiquidControlError
 from liquid_control.contract.bounds import BOUNDS, MAX_AGE
 from liquid_control.contract.contract import ImageSpec, SensorSpec
 from liquid_control.learn.data.commands import choose_commands, command_specs
+from liquid_control.learn.data.kinematics import Commanded, commanded
 from liquid_control.learn.data.signals import NO_TOPICS, Signals, Topics
-from liquid_control.learn.data.wheels import Commanded, commanded
 
 # The encoder's input; enough to see a lane, small enough for one slow core.
 WIDTH = 96

@@ -101,8 +101,8 @@ class RecordedCollector:
         if not held_out or len(held_out) == len(taught):
             raise ConfigError(
                 f'a person drove in {len(taught)} of the {len(digests)} recordings given, '
-                f'{len(new)} of them new to {policy}: at least one new one is needed to evaluate on '
-                'and another one to learn from; or let the simulator make them with --rounds'
+                f'{len(new)} of them new to {policy}: at least one new one is needed to evaluate '
+                'on and another one to learn from; or let the simulator make them with --rounds'
             )
         self._held_out = [digests[digest] for digest in held_out]
         self._bags = [bag for digest, bag in digests.items() if digest not in held_out]

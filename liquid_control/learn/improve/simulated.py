@@ -43,8 +43,8 @@ class SimulatedCollector:
     def __post_init__(self) -> None:
         if self.drives < 1 or self.laps < 1 or self.seconds <= 0 or not self.evaluation_seeds:
             raise ConfigError(
-                'drives, laps and seeds to evaluate on must be at least one and seconds > 0, found '
-                f'{self.drives} drives of {self.seconds:g} s, {self.laps} laps on '
+                'drives, laps and seeds to evaluate on must be at least one and seconds > 0, '
+                f'found {self.drives} drives of {self.seconds:g} s, {self.laps} laps on '
                 f'{len(self.evaluation_seeds)} tracks'
             )
         if max(self.evaluation_seeds) >= self.first_seed:

@@ -142,8 +142,8 @@ class Recipe:
         elapsed_range: shortest and longest time between steps to be accepted, s.
         frames: first frame used of every bag and first not used; None: all.
         test_frames: likewise, to report a score on in the model card and for nothing else.
-        holdout: share of the bags to evaluate on, whole ones: at least one, or the end of one where
-            that would be much; 0: none.
+        holdout: share of the bags to evaluate on, whole ones: at least one, or the end of one
+            where that would be much; 0: none.
         weights: how much segments count, by who drove.
     """
 
