@@ -40,3 +40,52 @@ def test_what_is_no_robot_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / 'pipe', tmp_path, tmp_path / 'nowhere', 'a\0b'):
         with pytest.raises(ConfigError, match='robot file'):
             Robot.load(path)
+
+
+DRONE = """
+name: drone
+limits:
+  velocity_x: {min: -1.0, max: 2.0, max_rate: 1.0}
+  velocity_z: {min: -0.5, max: 1.0, max_rate: 1.0}
+land: {after: 10.0, speed: 0.4}
+fence: {radius: 10.0, height: [0.5, 4.0], tilt: 0.6}
+"""
+
+
+def test_a_robot_without_steered_wheels_has_no_wheelbase(tmp_path: Path) -> None:
+    file = tmp_path / 'drone.yaml'
+    file.write_text(DRONE)
+    robot = Robot.load(file)
+    assert robot.wheelbase is None
+    assert robot.land is not None
+    assert robot.fence is not None
+    assert (robot.land.speed, robot.fence.height) == (0.4, (0.5, 4.0))
+    file.write_text(GOOD.replace('wheelbase: 0.325', ''))
+    with pytest.raises(ConfigError, match='needs its wheelbase'):
+        Robot.load(file)
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ('speed: 0.4', 'speed: 0.6', 'limits.velocity_z.min of at most -0.6'),
+        ('after: 10.0', 'after: -1.0', 'after must be within'),
+        ('speed: 0.4', 'speed: .nan', 'sinking speed must be within'),
+        ('radius: 10.0', 'radius: 0.0', 'radius must be within'),
+        ('[0.5, 4.0]', '[4.0, 0.5]', 'two increasing numbers'),
+        ('tilt: 0.6', 'tilt: 3.0', 'tilt must be within'),
+        ('tilt: 0.6', 'tilt: 0.6, max_age: 9.0', 'max_age must be within'),
+        ('velocity_x', 'velocity', 'no command is called'),
+        ('min: -1.0, max: 2.0', 'min: 0.5, max: 2.0', 'min <= 0 <= max is needed'),
+        ('min: -1.0, max: 2.0', 'min: 2.0, max: 2.0', 'min < max is needed'),
+        ('velocity_z: {min: -0.5', 'yaw_rate: {min: -0.5', 'limits.velocity_z.min'),
+    ],
+)
+def test_a_landing_or_fence_that_cannot_be_is_refused(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in DRONE
+    file = tmp_path / 'drone.yaml'
+    file.write_text(DRONE.replace(old, new))
+    with pytest.raises(ConfigError, match=message):
+        Robot.load(file)
