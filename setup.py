@@ -44,6 +44,7 @@ TRAIN = ['torch==2.13.0', 'lightning>=2.4', 'tensorboard', 'onnx>=1.16']
 ODE = ['torchdiffeq>=0.2.3']  # solvers that choose their own steps, for training alone
 SIGN = ['cryptography']
 RAY = ['ray>=2.9']
+VIEW = ['nicegui>=3.0,<4']
 
 # What a wheel brings along for machines without a compiler; `nn/kernels/build.py` looks for it.
 KERNELS = Path('liquid_control/nn/kernels')
@@ -88,7 +89,11 @@ setup(
     ext_modules=[PREBUILT],
     cmdclass={'build_ext': BuildKernels},
     packages=find_packages(include=['liquid_control', 'liquid_control.*']),
-    package_data={'liquid_control': ['py.typed'], 'liquid_control.nn.kernels': ['*.cpp', '*.hpp']},
+    package_data={
+        'liquid_control': ['py.typed'],
+        'liquid_control.nn.kernels': ['*.cpp', '*.hpp'],
+        'liquid_control.nodes.view': ['static/*'],
+    },
     data_files=shipped(),
     install_requires=[
         'numpy',
@@ -112,12 +117,14 @@ setup(
         'ode': ODE,
         'sign': SIGN,
         'ray': RAY,
+        'view': VIEW,
         'test': [
             *SIM,
             *TRAIN,
             *ODE,
             *SIGN,
             *RAY,
+            *VIEW,
             'ncps==1.0.1',
             'mcap-ros2-support',
             'psutil',

@@ -25,6 +25,10 @@ _INSTALLED = {
     'mujoco': ('mujoco', 'sim'),
     'ray': ('ray', 'ray'),
     'cryptography': ('cryptography', 'sign'),
+    'nicegui': ('nicegui', 'view'),
+    'fastapi': ('nicegui', 'view'),
+    'starlette': ('nicegui', 'view'),
+    'uvicorn': ('nicegui', 'view'),
 }
 
 

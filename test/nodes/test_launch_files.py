@@ -65,6 +65,14 @@ def test_without_arguments_every_node_is_as_shipped(name: str) -> None:
     assert policy.get('use_sim_time', False) is (name != 'drive')
 
 
+def test_view_takes_its_arguments_and_shows_the_camera_of_the_drive() -> None:
+    file = params_file(view_node={'port': 9000, 'image_rate': 5.0})
+    view = launch('view', params_file=file, host='0.0.0.0', read_only='true')['view_node']
+    expected = {'port': 9000, 'image_rate': 5.0, 'host': '0.0.0.0', 'read_only': True}
+    assert expected.items() <= view.parameters.items()
+    assert view.remappings['image_raw'] == launch('drive')['policy_node'].remappings['image_raw']
+
+
 def test_launch_files_run_in_a_python_that_has_only_system_packages() -> None:
     """That of `ros2 launch`, where the nodes have a virtual environment."""
     missing = 'cv2 lz4 matplotlib mcap mujoco onnxruntime rich rosbags torch typer zstandard'

@@ -85,7 +85,7 @@ class ImageSpec(InputSpec):
         cls, message: Serialized, msgtype: str, *, rate: float, max_age: float
     ) -> ImageSpec:
         """All of the picture but its top, in a size that one slow core can encode."""
-        picture = _ImageReader().take('', message, msgtype).value
+        picture = ImageReader().take('', message, msgtype).value
         height, width = picture.shape[:2]
         top = round(height * SKY)
         if not 1 / STRIP <= (height - top) / width <= STRIP:
@@ -116,7 +116,7 @@ class ImageSpec(InputSpec):
         return values[..., ::-1, :]
 
     def reader(self) -> Reader:
-        return _ImageReader()
+        return ImageReader()
 
     def write(
         self, value: NDArray[Any], stamp_ns: int, frame_id: str = ''
@@ -136,7 +136,7 @@ class ImageSpec(InputSpec):
         return ''
 
 
-class _ImageReader:
+class ImageReader:
     """Undoes the transport's encoding; the picture is as the camera took it."""
 
     def __init__(self) -> None:

@@ -40,7 +40,7 @@ SHARED: Arguments = {
 _PATIENCE = '15'  # s
 _RESPAWN_DELAY = 2.0  # s
 
-_NODES = ('policy_node', 'recorder_node', 'player_node', 'simulator_node')
+_NODES = ('policy_node', 'recorder_node', 'player_node', 'simulator_node', 'view_node')
 
 _WORDS = {'true': True, '1': True, 'false': False, '0': False}
 
