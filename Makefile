@@ -5,6 +5,7 @@ POLICY ?= track_cfc
 SEED ?= 101
 LAPS ?= 2
 RATE ?= 20
+VIEW ?=
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -32,10 +33,10 @@ RUN := PATH="$(BIN):$$PATH" && export PATH && . install/local_setup.sh && export
 
 help:  ## this text
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
-	@echo 'variables of drive: POLICY=$(POLICY) SEED=$(SEED) LAPS=$(LAPS) RATE=$(RATE)'
+	@echo 'variables of drive: POLICY=$(POLICY) SEED=$(SEED) LAPS=$(LAPS) RATE=$(RATE); VIEW=1: with the page'
 
-drive: install/.built $(VENV)/.gl  ## simulator, policy node and recorder: two laps on an unseen track, with a report
-	@$(RUN) liquid-control drive --policy $(POLICY) --seed $(SEED) --laps $(LAPS) --rate $(RATE)
+drive: install/.built $(VENV)/.gl $(if $(VIEW),$(VENV)/.view)  ## simulator, policy node and recorder: two laps on an unseen track, with a report
+	@$(RUN) liquid-control drive --policy $(POLICY) --seed $(SEED) --laps $(LAPS) --rate $(RATE) $(if $(VIEW),--view)
 
 test: install/.built $(VENV)/.gl $(VENV)/.test  ## install what tests need and run all of them
 	@$(RUN) ruff check . && ruff format --check . && mypy && lint-imports
@@ -57,6 +58,11 @@ $(VENV)/.runtime: $(VENV)/.created setup.py scripts/relocate_wheels.py
 	@echo 'Installing the runtime (about 200 MB, once) ...'
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(ROS_EXTRAS)sim]' $(CONSTRAINT)
 	@$(BIN)/python scripts/relocate_wheels.py
+	@touch $@
+
+# The page: only for who wants to see it.
+$(VENV)/.view: $(VENV)/.runtime
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(ROS_EXTRAS)sim,view]' $(CONSTRAINT)
 	@touch $@
 
 # Software rendering from a wheel, only where neither EGL nor OSMesa works.

@@ -73,13 +73,16 @@ def drive(
     out: Annotated[
         Path | None, typer.Option(help='Directory to make; out/drive/<stamp> without it.')
     ] = None,
+    view: Annotated[
+        bool, typer.Option('--view', help='Serve the page on which a person can take over.')
+    ] = False,
 ) -> None:
     """Drive the simulated car: simulator, policy node and recorder, and a report."""
     from liquid_control.evaluate.closed_loop.drive import DriveOptions
     from liquid_control.evaluate.closed_loop.drive import drive as drive_laps
     from liquid_control.evaluate.errors import DriveError
 
-    reason = drive_laps(DriveOptions(policy, seed, laps, rate, out), Console())
+    reason = drive_laps(DriveOptions(policy, seed, laps, rate, out, view), Console())
     if reason:
         raise DriveError(reason)
 

@@ -35,6 +35,9 @@ from liquid_control.evaluate.errors import DriveError
 from liquid_control.sim.track import generate_track
 
 SIMULATOR, POLICY, RECORDER = 'simulator_node', 'policy_node', 'recorder_node'
+VIEW = 'view_node'
+ADDRESS = 'http://localhost:8080/'
+"""Of the page, as config/view.yaml has it."""
 
 _START_TIMEOUT = 60.0  # s of wall time for a node to answer; imports are slow on a busy machine
 _LOOK_AROUND = 2.0  # s of wall time; nodes make themselves known every second (config/fastdds.xml)
@@ -56,6 +59,8 @@ class DriveOptions:
     """Control rate, Hz."""
     out: Path | None = None
     """Directory to make; out/drive/<stamp> where None."""
+    view: bool = False
+    """Serve the page, from which a person may stop, take over and engage again."""
 
     def __post_init__(self) -> None:
         if self.laps < 1:
@@ -81,7 +86,7 @@ def drive(options: DriveOptions, console: Console) -> str:
     Raises:
         LiquidControlError: the drive could not begin or its recording could not be read.
     """
-    for package in ('rclpy', 'liquid_control.msg', 'mujoco'):
+    for package in ('rclpy', 'liquid_control.msg', 'mujoco', *(['nicegui'] * options.view)):
         if importlib.util.find_spec(package) is None:
             raise explained(ModuleNotFoundError(name=package))
     bundle = find_bundle(options.policy).resolve()
@@ -133,7 +138,10 @@ def _parameters(options: DriveOptions, bundle: Path, recordings: Path) -> dict[s
             'use_sim_time': True,
             'output_directory': str(recordings),
             'robot': 'simulated_car',
+            # A person who stops and goes on does not end the recording.
+            **({'start_on': 'activate'} if options.view else {}),
         },
+        **({VIEW: {'use_sim_time': True}} if options.view else {}),
     }
     return {name: {'ros__parameters': values} for name, values in nodes.items()}
 
@@ -148,6 +156,9 @@ def _run(
     """Start everything, drive, and bring the car to rest."""
     arguments = ['--ros-args', '--params-file', str(parameters)]
     remap = ['-r', 'image_raw:=/camera/image_raw']
+    if options.view:
+        children.start(VIEW, 'liquid_control.nodes.view.node', [*arguments, *remap])
+        console.print(f'the page: {ADDRESS}')
     # They end in this order: the car brakes and the bag is closed while time still passes.
     children.start(POLICY, 'liquid_control.nodes.policy.node', [*arguments, *remap])
     children.start(RECORDER, 'liquid_control.nodes.recorder.node', arguments)
@@ -203,6 +214,8 @@ def _verdict(options: DriveOptions, monitor: Any, lap: float) -> str | None:
         )
     if len(status.lap_times) >= options.laps:
         return ''
+    if options.view:
+        return None  # a person may stop it, drive, and engage again; Ctrl-C ends it
     if monitor.mode != AUTONOMOUS:
         return f'the policy node stopped the car: {monitor.reason}'
     if status.stamp_ns / 1e9 > options.laps * lap / _SLOWEST:
