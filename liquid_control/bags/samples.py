@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -115,16 +116,21 @@ def told_by(message: BagMessage, names: Sequence[str] = ()) -> dict[str, float]:
     except ValueError as error:
         raise SensorError(f'{message.topic}: {error}') from error
     for name, value in told.items():
-        limit = MAX_STEERING_ANGLE if name == 'steering_angle' else axis_of(name).high
-        if not abs(value) <= limit:  # NaN compares as false
+        if not abs(value) <= _largest(name):  # NaN compares as false
             what = 'absurd' if math.isfinite(value) else 'not finite'
             raise SensorError(f'{message.topic}: command is {what}: {value:g}')
     return told
 
 
+@cache
+def _largest(name: str) -> float:
+    """Of a command's values, in its unit."""
+    return MAX_STEERING_ANGLE if name == 'steering_angle' else axis_of(name).high
+
+
 def _check_expressed(message: BagMessage, told: Mapping[str, float], names: Sequence[str]) -> None:
     for name in BESIDES:
-        if abs(told.get(name, 0.0)) > UNNOTICED and name not in names:
+        if told.get(name) and abs(told[name]) > UNNOTICED and name not in names:
             raise SensorError(
                 f'{message.topic}: {name} of {told[name]:g} is commanded, which '
                 f'{", ".join(names)} cannot say; learn it too with --commands'
