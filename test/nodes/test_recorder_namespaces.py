@@ -14,7 +14,7 @@ from support.recorders import LATCHED, Recorder, with_parameters
 from support.ros import Peer, running
 
 from liquid_control.bags.reader import BagReader
-from liquid_control.nodes.recorder.session import Session
+from liquid_control.nodes.recorder.session import RecordingSession
 
 
 def test_two_cars_under_one_launch_record_their_own_topics_into_their_own_folders(
@@ -77,9 +77,9 @@ def test_two_cars_under_one_launch_record_their_own_topics_into_their_own_folder
 
 
 def test_sessions_of_one_second_and_of_one_directory_do_not_meet(tmp_path: Path) -> None:
-    stamped = [Session(f'{tmp_path}/{{stamp}}/bags', {}) for _ in range(3)]
+    stamped = [RecordingSession(f'{tmp_path}/{{stamp}}/bags', {}) for _ in range(3)]
     assert len({session.directory for session in stamped}) == 3
-    named = [Session(f'{tmp_path}/named', {'robot': robot}) for robot in 'ab']
+    named = [RecordingSession(f'{tmp_path}/named', {'robot': robot}) for robot in 'ab']
     bags = [session.new_bag('episode') for session in (*named, *named)]
     assert [bag.path.name for bag in bags] == [f'episode_{number:04d}' for number in range(4)]
     for bag in bags:
@@ -97,7 +97,7 @@ def test_what_lies_in_the_directory_already_is_not_written_through(tmp_path: Pat
     for name in ('session.yaml', 'session_1.yaml', '.session.yaml.part', '.session_2.yaml.part'):
         (directory / name).symlink_to(victim)
     (directory / 'episode_0000').symlink_to(tmp_path / 'nowhere')
-    session = Session(str(directory), {})
+    session = RecordingSession(str(directory), {})
     session.new_bag('episode').close()
     assert victim.read_text() == 'precious'
     assert (directory / 'session_2.yaml').is_file()
@@ -112,7 +112,7 @@ def test_a_session_does_not_tell_where_things_lie(
     models = home / 'models'
     models.mkdir(parents=True)
     monkeypatch.setenv('HOME', str(home))
-    session = Session(
+    session = RecordingSession(
         '~/bags',
         {
             'recorder_parameters': {'mode_topic': '/policy_node/mode', 'topics': ('/scan',)},

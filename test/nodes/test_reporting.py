@@ -14,7 +14,7 @@ from liquid_control.nodes.policy.reporting import Measured, state_bytes
 from liquid_control.runtime.control.controller import Controller, Tick
 from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.runtime.loop.timing import Timing
+from liquid_control.runtime.loop.timing import LoopTiming
 
 NOW = 1_795_409_432_958_934_437  # ns
 LIMITS = {
@@ -35,7 +35,7 @@ def drive(path: Path, *, sense: bool) -> Tick:
 
 
 def test_state_of_a_driving_tick_reads_back_as_it_was(tmp_path: Path) -> None:
-    tick, timing = drive(tmp_path, sense=True), Timing(20.0)
+    tick, timing = drive(tmp_path, sense=True), LoopTiming(20.0)
     timing.tick(0, 1e-4, 2)
     timing.renew()
     state = deserialize_message(state_bytes(tick, timing, MEASURED), PolicyState)
@@ -66,7 +66,7 @@ def test_state_of_a_driving_tick_reads_back_as_it_was(tmp_path: Path) -> None:
 
 def test_state_without_sensors_has_no_command(tmp_path: Path) -> None:
     tick = drive(tmp_path, sense=False)
-    state = deserialize_message(state_bytes(tick, Timing(20.0), MEASURED), PolicyState)
+    state = deserialize_message(state_bytes(tick, LoopTiming(20.0), MEASURED), PolicyState)
     assert state.mode == Mode.DISENGAGED
     assert len(state.command_raw) == len(state.command) == 0
     assert state.imu.tolist() == [0] * 6

@@ -22,7 +22,7 @@ from liquid_control.runtime.inference.providers import (
     EngineKey,
     ProviderOptions,
 )
-from liquid_control.runtime.inference.session import Graph, graphs_of
+from liquid_control.runtime.inference.session import BundleGraph, graphs_of
 
 KEY = EngineKey('a' * 64, 'Orin', '8.7', '100300', '1.23.0', False)
 
@@ -68,7 +68,7 @@ def test_engine_that_is_there_is_not_built_again(
     built: list[Path] = []
 
     def build(
-        path: Path, graph: Graph, options: ProviderOptions, partial: Path, on_status: object
+        path: Path, graph: BundleGraph, options: ProviderOptions, partial: Path, on_status: object
     ):
         (partial / 'a.engine').write_bytes(b'engine')
         built.append(partial)

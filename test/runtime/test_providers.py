@@ -26,7 +26,12 @@ from liquid_control.runtime.inference.providers import (
     provider_arguments,
     select_providers,
 )
-from liquid_control.runtime.inference.session import Graph, Session, graphs_of, open_session
+from liquid_control.runtime.inference.session import (
+    BundleGraph,
+    GraphSession,
+    graphs_of,
+    open_session,
+)
 
 # In ONNX Runtime's CPU packages, loaded whenever asked for, and never running a node: the very
 # picture of a GPU provider that does not work.
@@ -150,7 +155,9 @@ def test_provider_that_commands_something_else_is_not_believed(
     assert Backend(bundle, providers=('cuda',)).provider == IDLE
     stale = load_bundle(make_bundle(tmp_path / 'stale', speed=True, seed=1))
 
-    def open_stale(graph: Graph, providers: list[tuple[str, dict[str, str]]], **more: object):
+    def open_stale(
+        graph: BundleGraph, providers: list[tuple[str, dict[str, str]]], **more: object
+    ):
         if providers[0][0] == IDLE:
             graph = replace(graph, data=graphs_of(stale)[graph.file].data)
         return open_session(graph, providers, **more)
@@ -164,7 +171,7 @@ def test_provider_that_commands_something_else_is_not_believed(
 def test_placement_is_read_from_what_ran(bundle: Bundle, tmp_path: Path) -> None:
     graph = graphs_of(bundle)['core.onnx']
     found = open_session(graph, [(CPU, {})], profile=tmp_path / 'profile')
-    Session(found, graph).warm_up()
+    GraphSession(found, graph).warm_up()
     placement = read_placement(Path(found.end_profiling()))
     assert list(placement) == [CPU]
     assert placement[CPU]['MatMul'] == 5, 'each node once, however often it ran'
@@ -173,10 +180,10 @@ def test_placement_is_read_from_what_ran(bundle: Bundle, tmp_path: Path) -> None
 def test_graph_that_loads_but_does_not_run_is_refused(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: Session) -> None:
+    def fail(self: GraphSession) -> None:
         raise RuntimeError('no kernel image is available for execution on the device')
 
-    monkeypatch.setattr(Session, 'run', fail)
+    monkeypatch.setattr(GraphSession, 'run', fail)
     with pytest.raises(BundleError, match='cannot be run: no kernel image'):
         Backend(bundle)
 

@@ -17,7 +17,7 @@ import onnxruntime as ort
 
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.inference.providers import CPU
-from liquid_control.runtime.inference.session import Graph, open_session
+from liquid_control.runtime.inference.session import BundleGraph, open_session
 
 
 def run_graphs(folder: Path) -> dict[str, list[float]]:
@@ -27,7 +27,7 @@ def run_graphs(folder: Path) -> dict[str, list[float]]:
         data = path.read_bytes()
         plain = ort.InferenceSession(data, providers=[CPU])
         signatures = signature(plain.get_inputs()), signature(plain.get_outputs())
-        graph = Graph(path.name, path.name, data, *signatures)
+        graph = BundleGraph(path.name, path.name, data, *signatures)
         found[path.stem] = run(open_session(graph, [(CPU, {})]))
     return found
 

@@ -72,7 +72,7 @@ class DriveOptions:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DriveOutcome:
     """How a drive ended."""
 
     reason: str
@@ -152,7 +152,7 @@ def _run(
     parameters: Path,
     environment: dict[str, str],
     console: Console,
-) -> Outcome:
+) -> DriveOutcome:
     """Start everything, drive, and bring the car to rest."""
     arguments = ['--ros-args', '--params-file', str(parameters)]
     remap = ['-r', 'image_raw:=/camera/image_raw']
@@ -183,7 +183,7 @@ def _run(
         return outcome
 
 
-def _follow(options: DriveOptions, monitor: Any, lap: float, console: Console) -> Outcome:
+def _follow(options: DriveOptions, monitor: Any, lap: float, console: Console) -> DriveOutcome:
     """Show the drive until it ends, one way or another."""
     monitor.restart_judge()
     started = time.monotonic()
@@ -197,7 +197,7 @@ def _follow(options: DriveOptions, monitor: Any, lap: float, console: Console) -
             reason = reason or _verdict(options, monitor, lap)
             line.update(_progress(options, monitor, lap))
     simulated = monitor.status.stamp_ns / 1e9 if monitor.status is not None else 0.0
-    return Outcome(reason, simulated / (time.monotonic() - started))
+    return DriveOutcome(reason, simulated / (time.monotonic() - started))
 
 
 def _verdict(options: DriveOptions, monitor: Any, lap: float) -> str | None:
@@ -237,7 +237,7 @@ def _progress(options: DriveOptions, monitor: Any, lap: float) -> Text:
     )
 
 
-def _report(options: DriveOptions, outcome: Outcome, out: Path, console: Console) -> None:
+def _report(options: DriveOptions, outcome: DriveOutcome, out: Path, console: Console) -> None:
     """Write summary, pictures and page from the recording; print the table."""
     from liquid_control.evaluate.report.drive_report import rows, write_report
 

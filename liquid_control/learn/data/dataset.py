@@ -48,7 +48,7 @@ class DatasetError(LiquidControlError):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BagOutcome:
     """What became of one bag: its digest and what it lacks, or the reason why it is not in."""
 
     bag: Path
@@ -115,7 +115,7 @@ def add_bags(
     *,
     jobs: int = 1,
     ray: str | None = None,
-) -> list[Outcome]:
+) -> list[BagOutcome]:
     """Take the signals of all bags into a dataset, those that it has not.
 
     Args:
@@ -149,7 +149,7 @@ def add_bags(
 
 def take_in(
     signals: Signals, path: Path, bag: Path, is_cancelled: IsCancelled = lambda: False
-) -> Outcome:
+) -> BagOutcome:
     """One bag's part of the work, the same in this process, in others and on other machines."""
 
     def go_on() -> None:
@@ -164,13 +164,13 @@ def take_in(
         facts = json.loads((folder / FACTS_FILE).read_text())
     except LiquidControlError as error:
         reason = ' '.join(str(error).split())
-        return Outcome(bag, reason=reason if bag.name in reason else f'{bag}: {reason}')
+        return BagOutcome(bag, reason=reason if bag.name in reason else f'{bag}: {reason}')
     except OSError as error:
         raise DatasetError(f'{bag} could not be taken into {path}: {reason_of(error)}') from error
-    return Outcome(bag, digest, problems=tuple(facts.get('problems', ())))
+    return BagOutcome(bag, digest, problems=tuple(facts.get('problems', ())))
 
 
-def _told(outcomes: list[Outcome], console: Console) -> list[Outcome]:
+def _told(outcomes: list[BagOutcome], console: Console) -> list[BagOutcome]:
     """Say what of the bags was not read because their files are damaged."""
     for outcome in outcomes:
         for problem in outcome.problems:

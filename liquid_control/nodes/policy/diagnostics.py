@@ -13,7 +13,7 @@ from liquid_control.nodes.policy.commands import CommandPort
 from liquid_control.nodes.policy.parameters import PolicyParameters
 from liquid_control.nodes.policy.shadow import ShadowThread
 from liquid_control.runtime.control.controller import Controller
-from liquid_control.runtime.loop.timing import Timing, summarise
+from liquid_control.runtime.loop.timing import LoopTiming, summarise
 from liquid_control.runtime.sensing.vision import Vision
 
 PERIOD = 1.0  # s
@@ -26,7 +26,7 @@ class Diagnostics:
         self,
         node: Node,
         parameters: PolicyParameters,
-        timing: Timing,
+        timing: LoopTiming,
         controller: Controller,
         commands: CommandPort,
         vision: Callable[[], Vision | None],

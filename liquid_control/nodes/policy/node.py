@@ -48,7 +48,7 @@ from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.inference.trial import Trials
 from liquid_control.runtime.loop import realtime
 from liquid_control.runtime.loop.rate import Cycle, FixedRate, SimClock, SteadyClock
-from liquid_control.runtime.loop.timing import Timing
+from liquid_control.runtime.loop.timing import LoopTiming
 from liquid_control.runtime.sensing.observation import Sensors
 from liquid_control.runtime.sensing.vision import Vision
 
@@ -106,7 +106,7 @@ class PolicyNode(ManagedNode):
             needs_pose=FORMS[parameters.command_type].in_world,
         )
         rate = _control_rate(parameters.control_rate, runner.policy.contract)
-        self._timing = Timing(rate)
+        self._timing = LoopTiming(rate)
         self._period_ns = round(1e9 / rate)
         self._sim_clock = SimClock() if self.get_clock().ros_time_is_active else None
         self._policies = Policies(

@@ -18,7 +18,7 @@ from liquid_control.contract.modes import Mode
 from liquid_control.msg import ControlMode, PolicyComparison, PolicyState
 from liquid_control.runtime.control.controller import Tick
 from liquid_control.runtime.control.runner import Action, PolicyRunner
-from liquid_control.runtime.loop.timing import WINDOW, Timing
+from liquid_control.runtime.loop.timing import WINDOW, LoopTiming
 from liquid_control.runtime.sensing.cdr import Writer
 
 _LATCHED = QoSProfile(
@@ -72,13 +72,13 @@ class StateReport:
     def close(self) -> None:
         self._node.destroy_publisher(self._publisher)
 
-    def publish(self, tick: Tick, timing: Timing, measured: Measured) -> None:
+    def publish(self, tick: Tick, timing: LoopTiming, measured: Measured) -> None:
         """Report a tick."""
         if self._publisher.get_subscription_count() > 0:
             self._publisher.publish(state_bytes(tick, timing, measured))
 
 
-def state_bytes(tick: Tick, timing: Timing, measured: Measured) -> bytes:
+def state_bytes(tick: Tick, timing: LoopTiming, measured: Measured) -> bytes:
     """A serialized PolicyState; follows msg/PolicyState.msg field by field."""
     action, policy = tick.action, tick.runner.policy
     seen, names = action.observation, policy.contract.command_names

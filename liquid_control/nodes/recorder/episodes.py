@@ -16,7 +16,7 @@ from liquid_control.bags.errors import BagError
 from liquid_control.bags.mcap_file import Compression
 from liquid_control.nodes.recorder.config import RecorderConfig
 from liquid_control.nodes.recorder.policy_follower import MODE_TYPE, PATIENCE, PolicyFollower
-from liquid_control.nodes.recorder.session import Episode, Session
+from liquid_control.nodes.recorder.session import RecordedEpisode, RecordingSession
 from liquid_control.nodes.recorder.snapshots import Snapshots
 from liquid_control.nodes.recorder.thread import FetchThread, locked
 from liquid_control.nodes.recorder.topics import RecordedTopic, TopicWatcher
@@ -44,10 +44,10 @@ class Recording:
         self,
         node: Node,
         config: RecorderConfig,
-        session: Session,
+        session: RecordingSession,
         on_change: Callable[[], None],
     ) -> None:
-        self.episode: Episode | None = None
+        self.episode: RecordedEpisode | None = None
         self._disengaged = False  # the episode ends once the last command has come
         self._received: Counter[str] = Counter()
         self._problem = ''
@@ -111,7 +111,7 @@ class Recording:
             raise
         self._problem = ''
         policies = [self._follower.policy] if self._follower.policy else []
-        self.episode = Episode(
+        self.episode = RecordedEpisode(
             writer, started_by, time.monotonic(), self._follower.takeovers, policies
         )
         self._start_clock(self._now_ns())
@@ -305,14 +305,14 @@ class Recording:
         except BagError as error:
             self._report(str(error))
 
-    def _take_episode(self) -> Episode:
+    def _take_episode(self) -> RecordedEpisode:
         if self.episode is None:
             raise BagError('no episode is being recorded: start one first')
         episode, self.episode = self.episode, None
         self._disengaged = False
         return episode
 
-    def _note_policy(self, episode: Episode) -> None:
+    def _note_policy(self, episode: RecordedEpisode) -> None:
         policy = self._follower.policy
         if policy and policy not in episode.policies:
             episode.policies.append(policy)

@@ -25,7 +25,7 @@ from liquid_control.nodes.common.lifecycle import ManagedNode, run
 from liquid_control.nodes.common.parameters import guard_parameters, read_parameters
 from liquid_control.nodes.recorder.config import RecorderConfig
 from liquid_control.nodes.recorder.episodes import Recording
-from liquid_control.nodes.recorder.session import Session
+from liquid_control.nodes.recorder.session import RecordingSession
 
 _STATUS_PERIOD = 1.0  # s, of wall time: a stopped simulation must not hide a full disk
 
@@ -44,7 +44,7 @@ class RecorderNode(ManagedNode):
         self._config = read_parameters(self, RecorderConfig)
         guard_parameters(self, RecorderConfig, lambda: self.configured)
         self._recording: Recording | None = None
-        self._session: Session | None = None
+        self._session: RecordingSession | None = None
         self._services_offered: list[Service] = []
         self._timers_running: list[Timer] = []
         self._received_before: Counter[str] = Counter()
@@ -74,7 +74,7 @@ class RecorderNode(ManagedNode):
         """Open a session and follow the topics; begin an episode if that is wanted."""
         config = self._config
         name = self.get_fully_qualified_name()
-        self._session = Session(
+        self._session = RecordingSession(
             config.output_directory,
             {
                 'robot': config.robot,

@@ -27,7 +27,7 @@ _TRIES = 100  # to be the first to use a name, where several recorders share a d
 
 
 @dataclass
-class Episode:
+class RecordedEpisode:
     """An episode being recorded.
 
     Attributes:
@@ -57,7 +57,7 @@ class Episode:
         }
 
 
-class Session:
+class RecordingSession:
     """One session: from the activation of the recorder to its deactivation.
 
     A directory that holds recordings already is continued: nothing is overwritten, episodes are

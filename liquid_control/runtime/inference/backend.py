@@ -28,7 +28,12 @@ from liquid_control.runtime.inference.providers import (
     provider_arguments,
     select_providers,
 )
-from liquid_control.runtime.inference.session import Graph, Session, graphs_of, open_session
+from liquid_control.runtime.inference.session import (
+    BundleGraph,
+    GraphSession,
+    graphs_of,
+    open_session,
+)
 from liquid_control.runtime.inference.tensorrt import build_engine, find_engine
 
 OnStatus = Callable[[str], None]
@@ -49,8 +54,8 @@ def memory_of(provider: str, options: ProviderOptions) -> tuple[str, int] | None
 class Backend:
     """The encoder and core sessions of one bundle, warm."""
 
-    encoder: Session | None
-    core: Session
+    encoder: GraphSession | None
+    core: GraphSession
 
     def __init__(
         self,
@@ -126,10 +131,10 @@ class Backend:
         if chosen[0] != CPU:
             self._compare()
 
-    def _session(self, graph: Graph, chosen: Sequence[str]) -> Session:
+    def _session(self, graph: BundleGraph, chosen: Sequence[str]) -> GraphSession:
         memory = memory_of(chosen[0], self._options)
         if memory is None:
-            session = Session(open_session(graph, [(CPU, {})], threads=self._threads), graph)
+            session = GraphSession(open_session(graph, [(CPU, {})], threads=self._threads), graph)
             session.warm_up()
             return session
         engines = None
@@ -156,7 +161,7 @@ class Backend:
         self.placement[graph.file] = placement
         return session
 
-    def _engines(self, graph: Graph) -> Path:
+    def _engines(self, graph: BundleGraph) -> Path:
         directory = find_engine(graph, self._options)
         if directory is None and not self._may_build:
             raise ProviderError(

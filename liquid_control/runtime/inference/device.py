@@ -16,7 +16,13 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from liquid_control.runtime.inference.session import NEXT_STATE, STATE, Array, Graph, Session
+from liquid_control.runtime.inference.session import (
+    NEXT_STATE,
+    STATE,
+    Array,
+    BundleGraph,
+    GraphSession,
+)
 
 FEATURES = 'features'
 
@@ -32,10 +38,10 @@ class DeviceArray(np.ndarray[Any, np.dtype[np.float32]]):
     resident: ort.OrtValue | None = None
 
 
-class DeviceSession(Session):
-    """The same calls as `Session`; see the module docstring for where the data are."""
+class DeviceSession(GraphSession):
+    """The same calls as `GraphSession`; see the module docstring for where the data are."""
 
-    def __init__(self, session: Any, graph: Graph, device: tuple[str, int]) -> None:
+    def __init__(self, session: Any, graph: BundleGraph, device: tuple[str, int]) -> None:
         """Bind a session.
 
         Args:

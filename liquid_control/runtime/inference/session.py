@@ -30,7 +30,7 @@ _DTYPES: dict[str, type[np.generic]] = {'tensor(float)': np.float32, 'tensor(uin
 
 
 @dataclass(frozen=True)
-class Graph:
+class BundleGraph:
     """A graph of a bundle and what its contract says of it."""
 
     file: str
@@ -41,20 +41,20 @@ class Graph:
     outputs: Signature
 
 
-def graphs_of(bundle: Bundle) -> dict[str, Graph]:
+def graphs_of(bundle: Bundle) -> dict[str, BundleGraph]:
     """The graphs of a bundle by file name; the encoder only where the policy has a camera."""
     contract = bundle.contract
     graphs = {}
     if contract.image is not None and bundle.encoder is not None:
         image = contract.image
-        graphs[ENCODER_FILE] = Graph(
+        graphs[ENCODER_FILE] = BundleGraph(
             file=ENCODER_FILE,
             where=str(bundle.path / ENCODER_FILE),
             data=bundle.encoder,
             inputs={'image': ((1, image.height, image.width, 3), np.uint8)},
             outputs={'features': ((1, image.features), np.float32)},
         )
-    graphs[CORE_FILE] = Graph(
+    graphs[CORE_FILE] = BundleGraph(
         file=CORE_FILE,
         where=str(bundle.path / CORE_FILE),
         data=bundle.core,
@@ -65,7 +65,7 @@ def graphs_of(bundle: Bundle) -> dict[str, Graph]:
 
 
 def open_session(
-    graph: Graph,
+    graph: BundleGraph,
     providers: Sequence[tuple[str, dict[str, str]]],
     *,
     threads: int = 1,
@@ -107,14 +107,14 @@ def open_session(
     return session
 
 
-class Session:
+class GraphSession:
     """A graph in host memory: `write` inputs, `run`, `read` outputs.
 
     Binding numpy memory to the session leaves nothing to convert or allocate in a call. The state
     of a recurrent graph is carried from one run to the next.
     """
 
-    def __init__(self, session: Any, graph: Graph) -> None:
+    def __init__(self, session: Any, graph: BundleGraph) -> None:
         self._session = session
         self._where = graph.where
         self.names = frozenset(graph.inputs)

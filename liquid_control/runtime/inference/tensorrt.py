@@ -34,7 +34,12 @@ from liquid_control.runtime.inference.providers import (
     ProviderOptions,
     provider_arguments,
 )
-from liquid_control.runtime.inference.session import Graph, Session, graphs_of, open_session
+from liquid_control.runtime.inference.session import (
+    BundleGraph,
+    GraphSession,
+    graphs_of,
+    open_session,
+)
 
 OnStatus = Callable[[str], None]
 
@@ -61,14 +66,14 @@ def build_engines(bundle: Bundle, options: ProviderOptions, on_status: OnStatus)
     ]
 
 
-def find_engine(graph: Graph, options: ProviderOptions) -> Path | None:
+def find_engine(graph: BundleGraph, options: ProviderOptions) -> Path | None:
     """The directory of a graph's engine for this machine, None where none was built."""
     directory = EngineKey.of(graph.data, options).directory(options.cache)
     return directory if (directory / MANIFEST).is_file() else None
 
 
 def build_engine(
-    bundle: Path, graph: Graph, options: ProviderOptions, on_status: OnStatus
+    bundle: Path, graph: BundleGraph, options: ProviderOptions, on_status: OnStatus
 ) -> Path:
     """Build a graph's engine for this machine; returns its directory.
 
@@ -100,7 +105,7 @@ def build_engine(
 
 
 def _build(
-    bundle: Path, graph: Graph, options: ProviderOptions, partial: Path, on_status: OnStatus
+    bundle: Path, graph: BundleGraph, options: ProviderOptions, partial: Path, on_status: OnStatus
 ) -> None:
     arguments = {'bundle': str(bundle), 'file': graph.file, 'directory': str(partial)}
     arguments['sha256'] = hashlib.sha256(graph.data).hexdigest()
@@ -152,7 +157,7 @@ def main() -> int:
         if TENSORRT not in session.get_providers():
             raise ProviderError('ONNX Runtime could not load TensorRT')
         # Engines of some graphs are only built when they run.
-        Session(session, graph).warm_up()
+        GraphSession(session, graph).warm_up()
         if not any(Path(directory).glob('*.engine')):
             raise ProviderError(f'TensorRT took no part of {file}')
     except LiquidControlError as error:

@@ -28,7 +28,7 @@ def summarise(values: list[float] | deque[float]) -> Summary:
     return Summary(float(p50), float(p99), float(array.max()))
 
 
-class Timing:
+class LoopTiming:
     """What the loop reports; written by the control thread, read by diagnostics."""
 
     def __init__(self, rate: float) -> None:
