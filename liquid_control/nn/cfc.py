@@ -105,25 +105,25 @@ class CfCEquations(NamedTuple):
 
     def stepper(self, x: Tensor, elapsed: Tensor) -> Step:
         """As `LiquidCell.stepper`."""
-        drives, seconds = self.drive(x).unbind(), each_step(elapsed, x)
-        return lambda t, state: self.advance(drives[t], state, seconds[t])
+        currents, seconds = self.input_current(x).unbind(), each_step(elapsed, x)
+        return lambda t, state: self.advance(currents[t], state, seconds[t])
 
-    def drive(self, x: Tensor) -> Tensor:
+    def input_current(self, x: Tensor) -> Tensor:
         """What inputs [..., inputs] contribute to the first layer; depends on no state."""
         weight, bias = (*self.backbone, (self.heads, self.heads_bias))[0]
         return functional.linear(x, weight[:, : x.shape[-1]], bias)
 
-    def advance(self, drive: Tensor, state: Tensor, seconds: Tensor) -> Tensor:
+    def advance(self, input_current: Tensor, state: Tensor, seconds: Tensor) -> Tensor:
         """The state [batch, units] after one step.
 
         Args:
-            drive: of the inputs at this step [batch, width of the first layer].
+            input_current: of the inputs at this step [batch, width of the first layer].
             state: before it [batch, units].
             seconds: elapsed [batch, 1].
         """
         (first, _), *rest = (*self.backbone, (self.heads, self.heads_bias))
         units = state.shape[-1]
-        z = torch.addmm(drive, state, first[:, -units:].T)
+        z = torch.addmm(input_current, state, first[:, -units:].T)
         for weight, bias in rest:
             z = functional.linear(self.activation(z), weight, bias)
         heads = z.split(units, dim=-1)
@@ -292,7 +292,7 @@ class CfCCell(LiquidCell):
         if self._must_call():
             return self._through_modules
         p = self.equations_at(elapsed, steps)
-        return lambda x, state, seconds: p.advance(p.drive(x), state, seconds)
+        return lambda x, state, seconds: p.advance(p.input_current(x), state, seconds)
 
     def _through_modules(self, x: Tensor, state: Tensor, seconds: Tensor) -> Tensor:
         """One step by calling the submodules: with whatever they, or hooks on them, do."""

@@ -116,7 +116,7 @@ class LRCCell(ODECell):
         f, u = _sums(x, p.sensory_mu, p.sensory_sigma, p.sensory_w, p.sensory_h)
         return torch.cat([f + p.gleak, u + p.gleak, x @ p.sensory_elastance + p.offset], dim=-1)
 
-    def drive(self, p: LRCParameters, heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def current(self, p: LRCParameters, heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         f, u, speed = heard.chunk(3, dim=-1)
         forget, push = _sums(v, p.mu, p.sigma, p.w, p.h)
         elastance = torch.sigmoid(speed + v @ p.elastance)

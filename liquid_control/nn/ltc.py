@@ -96,14 +96,14 @@ def ltc_stepper(solver: str, unfolds: int, x: Tensor, elapsed: Tensor, *weights:
     solve = SOLVERS[solver]
 
     def step(t: int, state: Tensor) -> Tensor:
-        def drive(v: Tensor) -> tuple[Tensor, Tensor]:
+        def current(v: Tensor) -> tuple[Tensor, Tensor]:
             numerator, denominator = _synapses(v, *recurrent)
             return numerator + numerators[t], denominator + denominators[t]
 
         if solve is dopri5_adjoint:
             tensors = numerators[t], denominators[t], cm, *recurrent
-            return dopri5_adjoint(state, seconds[t], drive, cm, unfolds, tensors)
-        return solve(state, seconds[t], drive, cm, unfolds)
+            return dopri5_adjoint(state, seconds[t], current, cm, unfolds, tensors)
+        return solve(state, seconds[t], current, cm, unfolds)
 
     return step
 

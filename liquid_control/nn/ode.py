@@ -44,10 +44,10 @@ class ODECell(LiquidCell):
         raise NotImplementedError
 
     def effective_parameters(self) -> Sequence[Tensor]:
-        """What `drive` takes, as the equations use it."""
+        """What `current` takes, as the equations use it."""
         raise NotImplementedError
 
-    def drive(self, p: Sequence[Tensor], heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def current(self, p: Sequence[Tensor], heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """N and D [batch, units] of the state [batch, units]."""
         raise NotImplementedError
 
@@ -61,13 +61,13 @@ class ODECell(LiquidCell):
         solve, cm, p = SOLVERS[self.solver], self.capacitance, self.effective_parameters()
 
         def step(t: int, state: Tensor) -> Tensor:
-            def drive(v: Tensor) -> tuple[Tensor, Tensor]:
-                return self.drive(p, heard[t], v)
+            def current(v: Tensor) -> tuple[Tensor, Tensor]:
+                return self.current(p, heard[t], v)
 
             if solve is dopri5_adjoint:
                 tensors = heard[t], cm, *p
-                return dopri5_adjoint(state, seconds[t], drive, cm, self.unfolds, tensors)
-            return solve(state, seconds[t], drive, cm, self.unfolds)
+                return dopri5_adjoint(state, seconds[t], current, cm, self.unfolds, tensors)
+            return solve(state, seconds[t], current, cm, self.unfolds)
 
         return step
 
@@ -106,7 +106,7 @@ class CTRNNCell(ODECell):
     def effective_parameters(self) -> Sequence[Tensor]:
         return (self.recurrent_map.weight,)
 
-    def drive(self, p: Sequence[Tensor], heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def current(self, p: Sequence[Tensor], heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         target = torch.tanh(heard + functional.linear(v, *p))
         return target, torch.ones_like(target)
 
@@ -145,7 +145,7 @@ class NeuralODECell(ODECell):
     def effective_parameters(self) -> Sequence[Tensor]:
         return self.recurrent_map.weight, self.slope.weight, self.slope.bias
 
-    def drive(self, p: Sequence[Tensor], heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def current(self, p: Sequence[Tensor], heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         recurrent, *slope = p
         slope = functional.linear(torch.tanh(heard + functional.linear(v, recurrent)), *slope)
         return slope, torch.zeros_like(slope)

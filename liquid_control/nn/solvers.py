@@ -2,9 +2,9 @@
 
 The equation is cm dv/dt = N(v) - D(v) v. N (what drives the neuron, leak included) and D (its
 total conductance, leak included) depend on the state through the synapses. Every solver takes
-`drive`, which evaluates both, and splits the elapsed time into `unfolds` equal parts; Dormand and
-Prince's chooses its own steps instead. All leave the state exactly as it is where the elapsed time
-is zero.
+`current`, which evaluates both, and splits the elapsed time into `unfolds` equal parts; Dormand
+and Prince's chooses its own steps instead. All leave the state exactly as it is where the elapsed
+time is zero.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from torch import Tensor
 
 from liquid_control.common.errors import LiquidControlError
 
-Drive = Callable[[Tensor], tuple[Tensor, Tensor]]
-Solver = Callable[[Tensor, Tensor, Drive, Tensor, int], Tensor]
+SynapticCurrent = Callable[[Tensor], tuple[Tensor, Tensor]]
+Solver = Callable[[Tensor, Tensor, SynapticCurrent, Tensor, int], Tensor]
 
 
-def fused(v: Tensor, elapsed: Tensor, drive: Drive, cm: Tensor, unfolds: int) -> Tensor:
+def fused(
+    v: Tensor, elapsed: Tensor, current: SynapticCurrent, cm: Tensor, unfolds: int
+) -> Tensor:
     """Semi-implicit Euler: v after h is (cm v + h N) / (cm + h D). The reference's solver.
 
     A convex combination of v and N/D, so the state keeps its bounds for any elapsed time.
@@ -30,20 +32,20 @@ def fused(v: Tensor, elapsed: Tensor, drive: Drive, cm: Tensor, unfolds: int) ->
     Args:
         v: state [batch, units].
         elapsed: seconds [batch, 1].
-        drive: state -> N, D, both [batch, units], D > 0.
+        current: state -> N, D, both [batch, units], D > 0.
         cm: membrane capacitance [units], positive.
         unfolds: parts of the elapsed time.
     """
     h = elapsed / unfolds
     for _ in range(unfolds):
-        numerator, denominator = drive(v)
+        numerator, denominator = current(v)
         # Written as an increment: exact for h = 0, where the published form divides by zero.
         v = v + h * (numerator - denominator * v) / (cm + h * denominator)
     return v
 
 
 def exponential_midpoint(
-    v: Tensor, elapsed: Tensor, drive: Drive, cm: Tensor, unfolds: int
+    v: Tensor, elapsed: Tensor, current: SynapticCurrent, cm: Tensor, unfolds: int
 ) -> Tensor:
     """Exact decay towards N/D with N and D frozen at the middle of the step; second order.
 
@@ -52,8 +54,8 @@ def exponential_midpoint(
     """
     h = elapsed / unfolds
     for _ in range(unfolds):
-        middle = _decay(v, h / 2, *drive(v), cm)
-        v = _decay(v, h, *drive(middle), cm)
+        middle = _decay(v, h / 2, *current(v), cm)
+        v = _decay(v, h, *current(middle), cm)
     return v
 
 
@@ -61,42 +63,46 @@ def _decay(v: Tensor, h: Tensor, numerator: Tensor, denominator: Tensor, cm: Ten
     return v - (numerator / denominator - v) * torch.expm1(-h * denominator / cm)
 
 
-def euler(v: Tensor, elapsed: Tensor, drive: Drive, cm: Tensor, unfolds: int) -> Tensor:
+def euler(
+    v: Tensor, elapsed: Tensor, current: SynapticCurrent, cm: Tensor, unfolds: int
+) -> Tensor:
     """Explicit Euler; first order, unstable where h D > 2 cm. One evaluation per unfold."""
     h = elapsed / unfolds
     for _ in range(unfolds):
-        v = v + h * _slope(v, drive, cm)
+        v = v + h * _slope(v, current, cm)
     return v
 
 
-def rk4(v: Tensor, elapsed: Tensor, drive: Drive, cm: Tensor, unfolds: int) -> Tensor:
+def rk4(v: Tensor, elapsed: Tensor, current: SynapticCurrent, cm: Tensor, unfolds: int) -> Tensor:
     """The classical Runge-Kutta method; fourth order, unstable where h D > 2.8 cm.
 
     Four evaluations per unfold. The yardstick of the others.
     """
     h = elapsed / unfolds
     for _ in range(unfolds):
-        k1 = _slope(v, drive, cm)
-        k2 = _slope(v + h / 2 * k1, drive, cm)
-        k3 = _slope(v + h / 2 * k2, drive, cm)
-        k4 = _slope(v + h * k3, drive, cm)
+        k1 = _slope(v, current, cm)
+        k2 = _slope(v + h / 2 * k1, current, cm)
+        k3 = _slope(v + h / 2 * k2, current, cm)
+        k4 = _slope(v + h * k3, current, cm)
         v = v + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
     return v
 
 
-def dopri5(v: Tensor, elapsed: Tensor, drive: Drive, cm: Tensor, unfolds: int) -> Tensor:
+def dopri5(
+    v: Tensor, elapsed: Tensor, current: SynapticCurrent, cm: Tensor, unfolds: int
+) -> Tensor:
     """Dormand and Prince's method with steps of its own choice; for training machines only.
 
     Gradients go back through every one of its operations. Needs torchdiffeq; takes no notice of
     `unfolds`.
     """
-    return _adaptive(v, elapsed, drive, cm)
+    return _adaptive(v, elapsed, current, cm)
 
 
 def dopri5_adjoint(
     v: Tensor,
     elapsed: Tensor,
-    drive: Drive,
+    current: SynapticCurrent,
     cm: Tensor,
     unfolds: int,
     tensors: Sequence[Tensor] = (),
@@ -106,15 +112,15 @@ def dopri5_adjoint(
     Source: Chen et al., "Neural Ordinary Differential Equations", NeurIPS 2018.
 
     Args:
-        tensors: all that `drive` depends on besides the state, and cm: these get gradients.
+        tensors: all that `current` depends on besides the state, and cm: these get gradients.
     """
-    return _adaptive(v, elapsed, drive, cm, tuple(tensors))
+    return _adaptive(v, elapsed, current, cm, tuple(tensors))
 
 
 def _adaptive(
     v: Tensor,
     elapsed: Tensor,
-    drive: Drive,
+    current: SynapticCurrent,
     cm: Tensor,
     adjoint: tuple[Tensor, ...] | None = None,
 ) -> Tensor:
@@ -128,7 +134,7 @@ def _adaptive(
     span = torch.tensor([0.0, 1.0], dtype=v.dtype, device=v.device)
 
     def slope(share: Tensor, state: Tensor) -> Tensor:
-        return elapsed * _slope(state, drive, cm)
+        return elapsed * _slope(state, current, cm)
 
     options = {'rtol': TOLERANCE, 'atol': TOLERANCE, 'method': 'dopri5'}
     if adjoint is None:
@@ -137,8 +143,8 @@ def _adaptive(
     return torchdiffeq.odeint_adjoint(slope, v, span, adjoint_params=wanted, **options)[-1]
 
 
-def _slope(v: Tensor, drive: Drive, cm: Tensor) -> Tensor:
-    numerator, denominator = drive(v)
+def _slope(v: Tensor, current: SynapticCurrent, cm: Tensor) -> Tensor:
+    numerator, denominator = current(v)
     return (numerator - denominator * v) / cm
 
 

@@ -41,7 +41,7 @@ class Synapses:
     conductance: Float64
 
 
-class Drive:
+class SynapticCurrent:
     """Emits numerator and denominator [1, targets] for a source [1, sources].
 
     Two layouts, by size. Products: one column for each synapse that exists, gathered from the
@@ -175,13 +175,13 @@ def ltc_step(graph: Graph, cell: LTCCell, x: str, state: str, elapsed: str) -> s
         conductance=p['w'] * rate,
     )
     leak = [p['gleak'] * p['vleak'] * rate, (p['gleak'] + LEAST_CONDUCTANCE) * rate]
-    fixed = Drive(graph, sensory)(x, *(graph.constant(part[None]) for part in leak))
+    fixed = SynapticCurrent(graph, sensory)(x, *(graph.constant(part[None]) for part in leak))
     if cell.solver in _SOLVERS:
         return _SOLVERS[cell.solver](graph, recurrent, state, elapsed, fixed, cell.unfolds)
-    drive = Drive(graph, recurrent)
+    current = SynapticCurrent(graph, recurrent)
 
     def slope_of(v: str) -> tuple[str, str]:
-        numerator, denominator = drive(v, *fixed)
+        numerator, denominator = current(v, *fixed)
         return numerator, denominator
 
     return solve(graph, cell.solver, state, elapsed, slope_of, cell.unfolds)
@@ -191,12 +191,12 @@ def _fused(
     graph: Graph, synapses: Synapses, v: str, elapsed: str, fixed: list[str], unfolds: int
 ) -> str:
     """v after h is (v + h N / cm) / (1 + h D / cm): exact for an elapsed time of zero."""
-    drive = Drive(graph, synapses, scale=elapsed)
+    current = SynapticCurrent(graph, synapses, scale=elapsed)
     numerator = graph.add('Mul', fixed[0], elapsed)
     ones = graph.constant(np.ones((1, synapses.exists.shape[1])))
     denominator = graph.linear(elapsed, fixed[1], ones)
     for _ in range(unfolds):
-        v = graph.add('Div', *drive(v, graph.add('Add', v, numerator), denominator))
+        v = graph.add('Div', *current(v, graph.add('Add', v, numerator), denominator))
     return v
 
 
@@ -204,11 +204,11 @@ def _exponential_midpoint(
     graph: Graph, synapses: Synapses, v: str, elapsed: str, fixed: list[str], unfolds: int
 ) -> str:
     """Decay to N/D at the rate D/cm: half a step, then all of it with N and D of the middle."""
-    drive = Drive(graph, synapses)
+    current = SynapticCurrent(graph, synapses)
     half = graph.add('Mul', elapsed, graph.constant([[0.5]]))
     for _ in range(unfolds):
-        middle = _decay(graph, v, half, *drive(v, *fixed))
-        v = _decay(graph, v, elapsed, *drive(middle, *fixed))
+        middle = _decay(graph, v, half, *current(v, *fixed))
+        v = _decay(graph, v, elapsed, *current(middle, *fixed))
     return v
 
 

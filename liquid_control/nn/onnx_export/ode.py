@@ -8,8 +8,8 @@ from __future__ import annotations
 from liquid_control.nn.lrc import LRCCell
 from liquid_control.nn.ode import CTRNNCell, NeuralODECell, ODECell
 from liquid_control.nn.onnx_export.graph import Graph
-from liquid_control.nn.onnx_export.ltc import Drive as Synapse
 from liquid_control.nn.onnx_export.ltc import Synapses
+from liquid_control.nn.onnx_export.ltc import SynapticCurrent as Synapse
 from liquid_control.nn.onnx_export.recurrent import array
 from liquid_control.nn.onnx_export.solvers import SOLVERS, solve
 
@@ -39,11 +39,11 @@ def ct_rnn_step(graph: Graph, cell: CTRNNCell, x: str, state: str, elapsed: str)
     recurrent = graph.constant(array(cell.recurrent_map.weight).T)
     speed = graph.constant(rate)
 
-    def drive(v: str) -> tuple[str, str]:
+    def current(v: str) -> tuple[str, str]:
         target = graph.add('Tanh', graph.linear(v, recurrent, heard))
         return graph.add('Mul', target, speed), speed
 
-    return solve(graph, solver_of(cell), state, elapsed, drive, cell.unfolds)
+    return solve(graph, solver_of(cell), state, elapsed, current, cell.unfolds)
 
 
 def neural_ode_step(graph: Graph, cell: NeuralODECell, x: str, state: str, elapsed: str) -> str:
@@ -54,11 +54,11 @@ def neural_ode_step(graph: Graph, cell: NeuralODECell, x: str, state: str, elaps
     weight = graph.constant(array(cell.slope.weight).T * rate)
     bias = graph.constant(array(cell.slope.bias)[None] * rate)
 
-    def drive(v: str) -> tuple[str, None]:
+    def current(v: str) -> tuple[str, None]:
         hidden = graph.add('Tanh', graph.linear(v, recurrent, heard))
         return graph.linear(hidden, weight, bias), None
 
-    return solve(graph, solver_of(cell), state, elapsed, drive, cell.unfolds)
+    return solve(graph, solver_of(cell), state, elapsed, current, cell.unfolds)
 
 
 def lrc_step(graph: Graph, cell: LRCCell, x: str, state: str, elapsed: str) -> str:
@@ -89,11 +89,11 @@ def lrc_step(graph: Graph, cell: LRCCell, x: str, state: str, elapsed: str) -> s
     forgotten = graph.constant([[rate]])
     synapse = Synapse(graph, recurrent)
 
-    def drive(v: str) -> tuple[str, str]:
+    def current(v: str) -> tuple[str, str]:
         push, forget = synapse(v, *fixed)
         speed = graph.add('Sigmoid', graph.linear(v, elastance, quickness))
         numerator = graph.add('Mul', graph.add('Tanh', push), driven)
         denominator = graph.add('Mul', graph.add('Sigmoid', forget), forgotten)
         return graph.add('Mul', speed, numerator), graph.add('Mul', speed, denominator)
 
-    return solve(graph, solver_of(cell), state, elapsed, drive, cell.unfolds)
+    return solve(graph, solver_of(cell), state, elapsed, current, cell.unfolds)
