@@ -149,7 +149,7 @@ def test_two_processes_train_what_one_does(bags: list[Path], tmp_path: Path) -> 
     torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
     verb = [
         '-m',
-        'liquid_control.cli.main',
+        'liquid_control.cli',
         'train',
         *map(str, bags),
         '--recipe',

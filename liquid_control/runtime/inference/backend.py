@@ -88,7 +88,7 @@ class Backend:
         self._may_build = may_build
         self._threads = threads
         self.placement: dict[str, Placement] = {}
-        """BundleGraph -> provider -> operators; empty on the CPU."""
+        """Graph -> provider -> operators; empty on the CPU."""
         available = ort.get_available_providers()
         chosen = select_providers(providers, available)
         asked, problems = PROVIDERS[providers[0]], []
