@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
+from operator import le
 from typing import Any
 
 import numpy as np
@@ -115,20 +116,26 @@ def told_by(message: BagMessage, names: Sequence[str] = ()) -> dict[str, float]:
         told = form.read(message.value, names)
     except ValueError as error:
         raise SensorError(f'{message.topic}: {error}') from error
-    for name, value in told.items():
-        if not abs(value) <= _largest(name):  # NaN compares as false
-            what = 'absurd' if math.isfinite(value) else 'not finite'
-            raise SensorError(f'{message.topic}: command is {what}: {value:g}')
+    largest = _largest(tuple(told))
+    if not all(map(le, map(abs, told.values()), largest)):  # NaN compares as false
+        both = zip(told.values(), largest, strict=True)
+        bad = next(value for value, limit in both if not abs(value) <= limit)
+        what = 'absurd' if math.isfinite(bad) else 'not finite'
+        raise SensorError(f'{message.topic}: command is {what}: {bad:g}')
     return told
 
 
 @cache
-def _largest(name: str) -> float:
-    """Of a command's values, in its unit."""
-    return MAX_STEERING_ANGLE if name == 'steering_angle' else axis_of(name).high
+def _largest(names: tuple[str, ...]) -> tuple[float, ...]:
+    """Largest value of each command, in its unit."""
+    return tuple(
+        MAX_STEERING_ANGLE if name == 'steering_angle' else axis_of(name).high for name in names
+    )
 
 
 def _check_expressed(message: BagMessage, told: Mapping[str, float], names: Sequence[str]) -> None:
+    if not any(map(told.get, BESIDES)):
+        return
     for name in BESIDES:
         if told.get(name) and abs(told[name]) > UNNOTICED and name not in names:
             raise SensorError(
