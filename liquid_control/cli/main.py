@@ -18,6 +18,7 @@ with needed_by('liquid-control'):
     from typer.core import TyperGroup
 
     from liquid_control.cli import bag as cli_bag
+    from liquid_control.cli import evaluate as cli_evaluate
     from liquid_control.cli import learn as cli_learn
 
 _PICTURES = ('.png', '.svg', '.pdf')
@@ -53,6 +54,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_bag.app, name='bag')
+app.add_typer(cli_evaluate.app, name='evaluate')
 
 Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
 Bundle = Annotated[str, typer.Argument(help='Policy bundle: a directory, or a shipped name.')]

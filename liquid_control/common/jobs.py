@@ -7,8 +7,9 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from multiprocessing.synchronize import Event
 from typing import TypeVar
 
@@ -17,6 +18,9 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeR
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
+
+# Seconds between lines where the progress bar is not seen.
+TELL_EVERY = 30.0
 
 IsCancelled = Callable[[], bool]
 
@@ -60,9 +64,17 @@ def run_all(
         try:
             with _uninterrupted():
                 jobs = [pool.submit(_work, work, item) for item in items]
-            for finished in as_completed(jobs):
-                finished.result()
-                progress.advance(task)
+            pending, since = set(jobs), time.monotonic()
+            while pending:
+                finished, pending = wait(pending, TELL_EVERY, FIRST_COMPLETED)
+                for job in finished:
+                    job.result()
+                    progress.advance(task)
+                # A bar that nobody sees is drawn at its end; a log must not fall silent.
+                if not progress.console.is_terminal and time.monotonic() - since >= TELL_EVERY:
+                    since = time.monotonic()
+                    count = f'{done + len(items) - len(pending)} of {done + len(items)}'
+                    progress.console.print(f'{title}: {count}', markup=False, highlight=False)
         except BaseException:
             cancelled.set()
             pool.shutdown(cancel_futures=True)

@@ -81,11 +81,11 @@ def _ltc(config: NetworkConfig, *, mixed_memory: bool = False) -> LTC:
         unfolds=config.unfolds,
         mixed_memory=mixed_memory,
     )
-    _suit_to_robot(made.rnn_cell)
+    suit_to_robot(made.rnn_cell)
     return made
 
 
-def _suit_to_robot(cell: LTCCell) -> None:
+def suit_to_robot(cell: LTCCell) -> None:
     """Start an LTC where a robot's inputs and time constants are.
 
     The published initial values suit inputs within (0, 1) and time constants of about one unit of

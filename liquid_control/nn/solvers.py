@@ -165,7 +165,7 @@ COMPILED = ('exponential_midpoint', 'fused', 'euler', 'rk4')
 TOLERANCE = 1e-6
 
 # For new policies: nearer the exact solution than six fused steps at every control rate from 10 to
-# 100 Hz, with four evaluations instead of six (benchmarks/solvers.py). The layers default to the
+# 100 Hz, with four evaluations instead of six (`evaluate solvers`). The layers default to the
 # reference's solver.
 POLICY_SOLVER = 'exponential_midpoint'
 POLICY_UNFOLDS = 2

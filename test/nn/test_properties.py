@@ -109,7 +109,7 @@ def test_splitting_an_elapsed_time_converges_to_the_exact_solution(seed):
 @pytest.mark.parametrize('rate', [10, 20, 50, 100])
 @torch.no_grad()
 def test_the_solver_of_new_policies_is_nearer_the_solution_for_less_work(rate):
-    """benchmarks/solvers.py in small, on the networks that policies begin as."""
+    """`evaluate solvers` in small, on the networks that policies begin as."""
     assert 2 * POLICY_UNFOLDS < 6, 'evaluations of the midpoint solver and of six fused unfolds'
 
     def cell(seed: int, solver: str, unfolds: int) -> LTC:

@@ -67,6 +67,11 @@ def _row(tag: str, cells: Iterable[str]) -> str:
     return f'<tr>{"".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)}</tr>'
 
 
+def paragraph(text: str) -> str:
+    """A paragraph of plain text; nothing where there is none."""
+    return f'<p>{html.escape(text)}</p>' if text else ''
+
+
 def figure(drawn: Figure) -> str:
     """A figure as a picture inside the page."""
     buffer = io.BytesIO()

@@ -1,0 +1,104 @@
+"""Verbs that measure what is said of liquid networks, on this machine and on your policies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+Out = Annotated[
+    Path | None, typer.Option(help='Folder of the study; out/evaluate/<name> without it.')
+]
+Quick = Annotated[bool, typer.Option('--quick', help='Small sizes: minutes instead of hours.')]
+Jobs = Annotated[int | None, typer.Option(help='Processes; all cores without it.', min=1)]
+Seed = Annotated[int, typer.Option(help='Same seed, same numbers (but for times).', min=0)]
+Policies = Annotated[
+    list[str], typer.Argument(help='Policy bundles: directories, or shipped names.')
+]
+
+app = typer.Typer(
+    help='Measure what is said of liquid networks. Each study writes tables (CSV), pictures (PNG) '
+    'and one report.html into its folder, keeps what it has measured, and goes on from there.',
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def solvers(quick: Quick = False, seed: Seed = 0, jobs: Jobs = None, out: Out = None) -> None:
+    """Solvers of an LTC: error, memory with and without the adjoint method, time, stability."""
+    from liquid_control.evaluate.evidence.cells.solvers import study
+
+    _run(study(seed=seed, quick=quick), jobs, out)
+
+
+@app.command()
+def expressivity(quick: Quick = False, seed: Seed = 0, jobs: Jobs = None, out: Out = None) -> None:
+    """The trajectory-length experiment of the LTC paper, and the same per amplitude."""
+    from liquid_control.evaluate.evidence.cells.expressivity import study
+
+    _run(study(seed=seed, quick=quick), jobs, out)
+
+
+@app.command()
+def memory(
+    cell: Annotated[
+        list[str] | None, typer.Option(help='To measure; may be repeated. All without it.')
+    ] = None,
+    quick: Quick = False,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    out: Out = None,
+) -> None:
+    """How far back cells learn, what mixed memory changes, and what success depends on."""
+    from liquid_control.common.errors import ConfigError
+    from liquid_control.evaluate.evidence.cells.memory import study
+    from liquid_control.nn.cells import CELLS
+
+    for name in cell or ():
+        if name not in CELLS:
+            raise ConfigError(f'--cell must be one of {", ".join(CELLS)}, found {name!r}')
+    _run(study(cell, seed=seed, quick=quick), jobs, out)
+
+
+@app.command()
+def bounds(
+    policies: Policies, quick: Quick = False, seed: Seed = 0, jobs: Jobs = None, out: Out = None
+) -> None:
+    """What a policy can never do: certified bounds of states, commands and their changes."""
+    from liquid_control.evaluate.evidence.cells.bounds import study
+    from liquid_control.learn.export.rebuild import load_network
+
+    _run(study(_bundles(policies), load_network, seed=seed, quick=quick), jobs, out)
+
+
+@app.command()
+def compact(
+    policies: Policies,
+    scores: Annotated[
+        Path | None, typer.Option(help='CSV with the columns policy and score, to show beside.')
+    ] = None,
+    quick: Quick = False,
+    out: Out = None,
+) -> None:
+    """How small policies are: parameters, synapses, bytes, multiplications, time, energy."""
+    from liquid_control.evaluate.evidence.cells.compact import read_scores, study
+
+    known = read_scores(scores) if scores is not None else None
+    _run(study(_bundles(policies), scores=known, quick=quick), 1, out)
+
+
+def _bundles(policies: list[str]) -> list[Path]:
+    from liquid_control.common.assets import find_bundle
+
+    return [find_bundle(policy) for policy in policies]
+
+
+def _run(study: Any, jobs: int | None, out: Path | None) -> None:
+    from liquid_control.evaluate.evidence.study import run
+
+    cores = len(os.sched_getaffinity(0))
+    folder = out or Path('out') / 'evaluate' / study.name
+    run(study, folder, jobs=jobs or cores, console=Console())

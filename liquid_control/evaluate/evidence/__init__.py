@@ -1,0 +1,1 @@
+"""Claims about liquid networks, each a command that measures it and writes a report."""

@@ -1,0 +1,1 @@
+"""Studies of cells alone, in torch: no robot, no simulator."""

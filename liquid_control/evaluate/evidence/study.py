@@ -1,0 +1,216 @@
+"""What all studies share: pieces measured in several processes, kept, and shown in a report.
+
+A study is a list of pieces, each plain data, and a function that measures one. What was measured
+lies in the study's folder and is not measured again: a study that was broken off goes on where it
+was, and one with other settings has other pieces.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table as Grid
+
+from liquid_control.common.errors import LiquidControlError
+from liquid_control.common.files import write_atomically, write_output
+from liquid_control.common.jobs import IsCancelled, run_all
+from liquid_control.evaluate.report import page
+from liquid_control.evaluate.report.figures import DPI
+
+Piece = dict[str, Any]
+Measured = dict[str, Any]
+Measure = Callable[[Piece], Measured]
+
+
+class EvidenceError(LiquidControlError):
+    """A study cannot be made of what was given."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of a report.
+
+    Attributes:
+        name: of its CSV file; a word.
+        title: what it shows, one line.
+        rows: heading -> value; numbers as they are.
+        caption: what a reader must know: of how many, by which measure, what cannot be told.
+    """
+
+    name: str
+    title: str
+    rows: list[dict[str, Any]]
+    caption: str = ''
+
+    @property
+    def headings(self) -> list[str]:
+        """Of all rows; a row may lack some."""
+        return list(dict.fromkeys(heading for row in self.rows for heading in row))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a study found.
+
+    Attributes:
+        title: of the page.
+        verdict: one line; what was found, whichever way.
+        failed: whether that is a reason for concern.
+        figures: name of the PNG -> figure.
+    """
+
+    title: str
+    verdict: str
+    tables: list[Table]
+    figures: dict[str, Figure] = field(default_factory=dict)
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Study:
+    """See the module docstring.
+
+    Attributes:
+        name: of the command and of the folder.
+        measure: a piece -> plain data; can be pickled.
+        pieces: measured side by side.
+        summarise: pieces and what was measured of them, in order -> report.
+        alone: pieces that are timed: one after another, with nothing of ours beside them.
+    """
+
+    name: str
+    measure: Measure
+    pieces: Sequence[Piece]
+    summarise: Callable[[list[tuple[Piece, Measured]]], Report]
+    alone: Sequence[Piece] = ()
+
+
+def run(study: Study, out: Path, *, jobs: int, console: Console) -> Report:
+    """Measure what has not been measured yet, write the report, and show its tables.
+
+    Args:
+        out: folder of the study; made where it is missing.
+        jobs: processes.
+    """
+    kept = out / 'measured'
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EvidenceError(f'{out} cannot be written: {error.strerror or error}') from error
+    for pieces, workers in ((study.pieces, jobs), (study.alone, 1)):
+        missing = [piece for piece in pieces if not _file(kept, piece).exists()]
+        if missing:
+            run_all(
+                partial(_measure, study.measure, kept),
+                missing,
+                title=study.name,
+                workers=max(1, min(workers, len(missing))),
+                done=len(pieces) - len(missing),
+                console=console,
+            )
+    found = [(piece, _read(_file(kept, piece))) for piece in (*study.pieces, *study.alone)]
+    report = study.summarise(found)
+    write(report, out, study.name)
+    show(report, console)
+    console.print(f'report: {out}/report.html', highlight=False, soft_wrap=True)
+    return report
+
+
+def _measure(measure: Measure, kept: Path, piece: Piece, is_cancelled: IsCancelled) -> None:
+    # One core each, whatever torch thinks: pieces run side by side.
+    if (torch := sys.modules.get('torch')) is not None:
+        torch.set_num_threads(1)
+    write_atomically(_file(kept, piece), json.dumps(measure(piece)), durable=False)
+
+
+def _file(kept: Path, piece: Piece) -> Path:
+    digest = hashlib.sha256(json.dumps(piece, sort_keys=True).encode()).hexdigest()
+    return kept / f'{digest[:24]}.json'
+
+
+def _read(path: Path) -> Measured:
+    try:
+        found: Measured = json.loads(path.read_text())
+    except ValueError as error:
+        raise EvidenceError(f'{path} is damaged ({error}): remove it and start again') from error
+    return found
+
+
+def write(report: Report, out: Path, name: str) -> None:
+    """report.html, which holds all, and each table and figure as a file of its own."""
+    sections = []
+    for table in report.tables:
+        write_output(out / f'{table.name}.csv', _csv(table))
+        shown = page.table(_lines(table), table.headings)
+        sections.append(page.section(table.title, shown + page.paragraph(table.caption)))
+    for picture, figure in report.figures.items():
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=DPI, format='png')
+        write_output(out / f'{picture}.png', drawn.getvalue())
+        sections.append(page.section(picture.replace('_', ' '), page.image(drawn.getvalue())))
+    document = page.document(report.title, report.verdict, failed=report.failed, sections=sections)
+    write_output(out / 'report.html', document)
+
+
+def show(report: Report, console: Console) -> None:
+    """The tables on the terminal, and what they come to."""
+    for table in report.tables:
+        grid = Grid(box=SIMPLE, title=table.title, title_justify='left', caption=table.caption)
+        grid.caption_justify = 'left'
+        for index, heading in enumerate(table.headings):
+            grid.add_column(heading, justify='left' if index == 0 else 'right')
+        for line in _lines(table):
+            grid.add_row(*line)
+        console.print(grid, markup=False, highlight=False)
+    console.print(report.verdict, markup=False, highlight=False)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return '–'
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    return f'{value:.3g}' if isinstance(value, float) else str(value)
+
+
+def _lines(table: Table) -> list[list[str]]:
+    return [[_text(row.get(heading)) for heading in table.headings] for row in table.rows]
+
+
+def _csv(table: Table) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, table.headings, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(table.rows)
+    return text.getvalue()
+
+
+def grouped(
+    found: Iterable[tuple[Piece, Measured]], *names: str
+) -> dict[tuple[Any, ...], list[Measured]]:
+    """What was measured, by the values of some of the pieces' entries, in their order."""
+    groups: dict[tuple[Any, ...], list[Measured]] = {}
+    for piece, measured in found:
+        groups.setdefault(tuple(piece.get(name) for name in names), []).append(measured)
+    return groups
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation over training seeds, as people read them."""
+    known = np.asarray(values, dtype=np.float64)
+    if len(known) < 2:
+        return f'{known.mean():.3g}'
+    return f'{known.mean():.3g} ± {known.std(ddof=1):.2g}'

@@ -1,0 +1,20 @@
+"""A study for tests, where worker processes can import it."""
+
+from __future__ import annotations
+
+from liquid_control.evaluate.evidence.study import Measured, Piece, Report, Study, Table
+
+
+def doubled(piece: Piece) -> Measured:
+    if piece['number'] < 0:
+        raise ValueError('broken off')
+    return {'double': 2 * piece['number']}
+
+
+def listed(found: list[tuple[Piece, Measured]]) -> Report:
+    rows = [{'number': piece['number'], **measured} for piece, measured in found]
+    return Report('Doubles', 'as expected', [Table('doubles', 'Doubles', rows, 'of all')])
+
+
+def doubles(*numbers: int) -> Study:
+    return Study('doubles', doubled, [{'number': number} for number in numbers], listed)
