@@ -14,15 +14,9 @@ from numpy.typing import NDArray
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.common.errors import SensorError
-from liquid_control.common.image import decode_compressed, to_rgb
 from liquid_control.contract.commands import TWIST_AXES, axis_of
+from liquid_control.contract.inputs.image import ImageReader
 from liquid_control.contract.wire import ODOMETRY, check_carried, form_of, vector
-from liquid_control.runtime.sensing.cdr import (
-    read_compressed_image,
-    read_image,
-    read_imu,
-    read_odometry_speed,
-)
 
 # A wheel turned further than this steers nothing, rad.
 MAX_STEERING_ANGLE = math.pi / 2
@@ -37,6 +31,8 @@ _FEW = 10
 _USUAL = 1.0
 _SPIKE_LENGTH = 2
 
+_PICTURES = ImageReader()
+
 
 def picture(reader: BagReader, message: BagMessage) -> NDArray[np.uint8]:
     """RGB picture uint8 [height, width, 3] of an Image or CompressedImage.
@@ -44,21 +40,7 @@ def picture(reader: BagReader, message: BagMessage) -> NDArray[np.uint8]:
     Raises:
         ImageError: the picture cannot be decoded.
     """
-    if message.msgtype == 'sensor_msgs/msg/CompressedImage':
-        compressed = read_compressed_image(reader.to_cdr(message))
-        return decode_compressed(compressed.data, compressed.format)
-    image = read_image(reader.to_cdr(message))
-    return to_rgb(image.encoding, image.width, image.height, image.step, image.data)
-
-
-def imu(reader: BagReader, message: BagMessage) -> NDArray[np.float32]:
-    """Linear acceleration (m/s^2) and angular velocity (rad/s) of an Imu, [6]."""
-    return read_imu(reader.to_cdr(message))[1]
-
-
-def speed(reader: BagReader, message: BagMessage) -> float:
-    """Forward speed of an Odometry, m/s."""
-    return read_odometry_speed(reader.to_cdr(message))[1]
+    return _PICTURES.take('', reader.to_cdr(message), message.msgtype).value
 
 
 def motion(message: BagMessage) -> tuple[float, float]:

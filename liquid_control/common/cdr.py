@@ -126,6 +126,12 @@ class Writer:
         self.time(stamp_ns)
         self.string(frame_id)
 
+    def times(self, stamps_ns: Sequence[int]) -> None:
+        """A builtin_interfaces/Time[] of any length."""
+        self.put('I', len(stamps_ns))
+        for stamp_ns in stamps_ns:
+            self.time(stamp_ns)
+
     def string(self, text: str) -> None:
         data = text.encode() + b'\0'
         self.put('I', len(data))

@@ -58,6 +58,8 @@ def _read_value(hint: Any, value: Any, where: str, error: type[LiquidControlErro
         (hint,) = (kind for kind in arguments if kind is not type(None))
         return _read_value(hint, value, where, error)
     if dataclasses.is_dataclass(hint):
+        if isinstance(value, typing.cast(type, hint)):
+            return value  # read already, by who knows better
         return read_record(typing.cast(type, hint), value, where=where, error=error)
     if origin is tuple:
         return _read_tuple(arguments, value, where, error)

@@ -11,17 +11,41 @@ from pathlib import Path
 
 from liquid_control.common.assets import CONTRACT_FILE
 from liquid_control.common.errors import BundleError
-from liquid_control.contract import signing
+from liquid_control.contract import format_1, signing
 from liquid_control.contract.contract import Contract
 from liquid_control.contract.onnx_file import check_self_contained
 
 SIGNATURE_FILE = 'policy.sig'
-ENCODER_FILE = 'encoder.onnx'
 CORE_FILE = 'core.onnx'
 
 # Contracts have some kilobytes, and YAML is read slowly: some tens of kilobytes a second.
 MAX_CONTRACT_BYTES = 128 << 10
 MAX_GRAPH_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a bundle's files and the tensors in them are named."""
+
+    encoders: dict[str, str]
+    """Image input -> file of its encoder."""
+    tensors: dict[str, str]
+    """Input -> tensor of core.onnx."""
+
+
+def layout(contract: Contract) -> Layout:
+    """By the format of a bundle."""
+    encoders = {name: encoder_file(name) for name in contract.images}
+    tensors = {name: name for name in contract.inputs}
+    if contract.format_version == 1 and encoders:
+        encoders = {format_1.CAMERA: format_1.ENCODER_FILE}
+        tensors[format_1.CAMERA] = format_1.CAMERA_TENSOR
+    return Layout(encoders, tensors)
+
+
+def encoder_file(name: str) -> str:
+    """The graph of an image input's encoder."""
+    return f'encoder_{name}.onnx'
 
 
 @dataclass(frozen=True)
@@ -31,7 +55,8 @@ class Bundle:
     path: Path
     contract: Contract
     core: bytes
-    encoder: bytes | None
+    encoders: dict[str, bytes]
+    """Of the image inputs, by name."""
     digest: str
     """sha256 of policy.yaml, which holds the hash of every graph: it stands for the whole."""
 
@@ -65,7 +90,8 @@ def load_bundle(path: str | Path, *, trusted_keys: Sequence[str | Path] = ()) ->
         contract = Contract.parse(text)
     except Exception as error:  # whatever the reading of somebody's file raises is a refusal
         raise BundleError(f'{path}: {error}') from error
-    names = [CORE_FILE] if contract.image is None else [CORE_FILE, ENCODER_FILE]
+    encoders = layout(contract).encoders
+    names = [CORE_FILE, *encoders.values()]
     if sorted(contract.hashes) != sorted(names):
         raise BundleError(
             f'{path}: hashes must name exactly {names}, found {sorted(contract.hashes)}'
@@ -75,7 +101,7 @@ def load_bundle(path: str | Path, *, trusted_keys: Sequence[str | Path] = ()) ->
         path=path,
         contract=contract,
         core=graphs[CORE_FILE],
-        encoder=graphs.get(ENCODER_FILE),
+        encoders={name: graphs[file] for name, file in encoders.items()},
         digest=hashlib.sha256(text).hexdigest(),
     )
 

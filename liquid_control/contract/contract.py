@@ -18,32 +18,20 @@ from liquid_control.common.plain_yaml import read_yaml
 from liquid_control.common.records import read_record
 from liquid_control.contract import bounds
 from liquid_control.contract.commands import axis_of, check_limits, check_together
+from liquid_control.contract.format_1 import to_format_2
+from liquid_control.contract.inputs import InputSpec, check_names, plain_inputs, read_inputs
 from liquid_control.contract.inputs.image import ImageSpec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 _SHA256 = re.compile('[0-9a-f]{64}')
 
 # Of the robot that a policy learnt from, in its provenance.
 WHEELBASE = 'wheelbase, m'
 
-IMU_SIZE = 6  # linear acceleration x y z (m/s^2), angular velocity x y z (rad/s)
-
 MAX_NAME_LENGTH = 100
 MAX_CONFIG_ENTRIES = 32
 MAX_CONFIG_NUMBER = 2**53
-
-
-@dataclass(frozen=True)
-class SensorSpec:
-    """IMU or odometry input."""
-
-    rate: float
-    """Expected message rate, Hz."""
-    max_age: float
-    """The robot stops when the newest message is older than this, s."""
-
-    def __post_init__(self) -> None:
-        _check('sensor', rate=self.rate, max_age=self.max_age)
 
 
 @dataclass(frozen=True)
@@ -112,12 +100,12 @@ class Contract:
     opset: int
     hashes: dict[str, str]
     """File name -> sha256 in hexadecimal, of every graph of the bundle."""
-    image: ImageSpec | None = None
-    imu: SensorSpec | None = None
-    speed: SensorSpec | None = None
+    inputs: dict[str, InputSpec]
+    """What it sees, by name; the core takes them in this order."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Dataset digests, code version, seed, metrics, torch-to-ONNX-Runtime error."""
     format_version: int = FORMAT_VERSION
+    """Of the bundle: how its files and the tensors in them are named."""
 
     def __post_init__(self) -> None:
         _check_text('name', self.name)
@@ -134,8 +122,7 @@ class Contract:
         for name, digest in self.hashes.items():
             if not _SHA256.fullmatch(digest):
                 raise BundleError(f'hashes: {name} must be the 64 hexadecimal digits of a sha256')
-        if self.image is None and self.imu is None and self.speed is None:
-            raise BundleError('inputs: at least one of image, imu, speed is needed, found none')
+        check_names(self.inputs, where='inputs', error=BundleError)
 
     @property
     def period_ns(self) -> int:
@@ -153,18 +140,18 @@ class Contract:
         least, most = bounds.BOUNDS['wheelbase']
         return found if isinstance(found, float) and least <= found <= most else None
 
+    @property
+    def images(self) -> dict[str, ImageSpec]:
+        """The inputs that have an encoder of their own, which runs once a frame."""
+        return {name: spec for name, spec in self.inputs.items() if isinstance(spec, ImageSpec)}
+
     def core_inputs(self) -> dict[str, tuple[int, int]]:
         """Name and shape of every input of core.onnx, all float32."""
-        inputs: dict[str, tuple[int, int]] = {}
-        if self.image is not None:
-            inputs['features'] = (1, self.image.features)
-        if self.imu is not None:
-            inputs['imu'] = (1, IMU_SIZE)
-        if self.speed is not None:
-            inputs['speed'] = (1, 1)
-        inputs['elapsed'] = (1, 1)
-        inputs['state'] = (1, self.network.state_size)
-        return inputs
+        inputs = {
+            name: (1, spec.features if isinstance(spec, ImageSpec) else spec.width)
+            for name, spec in self.inputs.items()
+        }
+        return {**inputs, 'elapsed': (1, 1), 'state': (1, self.network.state_size)}
 
     def core_outputs(self) -> dict[str, tuple[int, int]]:
         """Name and shape of every output of core.onnx, all float32."""
@@ -184,23 +171,32 @@ class Contract:
                 'policy again'
             )
         version = document.get('format_version')
-        if version != FORMAT_VERSION:
+        if type(version) is not int or version not in READABLE_VERSIONS:
             raise BundleError(
-                f'policy.yaml has format_version {version!r}, this program reads '
-                f'{FORMAT_VERSION}; export the policy again with this version, or install the one '
-                'it was made with'
+                f'policy.yaml has format_version {str(version)[:40]!r}, this program reads '
+                f'{", ".join(map(str, READABLE_VERSIONS))}; export the policy again with this '
+                'version, or install the one it was made with'
             )
+        if version == 1:
+            document = to_format_2(document)
+        if 'inputs' in document:
+            where = 'policy.yaml: inputs'
+            inputs = read_inputs(document['inputs'], where=where, error=BundleError)
+            document = {**document, 'inputs': inputs}
         return read_record(cls, document, where='policy.yaml', error=BundleError)
 
     def dump(self, path: Path) -> None:
-        """Write this contract as policy.yaml."""
-        path.write_text(yaml.safe_dump(_plain(asdict(self)), sort_keys=False, width=99))
+        """Write this contract as policy.yaml, for graphs of today's names."""
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(f'contracts of format {self.format_version} are only read')
+        document = {**asdict(self), 'inputs': plain_inputs(self.inputs)}
+        path.write_text(yaml.safe_dump(_plain(document), sort_keys=False, width=99))
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, empty inputs left out: what YAML shows well."""
+    """Tuples as lists: what YAML shows well."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if item is not None}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value

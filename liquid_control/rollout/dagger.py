@@ -32,8 +32,9 @@ from liquid_control.rollout.collect import COMMAND_RATE, check_seed
 from liquid_control.rollout.driver import PolicyDriver, simulated_car
 from liquid_control.rollout.expert import Expert
 from liquid_control.rollout.recording import is_recorded, recording
-from liquid_control.runtime.control.controller import Tick
+from liquid_control.runtime.control.state_message import Measured, state_bytes
 from liquid_control.runtime.inference.policy import Policy
+from liquid_control.runtime.loop.timing import Timing
 from liquid_control.sim.robots import IMU_RATE, CarSimulator, simulate_car
 from liquid_control.sim.track import TrackPose
 
@@ -46,6 +47,9 @@ _TAKE_OVER = 0.30
 """The expert takes over when the car will be further than this from the centre line, m."""
 _HAND_BACK = 0.08
 """And hands back when it is, and will be, nearer than this, m."""
+
+# Simulated time does not pass while anything is computed.
+_UNTIMED = Measured(frames=0, lateness=0.0, encoder=0.0, sense_to_act=0.0)
 
 
 @dataclass(frozen=True)
@@ -165,13 +169,15 @@ def _drive(drive: Guided, simulator: CarSimulator, writer: BagWriter) -> Iterato
     period_ns = policy.contract.period_ns
     answers = math.ceil(COMMAND_RATE * period_ns / 1e9)
     expert_drives, count = False, 0
+    timing = Timing(policy.contract.control_rate)
     while count * period_ns < drive.seconds * 1e9:
         now_ns = simulator.time_ns
         expert_drives = _is_expert_needed(simulator.status.place, expert_drives)
         if expert_drives:
             driver.take_over(expert.command(simulator.motion), now_ns)
         tick = driver.tick(now_ns)
-        writer.write_message(STATE_TOPIC, _describe(tick, count), now_ns)
+        timing.ticks = count
+        writer.write(STATE_TOPIC, state_bytes(tick, timing, _UNTIMED), now_ns)
         for part in range(1, answers + 1):
             answer = messages.describe_command(expert.command(simulator.motion))
             writer.write_message(messages.COMMAND_TOPIC, answer, simulator.time_ns)
@@ -190,27 +196,3 @@ def _is_expert_needed(place: TrackPose, expert_drives: bool) -> bool:
     ahead = place.offset + _PREVIEW * math.sin(place.heading_error)
     furthest = max(abs(place.offset), abs(ahead))
     return furthest > (_HAND_BACK if expert_drives else _TAKE_OVER)
-
-
-def _describe(tick: Tick, count: int) -> dict[str, object]:
-    """Values of the tick's PolicyState: with its inputs it can be computed again offline."""
-    action, policy = tick.action, tick.runner.policy
-    seen = action.observation
-    sec, nanosec = divmod(seen.image_stamp_ns, 1_000_000_000)
-    values: dict[str, object] = {
-        'tick': count,
-        'mode': int(tick.mode),
-        'policy': policy.contract.name,
-        'image_stamp': {'sec': sec, 'nanosec': nanosec},
-        'speed': seen.speed if seen.speed is not None else math.nan,
-        'elapsed': action.elapsed,
-        'command_names': list(policy.contract.command_names),
-        'command': tick.command or (),
-        'limited_by': tick.limited_by,
-        'neurons': policy.state,
-    }
-    if seen.imu is not None:
-        values['imu'] = seen.imu
-    if action.raw is not None:
-        values['command_raw'] = action.raw
-    return values

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liquid_control.common.assets import robot_file
 from liquid_control.common.errors import ConfigError
+from liquid_control.contract.inputs import Reading
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
 from liquid_control.runtime.control.controller import Controller, Tick
@@ -104,13 +106,13 @@ class PolicyDriver:
 
     def sense(self, sample: Sample) -> None:
         """Encode pictures, keep the newest of everything else."""
-        sensors, stamp_ns = self._runner.sensors, sample.stamp_ns
+        inputs, stamp_ns = self._policy.contract.inputs, sample.stamp_ns
         if sample.sensor == 'image':
-            self._runner.encode(Frame(sample.value, stamp_ns, stamp_ns))
-        elif sample.sensor == 'imu':
-            sensors.put_imu(stamp_ns, sample.value.astype(np.float32))
-        else:
-            sensors.put_speed(stamp_ns, sample.value.speed)
+            self._runner.encode('image', Frame(sample.value, stamp_ns, stamp_ns))
+            return
+        for name, value in _values(sample).items():
+            if name in inputs:
+                self._runner.sensors.put(name, Reading(stamp_ns, value))
 
     def take_over(self, command: Command, now_ns: int) -> None:
         """Let somebody else drive the tick at `now_ns`; the policy goes on after it."""
@@ -132,6 +134,13 @@ class PolicyDriver:
         if tick.command is None:
             return car.command()
         return dict(zip(self._policy.contract.command_names, tick.command, strict=True))
+
+
+def _values(sample: Sample) -> dict[str, NDArray[np.float32]]:
+    """What inputs of a policy see of it, by name."""
+    if sample.sensor == 'imu':
+        return {'imu': sample.value.astype(np.float32)}
+    return {'speed': np.array([sample.value.speed], np.float32)}
 
 
 def step(simulator: CarSimulator, driver: Driver, until_ns: int) -> None:

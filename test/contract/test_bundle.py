@@ -81,8 +81,8 @@ def test_policy_is_deterministic_and_forgets_on_reset(tmp_path: Path) -> None:
 
     def run() -> list[np.ndarray]:
         policy.reset()
-        features = policy.encode(picture)
-        return [policy.step(features=features, imu=imu, elapsed=0.05) for _ in range(5)]
+        inputs = {'image': policy.encode('image', picture), 'imu': imu}
+        return [policy.step(inputs, 0.05) for _ in range(5)]
 
     first, again = run(), run()
     assert np.array_equal(first, again)
@@ -92,4 +92,4 @@ def test_policy_is_deterministic_and_forgets_on_reset(tmp_path: Path) -> None:
 def test_missing_input_is_never_filled_in(tmp_path: Path) -> None:
     policy = Policy.load(make_bundle(tmp_path / 'bundle'))
     with pytest.raises(ValueError, match='imu'):
-        policy.step(features=policy.encode(np.zeros((120, 160, 3), np.uint8)), elapsed=0.05)
+        policy.step({'image': policy.encode('image', np.zeros((120, 160, 3), np.uint8))}, 0.05)

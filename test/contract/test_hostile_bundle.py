@@ -31,7 +31,7 @@ def test_hash_is_checked_before_a_graph_is_parsed(
     assert parsed == []
 
 
-@pytest.mark.parametrize('name', ['policy.yaml', 'core.onnx', 'encoder.onnx'])
+@pytest.mark.parametrize('name', ['policy.yaml', 'core.onnx', 'encoder_image.onnx'])
 def test_a_file_that_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
     for kind, make in (('pipe', os.mkfifo), ('folder', os.mkdir)):
         path = make_bundle(tmp_path / f'{kind}-{name}')

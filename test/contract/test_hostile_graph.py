@@ -147,7 +147,7 @@ def test_operator_that_draws_random_numbers_is_refused(model: onnx.ModelProto, p
 
 def test_hostile_graph_with_the_right_hash_is_refused_on_loading(tmp_path: Path) -> None:
     path = make_bundle(tmp_path / 'bundle')
-    for name in ('core.onnx', 'encoder.onnx'):
+    for name in ('core.onnx', 'encoder_image.onnx'):
         hostile = onnx.load(path / name)
         hostile.graph.initializer.append(outside())
         broken = reseal(make_bundle(tmp_path / name), name, hostile.SerializeToString())

@@ -106,6 +106,7 @@ def test_bytes_of_any_kind_are_read_or_refused(name: str, data: st.DataObject) -
     reader = spec.reader()
     messages = spec.write(values(spec, np.random.default_rng(0)), STAMP)
     for role, (msgtype, message) in messages.items():
+        random = b'\0\1\0\0' + data.draw(st.binary(max_size=200))
         bad = bytearray(message[: data.draw(st.integers(0, len(message)))])
         for _ in range(data.draw(st.integers(0, 4))):
             if bad:
@@ -113,7 +114,11 @@ def test_bytes_of_any_kind_are_read_or_refused(name: str, data: st.DataObject) -
                 new = data.draw(st.binary(min_size=1, max_size=8))
                 bad[at : at + len(new)] = new
         try:
-            reading = reader.take(role, data.draw(st.sampled_from([message, bytes(bad)])), msgtype)
+            reading = reader.take(
+                role,
+                data.draw(st.sampled_from([message, bytes(bad), random, random[4:]])),
+                msgtype,
+            )
         except SensorError:
             continue
         assert reading is None or isinstance(spec.refusal(reading.value), str)

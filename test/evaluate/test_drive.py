@@ -24,6 +24,7 @@ from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
 from liquid_control.common.assets import find_bundle
 from liquid_control.contract.contract import CommandSpec
+from liquid_control.contract.inputs import ImuSpec
 from liquid_control.evaluate.closed_loop import domains
 from liquid_control.evaluate.closed_loop.record import IMAGE, STATE
 from liquid_control.evaluate.replay.replayer import replay_ticks
@@ -137,14 +138,22 @@ def test_car_that_leaves_the_road_is_a_failure_with_a_report(tmp_path: Path) -> 
 def assert_replayed_ticks_agree(policy: Path, reader: BagReader) -> None:
     """Offline, at the same ticks, the policy gives the commands that it gave live."""
     states = [message.value for message in reader.messages([STATE])]
-    measured = {samples.imu(reader, message).tobytes() for message in reader.messages([IMU])}
-    felt = [state.imu.astype(np.float32).tobytes() for state in states if len(state.command_raw)]
+    read = ImuSpec(rate=200.0, max_age=0.1).reader().take
+    measured = {
+        read('', message.to_cdr(), message.msgtype).value.tobytes()
+        for message in reader.messages([IMU])
+    }
+    felt = [
+        state.input_values[:6].astype(np.float32).tobytes()
+        for state in states
+        if len(state.command_raw)
+    ]
     assert set(felt) <= measured, 'what the policy felt is in the recording, bit for bit'
     frames = (
         (message.stamp_ns, samples.picture(reader, message))
         for message in reader.messages([IMAGE])
     )
-    again = list(replay_ticks(Policy.load(policy), states, frames))
+    again = list(replay_ticks(Policy.load(policy), states, {'image': frames}))
     assert len(again) > 200
     for state, command in again:
         np.testing.assert_allclose(command, state.command_raw, rtol=0, atol=1e-5)

@@ -57,7 +57,7 @@ def test_drives_only_when_engaged_at_its_rate_with_little_memory(robot: Robot) -
     state = robot.states[-1]
     assert list(state.command_names) == ['steering_angle', 'speed']
     assert len(state.neurons) == 8
-    assert state.imu[2] == pytest.approx(9.81)
+    assert state.input_values[2] == pytest.approx(9.81)
     twist = robot.commands[-1].twist
     assert abs(twist.angular.z) <= twist.linear.x * np.tan(0.5) / 0.325 + 1e-6
     process = psutil.Process(robot.process.popen.pid)

@@ -69,7 +69,7 @@ def test_every_frame_arrives_and_live_commands_are_those_of_the_replay(tmp_path:
     assert gaps == last.missed - first.missed, 'every tick is told of, or counted as missed'
     assert len(seen) == pytest.approx(COUNT, abs=3 + gaps), 'commands come at the control rate'
     compared = 0
-    for state, command in replay_ticks(Policy.load(POLICY), states, frames):
+    for state, command in replay_ticks(Policy.load(POLICY), states, {'image': frames}):
         np.testing.assert_allclose(state.command_raw, command, rtol=0, atol=1e-5)
         compared += 1
     assert compared >= len(seen) - 2 * gaps - 1
@@ -81,7 +81,8 @@ def frames_of(diagnostics: list[DiagnosticArray]) -> int:
 
 
 def stamp_ns(state: PolicyState) -> int:
-    return state.image_stamp.sec * 10**9 + state.image_stamp.nanosec
+    (stamp,) = state.input_stamps
+    return stamp.sec * 10**9 + stamp.nanosec
 
 
 def recorded_frames() -> list[tuple[int, np.ndarray]]:

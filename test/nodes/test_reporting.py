@@ -8,11 +8,12 @@ from liquid_control.msg import PolicyState
 from rclpy.serialization import deserialize_message
 from support.bundles import make_bundle
 
+from liquid_control.contract.inputs import Reading
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import CommandLimits, Robot
-from liquid_control.nodes.policy.reporting import Measured, state_bytes
 from liquid_control.runtime.control.controller import Controller, Tick
 from liquid_control.runtime.control.runner import Frame, PolicyRunner
+from liquid_control.runtime.control.state_message import Measured, state_bytes
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.loop.timing import LoopTiming
 
@@ -28,8 +29,10 @@ def drive(path: Path, *, sense: bool) -> Tick:
     runner = PolicyRunner(Policy.load(make_bundle(path / 'bundle')))
     controller = Controller(runner, Robot('test car', LIMITS, wheelbase=0.325))
     if sense:
-        runner.encode(Frame(np.full((120, 160, 3), 90, np.uint8), NOW - 30_000_000, NOW))
-        runner.sensors.put_imu(NOW - 2_000_000, np.arange(6, dtype=np.float32), NOW)
+        picture = np.full((120, 160, 3), 90, np.uint8)
+        runner.encode('image', Frame(picture, NOW - 30_000_000, NOW))
+        reading = Reading(NOW - 2_000_000, np.arange(6, dtype=np.float32))
+        runner.sensors.put('imu', reading, NOW)
         assert not controller.engage(NOW)
     return controller.tick(NOW)
 
@@ -42,12 +45,13 @@ def test_state_of_a_driving_tick_reads_back_as_it_was(tmp_path: Path) -> None:
     assert state.header.stamp.sec * 10**9 + state.header.stamp.nanosec == NOW
     assert (state.tick, state.missed, state.mode) == (3, 2, Mode.AUTONOMOUS)
     assert (state.policy, state.frames) == ('bundle', 7)
-    assert state.image_stamp.sec * 10**9 + state.image_stamp.nanosec == NOW - 30_000_000
-    assert state.imu.tolist() == [0, 1, 2, 3, 4, 5]
-    assert np.isnan(state.speed)
-    assert np.isnan(state.speed_age)
+    assert list(state.input_names) == ['image', 'imu']
+    stamps = [stamp.sec * 10**9 + stamp.nanosec for stamp in state.input_stamps]
+    assert stamps == [NOW - 30_000_000, NOW - 2_000_000]
+    assert list(state.input_widths) == [0, 6], 'features are left out'
+    assert state.input_values.tolist() == [0, 1, 2, 3, 4, 5]
     assert state.elapsed == pytest.approx(0.05)
-    assert (state.image_age, state.imu_age) == pytest.approx((0.03, 0.002))
+    assert state.input_ages.tolist() == pytest.approx([0.03, 0.002])
     assert state.command_names == ['steering_angle', 'speed']
     assert tick.action.raw is not None
     assert tick.command is not None
@@ -69,7 +73,8 @@ def test_state_without_sensors_has_no_command(tmp_path: Path) -> None:
     state = deserialize_message(state_bytes(tick, LoopTiming(20.0), MEASURED), PolicyState)
     assert state.mode == Mode.DISENGAGED
     assert len(state.command_raw) == len(state.command) == 0
-    assert state.imu.tolist() == [0] * 6
-    assert np.isinf(state.imu_age)
+    assert list(state.input_widths) == [0, 0]
+    assert len(state.input_values) == 0
+    assert np.isinf(state.input_ages).all()
     assert len(state.neurons) == 8
     assert state.lateness == pytest.approx(1e-4)

@@ -9,6 +9,7 @@ import pytest
 from liquid_control.bags.messages import serialize
 from liquid_control.common.errors import ImageError
 from liquid_control.common.image import Pixels, decode_compressed
+from liquid_control.contract.inputs.image import COMPRESSED, ImageReader
 from liquid_control.runtime.sensing.vision import Vision
 
 
@@ -77,7 +78,8 @@ def test_the_camera_on_the_robot_goes_by_the_format_too() -> None:
     vision = Vision(
         lambda timeout: sent.pop() if sent else None,
         lambda pixels, stamp_ns, received_ns: seen.put(pixels),
-        compressed=True,
+        reader=ImageReader(),
+        msgtype=COMPRESSED,
         now_ns=lambda: 1,
         on_error=lambda error: pytest.fail(str(error)),
     )

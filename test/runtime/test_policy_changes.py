@@ -15,8 +15,8 @@ def test_swapped_policy_goes_on_from_the_last_command(drive: Drive, tmp_path: Pa
     moving(drive)
     before = drive.tick().command
     other = make_runner(tmp_path / 'other', seed=7, speed=True)
-    other.encode(Frame(PICTURE, drive.now, drive.now))
-    other.sensors.share(drive.runner.sensors)
+    other.encode('image', Frame(PICTURE, drive.now, drive.now))
+    other.ingest.share(drive.runner.ingest)
     drive.controller.use(other)
     tick = drive.tick()
     assert tick.mode is Mode.AUTONOMOUS
@@ -48,10 +48,10 @@ def break_policy(drive: Drive, how: str) -> None:
     """Make the policy in charge fail from the next step on."""
     runner, step = drive.runner, drive.policy.step
 
-    def fail(*picture: object, **inputs: object) -> np.ndarray:
+    def fail(*inputs: object) -> np.ndarray:
         if how != 'nan':
             raise RuntimeError('device lost')
-        return np.full_like(step(**inputs), np.nan)
+        return np.full_like(step(*inputs), np.nan)
 
     if how == 'slow':
         runner._budget_ns = 1.0

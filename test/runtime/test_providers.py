@@ -129,7 +129,7 @@ def test_provider_that_is_listed_but_runs_nothing_is_not_believed(
     assert session.get_providers()[0] == IDLE, 'what everybody asks, and it is not true'
     backend = Backend(bundle, providers=('cuda',))
     assert backend.provider == CPU
-    assert f'{IDLE}: runs no node of encoder.onnx' in backend.warning
+    assert f'{IDLE}: runs no node of encoder_image.onnx' in backend.warning
 
 
 @pytest.mark.skipif(IDLE not in ort.get_available_providers(), reason=f'no {IDLE} here')
@@ -202,53 +202,55 @@ def frames(count: int) -> np.ndarray:
 
 def test_state_and_features_on_the_device_give_the_same_commands(bundle: Bundle) -> None:
     host, device = Policy(bundle), Policy(bundle)
-    device.backend.encoder = on_device(bundle, 'encoder.onnx')
+    device.backend.encoders['image'] = on_device(bundle, 'encoder_image.onnx')
     device.backend.core = on_device(bundle, 'core.onnx')
     rng = np.random.default_rng(0)
     for step, picture in enumerate(frames(40)):
         inputs = {
             'imu': rng.normal(size=6).astype(np.float32),
-            'speed': float(rng.uniform(0, 2)),
-            'elapsed': float(rng.uniform(0.01, 0.1)),
+            'speed': rng.uniform(0, 2, 1).astype(np.float32),
         }
+        elapsed = float(rng.uniform(0.01, 0.1))
         if step == 20:
             for policy in (host, device):
                 policy.state = np.linspace(-1, 1, 8, dtype=np.float32)
         if step == 30:
             host.reset()
             device.reset()
-        expected = host.step(features=host.encode(picture), **inputs)
-        features = device.encode(picture)
+        expected = host.step({**inputs, 'image': host.encode('image', picture)}, elapsed)
+        features = device.encode('image', picture)
         assert isinstance(features, DeviceArray)
         assert features.resident is not None
-        np.testing.assert_array_equal(device.step(features=features, **inputs), expected)
+        np.testing.assert_array_equal(
+            device.step({**inputs, 'image': features}, elapsed), expected
+        )
         np.testing.assert_array_equal(device.state, host.state)
 
 
 def test_features_are_used_where_they_are(bundle: Bundle) -> None:
     """Their copy in host memory is for checks; the core reads the device's."""
-    core, encoder = on_device(bundle, 'core.onnx'), on_device(bundle, 'encoder.onnx')
+    core, encoder = on_device(bundle, 'core.onnx'), on_device(bundle, 'encoder_image.onnx')
     encoder.write('image', frames(1)[0, :48, :96])
     encoder.run()
     features = encoder.read('features')
     core.write('elapsed', 0.1)
-    core.write('features', features)
+    core.write('image', features)
     core.run()
     first = core.read('command')
     elsewhere = np.zeros_like(features)
     elsewhere.resident = features.resident
     core.state = np.zeros(8, np.float32)
-    core.write('features', elsewhere)
+    core.write('image', elsewhere)
     core.run()
     np.testing.assert_array_equal(core.read('command'), first)
     core.state = np.zeros(8, np.float32)
-    core.write('features', elsewhere + 0)
+    core.write('image', elsewhere + 0)
     core.run()
     assert not np.array_equal(core.read('command'), first), 'ordinary features are copied in'
 
 
 def test_a_new_frame_does_not_overwrite_features_in_use(bundle: Bundle) -> None:
-    encoder = on_device(bundle, 'encoder.onnx')
+    encoder = on_device(bundle, 'encoder_image.onnx')
     kept, copies = [], []
     for picture in frames(10):
         encoder.write('image', picture[:48, :96])

@@ -21,7 +21,7 @@ def test_what_passed_is_loaded_with_the_time_it_took(tmp_path: Path) -> None:
     bundle, report = Trials().load(make_bundle(tmp_path / 'bundle'))
     assert bundle.digest == report.digest
     assert 0 < report.core < 0.1
-    assert report.encoder > 0
+    assert report.encoders['image'] > 0
 
 
 def test_a_graph_that_does_not_end_is_refused_and_leaves_no_process(tmp_path: Path) -> None:

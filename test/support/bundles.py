@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from liquid_control.common.assets import CONTRACT_FILE
-from liquid_control.contract.bundle import CORE_FILE, ENCODER_FILE
+from liquid_control.contract.bundle import CORE_FILE, encoder_file
 from liquid_control.contract.contract import (
     CommandSpec,
     Contract,
-    ImageSpec,
     NetworkSpec,
-    SensorSpec,
 )
+from liquid_control.contract.inputs import ImageSpec, ImuSpec, InputSpec, SpeedSpec
 
 OPSET = 17
 FEATURES = 8
@@ -55,6 +54,7 @@ def make_bundle(
     control_rate: float = 20.0,
     gain: float = 1.0,
     seed: int = 0,
+    inputs: Mapping[str, InputSpec] | None = None,
     break_: Break | None = None,
 ) -> Path:
     """Write a bundle into the directory `path` and return it.
@@ -64,6 +64,7 @@ def make_bundle(
 
     Args:
         commands: names of `COMMANDS`.
+        inputs: instead of image, imu and speed.
         gain: swing of the command around the middle of its range; above 1 it leaves the range.
         break_: what to damage: the core's hash, the format version, a missing field, the YAML, the
             core file, its content, the names of its inputs. 'nan' is a valid bundle whose command
@@ -71,7 +72,13 @@ def make_bundle(
     """
     path.mkdir(parents=True)
     rng = np.random.default_rng(seed)
-    image_spec = _image_spec() if image else None
+    usual = {
+        'image': image_spec() if image else None,
+        'imu': ImuSpec(rate=200.0, max_age=MAX_AGE['imu']) if imu else None,
+        'speed': SpeedSpec(rate=50.0, max_age=MAX_AGE['speed']) if speed else None,
+    }
+    if inputs is None:
+        inputs = {name: spec for name, spec in usual.items() if spec is not None}
     contract = Contract(
         name=path.name,
         control_rate=control_rate,
@@ -80,14 +87,12 @@ def make_bundle(
         network=NetworkSpec('test', state_size, 0, 0, state_size),
         opset=OPSET,
         hashes={},
-        image=image_spec,
-        imu=SensorSpec(200.0, MAX_AGE['imu']) if imu else None,
-        speed=SensorSpec(50.0, MAX_AGE['speed']) if speed else None,
+        inputs=dict(inputs),
         provenance={'seed': seed},
     )
     graphs = {CORE_FILE: _core(contract, rng, gain, break_)}
-    if image_spec is not None:
-        graphs[ENCODER_FILE] = _encoder(image_spec, rng)
+    for name, spec in contract.images.items():
+        graphs[encoder_file(name)] = _encoder(spec, rng)
     for name, data in graphs.items():
         contract.hashes[name] = hashlib.sha256(data).hexdigest()
         (path / name).write_bytes(data)
@@ -96,7 +101,7 @@ def make_bundle(
     return path
 
 
-def _image_spec() -> ImageSpec:
+def image_spec(topic: str = '') -> ImageSpec:
     return ImageSpec(
         width=96,
         height=48,
@@ -106,6 +111,7 @@ def _image_spec() -> ImageSpec:
         rate=30.0,
         max_age=MAX_AGE['image'],
         features=FEATURES,
+        topic=topic,
     )
 
 
@@ -140,7 +146,7 @@ def _core(
     contract: Contract, rng: np.random.Generator, gain: float, break_: Break | None
 ) -> bytes:
     """A leaky recurrent layer: state += (1 - exp(-elapsed / 0.2 s)) * (tanh(drive) - state)."""
-    scales = {'features': 1.0, 'imu': 0.1, 'speed': 0.5, 'state': 0.5}
+    scales = {'image': 1.0, 'imu': 0.1, 'speed': 0.5, 'state': 0.5}
     state_size, count = contract.network.state_size, len(contract.commands)
     inputs = contract.core_inputs()
     weights: dict[str, NDArray[np.float32] | np.float32] = {}
@@ -149,7 +155,7 @@ def _core(
         if name == 'elapsed':
             continue
         weights[f'{name}_weight'] = _normal(
-            rng, size, state_size, scale=scales[name] / np.sqrt(size)
+            rng, size, state_size, scale=scales.get(name, 0.3) / np.sqrt(size)
         )
         nodes.append(helper.make_node('MatMul', [name, f'{name}_weight'], [f'{name}_term']))
         terms.append(f'{name}_term')
@@ -197,7 +203,7 @@ def _damage(path: Path, break_: Break | None) -> None:
         data[len(data) // 2] ^= 1
         core.write_bytes(data)
     elif break_ == 'version':
-        contract.write_text(text.replace('format_version: 1', 'format_version: 99'))
+        contract.write_text(text.replace('format_version: 2', 'format_version: 99'))
     elif break_ == 'field':
         contract.write_text(text.replace('control_rate:', 'controlrate:'))
     elif break_ == 'yaml':

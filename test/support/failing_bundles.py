@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from support.bundles import make_bundle
 
 from liquid_control.common.assets import CONTRACT_FILE
-from liquid_control.contract.bundle import CORE_FILE, ENCODER_FILE
+from liquid_control.contract.bundle import CORE_FILE, encoder_file
 from liquid_control.contract.contract import Contract
 
 # An acceleration (m/s^2) along x, or a mean brightness, above which a bundle fails.
@@ -25,7 +25,7 @@ def make_failing(
     """As `make_bundle`; `how`: what happens beyond `TOO_FAST` or `TOO_BRIGHT`."""
     make_bundle(path, **options)
     encoder = how.startswith('encoder')
-    file = path / (ENCODER_FILE if encoder else CORE_FILE)
+    file = path / (encoder_file('image') if encoder else CORE_FILE)
     model = onnx.load(file)
     output = 'features' if encoder else 'command'
     for node in model.graph.node:

@@ -9,6 +9,7 @@ import numpy as np
 from support.bundles import make_bundle
 
 from liquid_control.common.errors import SensorError
+from liquid_control.contract.inputs import Reading
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import CommandLimits, Robot
 from liquid_control.runtime.control.controller import Controller, Tick
@@ -53,19 +54,23 @@ class Drive:
 
     def sense(self) -> None:
         controller, now = self.controller, self.now
-        controller.frame = Frame(PICTURE, self.image_stamp(), now)
+        frame = controller.frames['image'] = Frame(PICTURE, self.image_stamp(), now)
+        readings = {
+            'imu': Reading(self.imu_stamp(), self.imu),
+            'speed': Reading(self.speed_stamp(), np.float32([self.speed])),
+        }
+        if self.features is not None:
+            readings['image'] = Reading(self.image_stamp(), self.features)
         for runner in (controller.runner, controller.shadow):
             if runner is None:
                 continue
             with contextlib.suppress(SensorError):
                 if self.features is None:
-                    runner.encode(controller.frame)
-                else:
-                    runner.sensors.put_features(self.image_stamp(), self.features, now)
-            with contextlib.suppress(SensorError):
-                runner.sensors.put_imu(self.imu_stamp(), self.imu, now)
-            with contextlib.suppress(SensorError):
-                runner.sensors.put_speed(self.speed_stamp(), self.speed, now)
+                    runner.encode('image', frame)
+            for name, reading in readings.items():
+                if name in runner.sensors.slots:
+                    with contextlib.suppress(SensorError):
+                        runner.sensors.put(name, reading, now)
 
     def tick(self, count: int = 1) -> Tick:
         tick = None

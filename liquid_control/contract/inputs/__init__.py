@@ -64,8 +64,8 @@ KINDS: dict[str, type[InputSpec]] = {
     )
 }
 
-# Other tensors of the graphs; `features` is an encoder's output.
-RESERVED = ('elapsed', 'state', 'command', 'next_state', 'features')
+# Other tensors of the graphs, an encoder's output among them, and other topics of a recording.
+RESERVED = ('elapsed', 'state', 'command', 'next_state', 'features', 'mode', 'override')
 _NAME = re.compile('[a-z][a-z0-9_]{0,30}')
 
 

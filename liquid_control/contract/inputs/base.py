@@ -188,6 +188,19 @@ class InputSpec:
         low, high = ([getattr(e, side) for e in elements] for side in ('low', 'high'))
         return np.array(low, np.float32), np.array(high, np.float32)
 
+    def reads_like(self, other: InputSpec) -> bool:
+        """Whether the other makes the same of the same topics; rate and age limit may differ."""
+        if type(self) is not type(other):
+            return False
+        return replace(other, rate=self.rate, max_age=self.max_age) == self
+
+    def made_up(self, rng: np.random.Generator) -> NDArray[Any]:
+        """An everyday value, for trials; of an image what its encoder takes."""
+        low, high = self.plausible
+        usual = np.array([element.scale for element in self.elements()], np.float32) / 2
+        least, most = np.clip(-usual, low, high), np.clip(usual, low, high)
+        return rng.uniform(least, most).astype(np.float32)
+
     def refusal(self, value: NDArray[Any]) -> str:
         """Why a value must not reach a policy, '' where it may."""
         low, high = self.plausible

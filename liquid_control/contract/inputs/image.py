@@ -131,6 +131,10 @@ class ImageSpec(InputSpec):
         message.blob(np.ascontiguousarray(value, np.uint8).tobytes())
         return {'': (RAW, message.done())}
 
+    def made_up(self, rng: np.random.Generator) -> NDArray[Any]:
+        """Any picture of the encoder's size."""
+        return rng.integers(0, 256, (self.height, self.width, 3), dtype=np.uint8)
+
     def refusal(self, value: NDArray[Any]) -> str:
         """Whether it fits is told where it is cut: another resolution may."""
         return ''

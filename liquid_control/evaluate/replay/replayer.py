@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -270,7 +270,7 @@ class _Values:
 
 
 def replay_ticks(
-    policy: Policy, states: Iterable[Any], frames: Iterable[tuple[int, Pixels]]
+    policy: Policy, states: Iterable[Any], frames: Mapping[str, Iterable[tuple[int, Pixels]]]
 ) -> Iterator[tuple[Any, NDArray[np.float32]]]:
     """Compute a recorded live run again from what its ticks say they saw.
 
@@ -280,7 +280,8 @@ def replay_ticks(
 
     Args:
         states: the run's PolicyState messages, in order, of this policy.
-        frames: stamp (ns) and RGB picture of the camera frames, in the order of their stamps.
+        frames: of each image input, stamp (ns) and RGB picture of the camera's frames, in the
+            order of their stamps.
 
     Yields:
         A PolicyState and the command [C] that the policy gives at its tick.
@@ -288,7 +289,7 @@ def replay_ticks(
     Raises:
         ReplayError: a camera frame between the first and the last that ticks saw is missing.
     """
-    encoded = _encoded(policy, frames)
+    encoded = {name: _encoded(policy, name, pictures) for name, pictures in frames.items()}
     before: Any = None
     for state in states:
         known = state.tick <= 1  # the first since activation
@@ -297,25 +298,35 @@ def replay_ticks(
         else:
             known = state.tick - before.tick - 1 == state.missed - before.missed
         before = state
-        features = None
-        if len(state.command_raw) and policy.contract.image is not None:
-            stamp_ns = state.image_stamp.sec * 1_000_000_000 + state.image_stamp.nanosec
-            features = encoded(stamp_ns)
-            known = known and features is not None
+        inputs: dict[str, NDArray[np.float32]] = {}
+        if len(state.command_raw):
+            inputs = _seen(state)
+            for name, encode in encoded.items():
+                features = encode(_stamp_ns(state, name))
+                known = known and features is not None
+                if features is not None:
+                    inputs[name] = features
         if not known:
             policy.state = np.asarray(state.neurons, np.float32)
         elif len(state.command_raw):
-            command = policy.step(
-                elapsed=state.elapsed,
-                features=features,
-                imu=np.asarray(state.imu, np.float32),
-                speed=state.speed,
-            )
-            yield state, command
+            yield state, policy.step(inputs, state.elapsed)
+
+
+def _seen(state: Any) -> dict[str, NDArray[np.float32]]:
+    """What a PolicyState says of the inputs, but for images; by name."""
+    values = np.asarray(state.input_values, np.float32)
+    parts = np.split(values, np.cumsum(state.input_widths)[:-1])
+    named = zip(state.input_names, state.input_widths, parts, strict=True)
+    return {name: part for name, width, part in named if width}
+
+
+def _stamp_ns(state: Any, name: str) -> int:
+    stamp = state.input_stamps[list(state.input_names).index(name)]
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def _encoded(
-    policy: Policy, frames: Iterable[tuple[int, Pixels]]
+    policy: Policy, name: str, frames: Iterable[tuple[int, Pixels]]
 ) -> Callable[[int], NDArray[np.float32] | None]:
     """Features of the frame with a stamp; stamps are asked for in order.
 
@@ -336,7 +347,7 @@ def _encoded(
                 f'a tick saw the camera frame of {wanted_ns} ns, which is not in the recording'
             )
         if newest_ns != wanted_ns:
-            newest_ns, features = wanted_ns, policy.encode(picture)
+            newest_ns, features = wanted_ns, policy.encode(name, picture)
         return features
 
     return encode

@@ -22,7 +22,7 @@ def print_bundle(bundle: Bundle, console: Console) -> None:
     table.add_column('', overflow='fold')
     for name, text in (*_contract_rows(contract), *_provenance_rows(contract.provenance)):
         table.add_row(Text(printable(name)), Text(printable(text)))
-    size = len(bundle.core) + len(bundle.encoder or b'')
+    size = len(bundle.core) + sum(len(graph) for graph in bundle.encoders.values())
     table.add_row('graphs', f'{size / 1e6:.2f} MB, opset {contract.opset}')
     table.add_row('digest', bundle.digest)
     console.print(table)
@@ -42,20 +42,12 @@ def _contract_rows(contract: Contract) -> list[tuple[str, str]]:
             f'{contract.control_rate:g} Hz; steps of {shortest:g} to {longest:g} s',
         ),
     ]
-    if contract.image is not None:
-        image = contract.image
-        x, y, width, height = image.crop
-        rows.append(
-            (
-                'image',
-                f'{image.width}x{image.height} {image.color} from {width}x{height} at ({x}, {y}) '
-                f'of {image.source_width}x{image.source_height}, {image.rate:g} Hz, '
-                f'at most {image.max_age:g} s old, {image.features} features',
-            )
-        )
-    for name, sensor in (('imu', contract.imu), ('speed', contract.speed)):
-        if sensor is not None:
-            rows.append((name, f'{sensor.rate:g} Hz, at most {sensor.max_age:g} s old'))
+    for name, spec in contract.inputs.items():
+        topics = ', '.join(source.topic for source in spec.sources(name))
+        what = [spec.kind, spec.describe(), f'{spec.rate:g} Hz', f'at most {spec.max_age:g} s old']
+        if spec.encoder:
+            what.append(f'{spec.features} features')  # type: ignore[attr-defined]
+        rows.append((f'input {name}', f'{"; ".join(what)} (topic {topics})'))
     for command in contract.commands:
         rows.append(
             (

@@ -9,12 +9,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from liquid_control.contract.modes import Mode
+from liquid_control.nodes.policy.cameras import Cameras
 from liquid_control.nodes.policy.commands import CommandPort
 from liquid_control.nodes.policy.parameters import PolicyParameters
 from liquid_control.nodes.policy.shadow import ShadowThread
 from liquid_control.runtime.control.controller import Controller
 from liquid_control.runtime.loop.timing import LoopTiming, summarise
-from liquid_control.runtime.sensing.vision import Vision
 
 PERIOD = 1.0  # s
 
@@ -29,7 +29,7 @@ class Diagnostics:
         timing: LoopTiming,
         controller: Controller,
         commands: CommandPort,
-        vision: Callable[[], Vision | None],
+        cameras: Callable[[], Cameras | None],
         shadow: ShadowThread,
     ) -> None:
         self._node = node
@@ -37,7 +37,7 @@ class Diagnostics:
         self._timing = timing
         self._controller = controller
         self._commands = commands
-        self._vision = vision
+        self._cameras = cameras
         self._shadow = shadow
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Wall time: a simulation that stands still must not hide what is wrong.
@@ -66,10 +66,10 @@ class Diagnostics:
             'ticks': str(timing.ticks),
             'missed': str(timing.missed),
         }
-        vision = self._vision()
-        if vision is not None:
-            values['frames'] = str(vision.arrived)
-            values['frames_replaced'] = str(vision.replaced)
+        cameras = self._cameras()
+        if cameras:
+            values['frames'] = str(cameras.arrived)
+            values['frames_replaced'] = str(cameras.replaced)
         for name in ('lateness', 'core', 'encoder', 'sense_to_act'):
             summary = summarise(list(getattr(timing, name)))
             for what in ('p50', 'p99', 'max'):

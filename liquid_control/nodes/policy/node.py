@@ -1,12 +1,13 @@
 """The policy node: sensors in, a liquid policy at a fixed rate, commands out.
 
-A camera frame's way: `Inbox.receive` -> `Vision` (decode, encode) -> `Sensors` ->
+A camera frame's way: `Cameras` -> `Inbox.receive` -> `Vision` (decode, encode) -> `Sensors` ->
 `Controller.begin, think, decide` (core network, safety envelope) -> `CommandPort.publish`.
 
-Threads: the control thread takes the newest of the other sensors and ticks; the vision thread
-waits for frames and encodes them; a shadow has a thread of its own. The guard takes overrides,
-answers `~/engage` and steers while the control thread is overdue (guard.py). The executor serves
-what may take its time: parameters, by which policies are loaded, transitions and diagnostics. One
+Threads: the control thread takes the newest of the other sensors and ticks; a thread for each
+camera waits for frames and encodes them; a shadow has a thread of its own. The guard takes
+overrides, answers `~/engage` and steers while the control thread is overdue (guard.py). The
+executor serves what may take its time: parameters, by which policies are loaded, transitions and
+diagnostics. One
 lock guards the controller (helm.py); no policy's code runs under it.
 """
 
@@ -24,8 +25,8 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from liquid_control.common.assets import find_bundle, robot_file
-from liquid_control.common.errors import ConfigError, LiquidControlError, SensorError
-from liquid_control.common.image import Pixels, stay_in_one_thread
+from liquid_control.common.errors import ConfigError, SensorError
+from liquid_control.common.image import stay_in_one_thread
 from liquid_control.contract.contract import Contract
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
@@ -33,6 +34,7 @@ from liquid_control.contract.wire import FORMS
 from liquid_control.nodes.common.lifecycle import ManagedNode, run
 from liquid_control.nodes.common.parameters import guard_parameters, read_parameters
 from liquid_control.nodes.common.patient_log import PatientLog
+from liquid_control.nodes.policy.cameras import Cameras
 from liquid_control.nodes.policy.commands import CommandPort
 from liquid_control.nodes.policy.diagnostics import Diagnostics
 from liquid_control.nodes.policy.guard import Drive, Guard
@@ -40,26 +42,22 @@ from liquid_control.nodes.policy.helm import Helm
 from liquid_control.nodes.policy.parameters import PolicyParameters
 from liquid_control.nodes.policy.policies import SLOTS, Policies, load_runner
 from liquid_control.nodes.policy.pose import PoseInput
-from liquid_control.nodes.policy.reporting import Measured, ModeReport, ShadowReport, StateReport
+from liquid_control.nodes.policy.reporting import ModeReport, ShadowReport, StateReport
 from liquid_control.nodes.policy.sensing import Sensing
 from liquid_control.nodes.policy.shadow import ShadowThread
 from liquid_control.runtime.control.controller import Controller, Tick
-from liquid_control.runtime.control.runner import Frame, PolicyRunner
+from liquid_control.runtime.control.runner import PolicyRunner
+from liquid_control.runtime.control.state_message import Measured
 from liquid_control.runtime.inference.trial import Trials
 from liquid_control.runtime.loop import realtime
 from liquid_control.runtime.loop.rate import Cycle, FixedRate, SimClock, SteadyClock
 from liquid_control.runtime.loop.timing import LoopTiming
-from liquid_control.runtime.sensing.observation import Sensors
-from liquid_control.runtime.sensing.vision import Vision
+from liquid_control.runtime.sensing.ingest import Ingest
 
 # How long a deactivated robot may take to brake before the node goes on without waiting, s.
 _BRAKING_TIMEOUT = 3.0
-# How far /clock may lag behind the sensors on a busy machine, ns.
-_CLOCK_LAG_NS = 1_000_000_000
 # How long the end of a drive may wait for a thread that may be stuck in a policy, s.
 _PATIENCE = 0.5
-# An encoder that has worked on one frame for so long does not answer, s.
-_ENCODER_PATIENCE = 0.5
 
 
 class PolicyNode(ManagedNode):
@@ -75,11 +73,10 @@ class PolicyNode(ManagedNode):
         self._helm: Helm | None = None
         self._sensing: Sensing | None = None
         self._pose: PoseInput | None = None
-        self._vision: Vision | None = None
+        self._cameras: Cameras | None = None
         self._sim_clock: SimClock | None = None
         self._loop: threading.Thread | None = None
         self._cancelled = threading.Event()
-        self._looking: PolicyRunner | None = None
         self._told: tuple[Mode, str] | None = None
         self._configured = contextlib.ExitStack()
         self._active = contextlib.ExitStack()
@@ -116,6 +113,7 @@ class PolicyNode(ManagedNode):
             lock=self._lock,
             now_ns=self._now_ns,
             warn=self._warn,
+            listen=self._listen,
         )
         made = self._configured
         self._modes = ModeReport(self)
@@ -150,7 +148,7 @@ class PolicyNode(ManagedNode):
             self._timing,
             self._controller,
             self._commands,
-            lambda: self._vision,
+            lambda: self._cameras,
             self._shadow,
         )
         made.callback(diagnostics.close)
@@ -165,30 +163,34 @@ class PolicyNode(ManagedNode):
         realtime.take_short_turns()
         stay_in_one_thread()
         helm, started = self._drive_helm, self._active
-        compressed = self.parameters.image_transport == 'compressed'
         self._sensing = sensing = Sensing(
-            self, self._watching, self._arrival_ns, compressed=compressed, clock=self._sim_clock
+            self,
+            self._watching,
+            self._now_ns,
+            compressed=self.parameters.image_transport == 'compressed',
+            clock=self._sim_clock,
         )
-        sensing.start()
         started.callback(sensing.stop)
         if self._controller.pose is not None:
             self._pose = PoseInput(
                 self,
                 self._controller.pose,
-                self._arrival_ns,
+                sensing.arrival_ns,
                 px4=FORMS[self.parameters.command_type].in_world,
             )
             started.callback(self._pose.close)
-        if sensing.camera is not None:
-            self._vision = vision = Vision(
-                sensing.camera.receive,
-                self._on_frame,
-                compressed=compressed,
-                now_ns=self._arrival_ns,
-                on_error=self._on_sensor_error,
-            )
-            vision.start()
-            started.callback(lambda: self._let_go('vision', vision.stop(_PATIENCE)))
+        self._cameras = cameras = Cameras(
+            self._controller,
+            arrival_ns=sensing.arrival_ns,
+            time_is_known=self._time_is_known,
+            log=self._log,
+        )
+        started.callback(lambda: self._let_go('vision', cameras.stop(_PATIENCE)))
+        controller = self._controller
+        for runner in (controller.runner, controller.shadow, controller.fallback):
+            if runner is not None:
+                self._listen(runner)
+        sensing.start()
         self._shadow.start()
         started.callback(lambda: self._let_go('shadow', self._shadow.stop(_PATIENCE)))
         realtime.freeze_garbage()
@@ -220,7 +222,7 @@ class PolicyNode(ManagedNode):
             self._let_go('control', not self._loop.is_alive())
             self._loop = None
         self._active.close()
-        self._sensing = self._vision = self._pose = None
+        self._sensing = self._cameras = self._pose = None
 
     def interrupt(self) -> None:
         """Brake at once; a policy that is being loaded must not keep the node from ending."""
@@ -280,44 +282,25 @@ class PolicyNode(ManagedNode):
 
     def _report(self, tick: Tick, cycle: Cycle) -> None:
         """Tell what this tick saw and did; the command is already on its way."""
-        timing, seen = self._timing, tick.action.observation
+        timing, cameras = self._timing, self._cameras
+        stamps = [
+            stamp_ns
+            for name, stamp_ns in tick.action.observation.stamps.items()
+            if name in tick.runner.policy.preprocess
+        ]
         measured = Measured(
-            frames=self._vision.arrived if self._vision is not None else 0,
+            frames=cameras.arrived if cameras is not None else 0,
             lateness=cycle.lateness_ns / 1e9,
-            encoder=self._vision.duration_ns / 1e9 if self._vision is not None else 0.0,
-            sense_to_act=(
-                (self._now_ns() - seen.image_stamp_ns) / 1e9
-                if seen.features is not None
-                else math.nan
-            ),
+            encoder=cameras.duration if cameras is not None else 0.0,
+            sense_to_act=(self._now_ns() - min(stamps)) / 1e9 if stamps else math.nan,
         )
         timing.tick(time.monotonic_ns(), measured.lateness, cycle.skipped)
         if tick.action.raw is not None:
             timing.core.append(tick.action.core_ns / 1e9)
             timing.encoder.append(measured.encoder)
-        if seen.features is not None:
+        if stamps:
             timing.sense_to_act.append(measured.sense_to_act)
         self._states.publish(tick, timing, measured)
-
-    # The vision thread
-
-    def _on_frame(self, rgb: Pixels, stamp_ns: int, received_ns: int) -> None:
-        """Let the policy in charge see a frame; its shadow looks for itself."""
-        if self._sim_clock is not None and not self._sim_clock.known:
-            return  # nobody can judge its stamp yet
-        controller, frame = self._controller, Frame(rgb, stamp_ns, received_ns)
-        self._looking = runner = controller.runner
-        try:
-            runner.encode(frame)
-        finally:
-            if runner is controller.runner:
-                controller.frame = frame
-
-    def _on_sensor_error(self, error: Exception) -> None:
-        if isinstance(error, LiquidControlError):
-            self._log.warning_at_times('camera', str(error))
-        else:
-            self._log.warning_at_times('camera', f'camera: {type(error).__name__}: {error}')
 
     # The control thread's sensors
 
@@ -326,32 +309,32 @@ class PolicyNode(ManagedNode):
         sensing, pose = self._sensing, self._pose
         if sensing is not None:
             sensing.update()
-        if pose is not None and (self._sim_clock is None or self._sim_clock.known):
+        if pose is not None and self._time_is_known():
             try:
                 pose.update()
             except SensorError as error:
                 self._log.warning_at_times('pose', str(error))
 
-    def _watching(self) -> list[Sensors]:
-        """Whose slots a sensor message goes to."""
+    def _watching(self) -> list[Ingest]:
+        """Who gets a sensor message."""
         runners = (self._controller.runner, self._controller.shadow)
-        return [runner.sensors for runner in runners if runner is not None]
+        return [runner.ingest for runner in runners if runner is not None]
+
+    def _time_is_known(self) -> bool:
+        """Whether anybody can judge a stamp yet."""
+        return self._sim_clock is None or self._sim_clock.known
 
     # The guard's thread
 
     def _recover(self) -> None:
         """Give up threads that are stuck in a policy which is no longer in charge."""
-        helm, vision, runner = self._drive_helm, self._vision, self._controller.runner
+        helm, cameras, runner = self._drive_helm, self._cameras, self._controller.runner
         if helm.stuck is not None and helm.stuck is not runner:
             helm.give_up_thread()
             self._begin_control()
             self.abandoned = True
-        if vision is not None and vision.busy > _ENCODER_PATIENCE:
-            if self._looking is runner:
-                runner.fault = f'policy {runner.name}: encoder does not answer'
-            else:
-                vision.start()
-                self.abandoned = True
+        if cameras is not None and cameras.recover():
+            self.abandoned = True
         if self._shadow.recover():
             self.abandoned = True
 
@@ -361,6 +344,16 @@ class PolicyNode(ManagedNode):
         return 'clock stopped' if self._sim_clock.known else 'nothing has come on /clock yet'
 
     # The executor thread
+
+    def _listen(self, runner: PolicyRunner) -> None:
+        """Subscribe what a policy sees, from now on or, while the node is inactive, from then on.
+
+        Raises:
+            ConfigError: it wants a camera's name for another topic.
+        """
+        if self._sensing is not None and self._cameras is not None:
+            new = self._sensing.subscribe(runner.ingest)
+            self._cameras.watch(new, runner.ingest.inputs)
 
     def _on_promote(self, request: Trigger.Request, response: Trigger.Response) -> Any:
         stuck = self._shadow.stuck
@@ -424,14 +417,6 @@ class PolicyNode(ManagedNode):
     def _now_ns(self) -> int:
         """Time of the sensors' stamps, ns."""
         return self._sim_clock.now_ns() if self._sim_clock is not None else time.time_ns()
-
-    def _arrival_ns(self) -> int:
-        """When a sensor message that comes now has arrived, in the time of the stamps, ns.
-
-        After a pause the queued messages of a sensor come before the /clock that they belong to
-        and seem to be of the future; under simulated time the stamp alone tells the age.
-        """
-        return self._now_ns() + (_CLOCK_LAG_NS if self._sim_clock is not None else 0)
 
     def _warn(self, warning: str) -> None:
         if warning:

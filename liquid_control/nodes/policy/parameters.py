@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from liquid_control.common.errors import ConfigError
+from liquid_control.contract import bounds
 from liquid_control.nodes.common.parameters import parameter
 from liquid_control.nodes.policy.commands import COMMAND_TYPES, PASSIVE_LISTENERS
+
+
+def age_limits(texts: Sequence[str]) -> dict[str, float]:
+    """Input -> longest age, s, from texts such as 'imu=0.05'.
+
+    Raises:
+        ConfigError: one of them says something else.
+    """
+    limits = {}
+    for text in texts:
+        name, _, seconds = text.partition('=')
+        try:
+            limits[name] = float(seconds)
+        except ValueError:
+            limits[name] = math.nan
+        if not (name and bounds.BOUNDS['max_age'][0] <= limits[name]):
+            raise ConfigError(
+                f"max_ages: expected an input's name and seconds such as 'imu=0.05', "
+                f'found {text[:60]!r}'
+            )
+    return limits
 
 
 @dataclass(frozen=True)
@@ -80,14 +105,9 @@ class PolicyParameters:
     trusted_keys: tuple[str, ...] = parameter(
         (), 'Public keys (files); with any, a policy must be signed by one of them.'
     )
-    max_image_age: float = parameter(
-        0.0, 'Tightens the age limit of camera frames, s; 0: as in the bundle.', range=(0.0, 10.0)
-    )
-    max_imu_age: float = parameter(
-        0.0, 'Tightens the age limit of IMU messages, s; 0: as in the bundle.', range=(0.0, 10.0)
-    )
-    max_speed_age: float = parameter(
-        0.0, 'Tightens the age limit of odometry, s; 0: as in the bundle.', range=(0.0, 10.0)
+    max_ages: tuple[str, ...] = parameter(
+        (),
+        "Tighter age limits of inputs, s: 'imu=0.05'; of those not named, as in the bundle.",
     )
     priority: int = parameter(
         0,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from liquid_control.common.assets import find_bundle
 from liquid_control.common.errors import BundleError
 from liquid_control.contract.contract import Contract
-from liquid_control.nodes.policy.parameters import PolicyParameters
+from liquid_control.nodes.policy.parameters import PolicyParameters, age_limits
 from liquid_control.runtime.control.controller import Controller
 from liquid_control.runtime.control.runner import PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
@@ -84,13 +84,9 @@ def load_runner(
     if policy.backend.warning:
         warn(policy.backend.warning)
     runner = PolicyRunner(policy, name=name, time_budget=parameters.time_budget or None)
-    sensors = runner.sensors
-    for slot, limit in (
-        (sensors.image, parameters.max_image_age),
-        (sensors.imu, parameters.max_imu_age),
-        (sensors.speed, parameters.max_speed_age),
-    ):
-        if slot is not None and limit:
+    for input_name, limit in age_limits(parameters.max_ages).items():
+        slot = runner.sensors.slots.get(input_name)
+        if slot is not None:
             # The YAML may shorten the contract's limits, never lengthen them.
             slot.max_age = min(slot.max_age, limit)
     return runner
@@ -104,11 +100,13 @@ def _check_times(contract: Contract, report: Report, time_budget: float) -> None
             f'policy {contract.name} refused: {report.core * 1e3:.1f} ms a step when it was '
             f'tried, budget {budget * 1e3:.1f} ms; see time_budget'
         )
-    if contract.image is not None and report.encoder > contract.image.max_age:
-        raise BundleError(
-            f'policy {contract.name} refused: {report.encoder:.3f} s a camera frame when it was '
-            f'tried; the frame would be too old, limit {contract.image.max_age:.3f} s'
-        )
+    for name, seconds in report.encoders.items():
+        limit = contract.inputs[name].max_age
+        if seconds > limit:
+            raise BundleError(
+                f'policy {contract.name} refused: {seconds:.3f} s a camera frame ({name}) when it '
+                f'was tried; the frame would be too old, limit {limit:.3f} s'
+            )
 
 
 class Policies:
@@ -123,6 +121,7 @@ class Policies:
         lock: threading.Lock,
         now_ns: Callable[[], int],
         warn: Callable[[str], None],
+        listen: Callable[[PolicyRunner], None] = lambda runner: None,
     ) -> None:
         """Load what the parameters name besides the runner in charge.
 
@@ -130,6 +129,7 @@ class Policies:
             trials: by which policies are loaded.
             lock: guards the controller.
             now_ns: time of the sensors' stamps.
+            listen: subscribes what a policy sees.
 
         Raises:
             LiquidControlError: see `assign`.
@@ -142,6 +142,7 @@ class Policies:
         self._lock = lock
         self._now_ns = now_ns
         self._warn = warn
+        self._listen = listen
         names = {slot: getattr(parameters, slot) for slot in SLOTS}
         self.assign(names, may_build=True)
 
@@ -172,7 +173,7 @@ class Policies:
             in_charge = self._controller.runner
             for role, runner in runners.items():
                 if runner is not None:
-                    runner.sensors.share(in_charge.sensors)
+                    runner.ingest.share(in_charge.ingest)
                 if role == 'runner' and runner is not None:
                     self._controller.use(runner)
                 else:
@@ -193,13 +194,14 @@ class Policies:
         """Loaded, and tried on what the sensors see now, while nothing depends on it."""
         runner = load_runner(name, self._parameters, self._warn, self._trials, may_build=may_build)
         self._controller.check(runner)
-        runner.sensors.share(self._controller.runner.sensors)
+        self._listen(runner)
+        runner.ingest.share(self._controller.runner.ingest)
         self._in_time(lambda: self._dry_run(runner), f'policy {name}')
         return runner
 
     def _dry_run(self, runner: PolicyRunner) -> None:
-        if self._controller.frame is not None:
-            runner.encode(self._controller.frame)
+        for camera, frame in tuple(self._controller.frames.items()):
+            runner.encode(camera, frame)
         runner.dry_run(self._now_ns())
 
     def _in_time(self, work: Callable[[], None], what: str) -> None:

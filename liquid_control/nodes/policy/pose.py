@@ -10,12 +10,12 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
 from liquid_control.common.errors import SensorError
+from liquid_control.contract.inputs.odometry import read_odometry
 from liquid_control.contract.px4 import pose_of
 from liquid_control.nodes.common.inbox import Inbox
 from liquid_control.nodes.policy.px4 import PX4_QOS
 from liquid_control.nodes.policy.sensing import NEWEST_QOS
 from liquid_control.runtime.control.fence import Pose
-from liquid_control.runtime.sensing.cdr import read_odometry_pose
 from liquid_control.runtime.sensing.observation import Slot
 
 
@@ -60,7 +60,7 @@ class PoseInput:
 
     def _read(self, message: memoryview, now_ns: int) -> tuple[int, Pose]:
         if self._px4 is None:
-            stamp_ns, position, orientation = read_odometry_pose(message)
-            return stamp_ns, Pose.of(position, orientation)
+            odometry = read_odometry(message)
+            return odometry.stamp_ns, Pose.of(odometry.position, odometry.orientation)
         # PX4 counts from when it was switched on: what tells is when the message arrived.
         return now_ns, Pose.of(*pose_of(deserialize_message(bytes(message), self._px4)))

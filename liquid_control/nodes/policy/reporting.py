@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import array
-import math
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -13,29 +11,16 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from liquid_control.contract.contract import IMU_SIZE
 from liquid_control.contract.modes import Mode
 from liquid_control.msg import ControlMode, PolicyComparison, PolicyState
 from liquid_control.runtime.control.controller import Tick
 from liquid_control.runtime.control.runner import Action, PolicyRunner
+from liquid_control.runtime.control.state_message import Measured, state_bytes
 from liquid_control.runtime.loop.timing import WINDOW, LoopTiming
-from liquid_control.runtime.sensing.cdr import Writer
 
 _LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What the node measured around a tick; s."""
-
-    frames: int
-    """Camera frames that arrived so far."""
-    lateness: float
-    encoder: float
-    """Decoding and encoder, of the newest frame."""
-    sense_to_act: float
 
 
 def to_stamp(now_ns: int) -> Time:
@@ -76,36 +61,6 @@ class StateReport:
         """Report a tick."""
         if self._publisher.get_subscription_count() > 0:
             self._publisher.publish(state_bytes(tick, timing, measured))
-
-
-def state_bytes(tick: Tick, timing: LoopTiming, measured: Measured) -> bytes:
-    """A serialized PolicyState; follows msg/PolicyState.msg field by field."""
-    action, policy = tick.action, tick.runner.policy
-    seen, names = action.observation, policy.contract.command_names
-    late = timing.late
-    message = Writer()
-    message.time(tick.now_ns)
-    message.string('')
-    message.put('Q', timing.ticks + timing.missed, timing.missed)
-    message.put('B', int(tick.mode))
-    message.string(policy.contract.name)
-    message.put('Q', measured.frames)
-    message.time(seen.image_stamp_ns)
-    message.put('f', *(seen.imu if seen.imu is not None else np.zeros(IMU_SIZE)))
-    message.put('f', seen.speed if seen.speed is not None else math.nan)
-    message.put('d', action.elapsed)
-    message.put('f', seen.image_age, seen.imu_age, seen.speed_age)
-    message.put('I', len(names))
-    for name in names:
-        message.string(name)
-    message.floats(action.raw if action.raw is not None else ())
-    message.floats(tick.command or ())
-    message.string(tick.limited_by)
-    message.floats(policy.state)
-    message.put('f', measured.lateness, measured.encoder, action.core_ns / 1e9)
-    message.put('f', measured.sense_to_act)
-    message.put('f', timing.rate, late.p50, late.p99, late.max)
-    return message.done()
 
 
 class ShadowReport:

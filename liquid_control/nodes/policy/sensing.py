@@ -3,57 +3,81 @@
 An executor wakes up, builds a wait set and runs a coroutine for every message, about 0.5 ms each:
 a 400 Hz IMU alone would cost 20 % of a core, and its turns at the interpreter would delay the
 control tick. But a policy only sees the newest sample at its tick, so the control thread takes
-just that one. The vision thread waits for the camera, and another for /clock under simulated time.
+just that one. A thread of its own waits for each camera, and another for /clock under simulated
+time.
 """
 
 from __future__ import annotations
 
+import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
-from nav_msgs.msg import Odometry
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Image, Imu
 
-from liquid_control.common.errors import SensorError
+from liquid_control.common.errors import ConfigError, SensorError
+from liquid_control.contract.inputs import Source
 from liquid_control.nodes.common.inbox import Inbox
 from liquid_control.nodes.common.rcl_take import missing
 from liquid_control.runtime.loop.rate import SimClock
-from liquid_control.runtime.sensing import cdr
-from liquid_control.runtime.sensing.observation import Sensors
+from liquid_control.runtime.sensing.clock import read_clock
+from liquid_control.runtime.sensing.ingest import Ingest
 
 NEWEST_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 # Frames that come while the encoder works are counted before they are passed over.
 CAMERA_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+# What is sent once must not get lost, whether its sender keeps it for those who come later or not:
+# a subscription that asks for what was kept hears nobody else.
+ONCE_QOS = (
+    QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE),
+    QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    ),
+)
 # How long the end of the node may wait for a thread that waits for a message, s.
 PATIENCE = 0.1
+# How far /clock may lag behind the sensors on a busy machine, ns.
+_CLOCK_LAG_NS = 1_000_000_000
+
+
+class Camera(NamedTuple):
+    """A camera's messages."""
+
+    inbox: Inbox
+    topic: str
+    msgtype: str
 
 
 class Sensing:
-    """Subscribes what a policy needs; messages stay serialized until they are parsed in place."""
+    """Subscribes what policies need; messages stay serialized until they are read in place."""
 
     def __init__(
         self,
         owner: Node,
-        sensors: Callable[[], list[Sensors]],
+        watching: Callable[[], Iterable[Ingest]],
         now_ns: Callable[[], int],
         *,
         compressed: bool,
         clock: SimClock | None = None,
     ) -> None:
-        """Subscribe; nothing is taken before `start`.
+        """Subscribe /clock; nothing is taken before `start`.
 
         Args:
-            sensors: whose slots the next message goes to; all want the same topics.
-            now_ns: time of arrival, in the time of the stamps.
-            compressed: the camera sends sensor_msgs/CompressedImage instead of Image.
+            watching: who gets the next message.
+            now_ns: time of the stamps.
+            compressed: cameras send sensor_msgs/CompressedImage instead of Image.
             clock: follows /clock.
         """
-        self._sensors = sensors
+        self._owner = owner
+        self._watching = watching
         self._now_ns = now_ns
         self._logger = owner.get_logger()
+        self._compressed = compressed
         self._clock = clock
         if missing():
             self._logger.warning(missing())
@@ -61,21 +85,10 @@ class Sensing:
         self._clock_inbox = (
             Inbox(owner, Clock, '/clock', NEWEST_QOS) if clock is not None else None
         )
-        self.camera = (
-            Inbox(
-                owner,
-                CompressedImage if compressed else Image,
-                'image_raw/compressed' if compressed else 'image_raw',
-                CAMERA_QOS,
-            )
-            if any(each.image is not None for each in sensors())
-            else None
-        )
-        self._newest: list[tuple[Inbox, Callable[[memoryview], None]]] = []
-        if any(each.imu is not None for each in sensors()):
-            self._newest.append((Inbox(owner, Imu, 'imu/data', NEWEST_QOS), self._put_imu))
-        if any(each.speed is not None for each in sensors()):
-            self._newest.append((Inbox(owner, Odometry, 'odom', NEWEST_QOS), self._put_speed))
+        self.cameras: dict[str, Camera] = {}
+        """By the name of the input."""
+        self._newest: tuple[tuple[Inbox, str, str], ...] = ()
+        """With topic and type."""
         self._stopping = threading.Event()
         self._clock_thread = (
             threading.Thread(
@@ -84,6 +97,30 @@ class Sensing:
             if self._clock_inbox is not None
             else None
         )
+
+    def subscribe(self, ingest: Ingest) -> dict[str, Camera]:
+        """Listen to what a policy needs besides; returns its cameras that are new.
+
+        Raises:
+            ConfigError: another policy has a camera's name for another topic.
+        """
+        known = {(topic, msgtype) for _, topic, msgtype in self._newest}
+        newest, cameras = list(self._newest), {}
+        for name, spec in ingest.inputs.items():
+            for source in spec.sources(name):
+                if spec.encoder == 'image':
+                    if self._is_new(name, source):
+                        cameras[name] = self._camera(source)
+                    continue
+                for msgtype, topic in source.topics().items():
+                    if (topic, msgtype) not in known:
+                        known.add((topic, msgtype))
+                        for qos in ONCE_QOS if source.latched else (NEWEST_QOS,):
+                            inbox = Inbox(self._owner, message_type(msgtype), topic, qos)
+                            newest.append((inbox, topic, msgtype))
+        self._newest = tuple(newest)  # at once: the control thread may be going through it
+        self.cameras |= cameras
+        return cameras
 
     def start(self) -> None:
         """Follow the clock, if there is one to follow."""
@@ -95,40 +132,78 @@ class Sensing:
         self._stopping.set()
         if self._clock_thread is not None:
             self._clock_thread.join()
-        for inbox in (self._clock_inbox, self.camera, *(inbox for inbox, _ in self._newest)):
+        for inbox in (
+            self._clock_inbox,
+            *(camera.inbox for camera in self.cameras.values()),
+            *(inbox for inbox, *_ in self._newest),
+        ):
             if inbox is not None:
                 inbox.close()
 
     def update(self) -> None:
-        """Put the newest IMU and odometry messages into the slots; one thread at a time.
+        """Put the newest message of every topic into the slots; one thread at a time.
 
         Without a time of its own (no /clock yet) nobody can judge their stamps: they wait.
         """
         if self._clock is not None and not self._clock.known:
             return
-        for inbox, put in self._newest:
+        for inbox, topic, msgtype in self._newest:
             message = inbox.receive()
-            if message is not None:
-                self._try(put, message)
+            if message is None:
+                continue
+            now_ns = self._now_ns()
+            for ingest in self._watching():
+                refusals = ingest.deliver(topic, msgtype, message, self._arrival(now_ns), now_ns)
+                for error in refusals:
+                    self._warn(error)
 
-    def _put_imu(self, message: memoryview) -> None:
-        stamp_ns, imu = cdr.read_imu(message)
-        for sensors in self._sensors():
-            sensors.put_imu(stamp_ns, imu, self._now_ns())
+    def arrival_ns(self) -> int:
+        """When a sensor message that comes now has arrived, in the time of the stamps, ns."""
+        return self._arrival(self._now_ns())
 
-    def _put_speed(self, message: memoryview) -> None:
-        stamp_ns, speed = cdr.read_odometry_speed(message)
-        for sensors in self._sensors():
-            sensors.put_speed(stamp_ns, speed, self._now_ns())
+    def _arrival(self, now_ns: int) -> int:
+        """After a pause the queued messages of a sensor come before the /clock they belong to.
+
+        They seem to be of the future; under simulated time the stamp alone tells the age.
+        """
+        return now_ns + (_CLOCK_LAG_NS if self._clock is not None else 0)
+
+    def _is_new(self, name: str, source: Source) -> bool:
+        """Whether nobody has asked for a camera yet."""
+        topic, _ = self._form(source)
+        if name not in self.cameras:
+            return True
+        if self.cameras[name].topic != topic:
+            raise ConfigError(
+                f'{name} is the camera {self.cameras[name].topic}, this policy wants {topic}: '
+                'restart the node to change cameras'
+            )
+        return False
+
+    def _camera(self, source: Source) -> Camera:
+        topic, msgtype = self._form(source)
+        return Camera(Inbox(self._owner, message_type(msgtype), topic, CAMERA_QOS), topic, msgtype)
+
+    def _form(self, source: Source) -> tuple[str, str]:
+        """Topic and type of a camera's messages, as the cameras send them."""
+        raw, compressed = source.types
+        msgtype = compressed if self._compressed else raw
+        return source.topics()[msgtype], msgtype
 
     def _follow(self, inbox: Inbox, clock: SimClock) -> None:
         while not self._stopping.is_set():
             message = inbox.receive(PATIENCE)
             if message is not None:
-                self._try(lambda message: clock.set(cdr.read_clock(message)), message)
+                try:
+                    clock.set(read_clock(message))
+                except SensorError as error:
+                    self._warn(error)
 
-    def _try(self, use: Callable[[memoryview], None], message: memoryview) -> None:
-        try:
-            use(message)
-        except SensorError as error:
-            self._logger.warning(str(error), throttle_duration_sec=2.0)
+    def _warn(self, error: SensorError) -> None:
+        self._logger.warning(str(error), throttle_duration_sec=2.0)
+
+
+def message_type(msgtype: str) -> Any:
+    """The class of messages of a type such as sensor_msgs/msg/Imu."""
+    package, _, name = msgtype.rpartition('/')
+    return getattr(importlib.import_module(package.replace('/', '.')), name)

@@ -73,7 +73,7 @@ class ShadowThread:
 
     def _work(self, stopping: threading.Event, offered: threading.Event) -> None:
         last: tuple[PolicyRunner, int] | None = None
-        frame: Frame | None = None
+        frames: dict[str, Frame] = {}
         while offered.wait() and not stopping.is_set():
             offered.clear()
             tick, shadow = self._newest, self._controller.shadow
@@ -81,11 +81,12 @@ class ShadowThread:
                 continue
             self._at_work = shadow, time.monotonic()
             if last is None or last[0] is not shadow:
-                last, frame = None, None
-            if self._controller.frame is not frame and self._controller.frame is not None:
-                frame = self._controller.frame
-                with contextlib.suppress(LiquidControlError):  # its age tells
-                    shadow.encode(frame)
+                last, frames = None, {}
+            for name, frame in tuple(self._controller.frames.items()):
+                if frames.get(name) is not frame:
+                    frames[name] = frame
+                    with contextlib.suppress(LiquidControlError):  # its age tells
+                        shadow.encode(name, frame)
             elapsed = (tick.now_ns - last[1]) / 1e9 if last is not None else tick.action.elapsed
             action = shadow.step(tick.now_ns, elapsed)
             if stopping.is_set():

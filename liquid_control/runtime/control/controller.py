@@ -101,8 +101,8 @@ class Controller:
         self.shadow: PolicyRunner | None = None
         self.fallback: PolicyRunner | None = None
         """Takes over when the runner in charge fails."""
-        self.frame: Frame | None = None
-        """The newest camera frame that the runner in charge was shown."""
+        self.frames: dict[str, Frame] = {}
+        """Of each camera the newest frame that the runner in charge was shown."""
         self.pose = Slot('pose', _max_pose_age(robot)) if robot.fence or needs_pose else None
         """Where the robot is (`Pose`), for its fence and for commands in the world's frame."""
         self._needs_pose = needs_pose
@@ -276,7 +276,7 @@ class Controller:
                 self._override = (values, min(until_ns, latest_ns))
             for runner in (self.runner, self.shadow):
                 if runner is not None:
-                    runner.sensors.clear()
+                    runner.ingest.clear()
                     runner.reset()
             if self.pose is not None:
                 self.pose.clear()
@@ -344,20 +344,20 @@ class Controller:
     def replace(self, reason: str) -> None:
         """The runner in charge does not answer: its fallback gets its place, if there is one."""
         if self.fallback is not None:
-            self.fallback.sensors.share(self.runner.sensors)
+            self.fallback.ingest.share(self.runner.ingest)
             self._hand_over(self.fallback, reason)
 
     def _stand_in(
         self, fallback: PolicyRunner, failed: PolicyRunner, now_ns: int, elapsed: float
     ) -> Action:
         """The fallback's action within the tick; it sees the newest frame first."""
-        fallback.sensors.share(failed.sensors)
-        if self.frame is not None:
-            try:
-                fallback.encode(self.frame)
-            except LiquidControlError as error:
-                failure = f'{failed.name} and the fallback policy failed: {error}'
-                return Action(fallback.sensors.observe(now_ns), elapsed, None, failure, 0)
+        fallback.ingest.share(failed.ingest)
+        try:
+            for name, frame in tuple(self.frames.items()):
+                fallback.encode(name, frame)
+        except LiquidControlError as error:
+            failure = f'{failed.name} and the fallback policy failed: {error}'
+            return Action(fallback.sensors.observe(now_ns), elapsed, None, failure, 0)
         return fallback.step(now_ns, elapsed)
 
     def _hand_over(self, fallback: PolicyRunner, fault: str) -> None:

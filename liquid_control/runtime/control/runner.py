@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from liquid_control.common.errors import BundleError, LiquidControlError, SensorError
 from liquid_control.common.image import Pixels
+from liquid_control.contract.inputs import Reading
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.runtime.sensing.observation import Observation, Sensors
+from liquid_control.runtime.sensing.ingest import Ingest
+from liquid_control.runtime.sensing.observation import Observation
 
 Array = NDArray[np.float32]
 
@@ -49,7 +51,7 @@ class Action:
 
 
 class PolicyRunner:
-    """`encode` runs in the vision thread, `step` in the control thread, or in that of a shadow.
+    """`encode` runs in a camera's thread, `step` in the control thread, or in that of a shadow.
 
     Where one changes hands, the threads that had it and that have it take turns.
     """
@@ -65,34 +67,46 @@ class PolicyRunner:
         """
         self.policy = policy
         self.name = name or policy.contract.name
-        self.sensors = Sensors(policy.contract)
-        self.fault = ''
-        """Why its encoder could not make use of the newest frame; '' when it could."""
+        self.ingest = Ingest(policy.contract.inputs)
+        self.sensors = self.ingest.sensors
+        self.faults: dict[str, str] = {}
+        """Why an encoder could not make use of its camera's newest frame, by input."""
         self._budget_ns = 1e9 * time_budget if time_budget else policy.contract.period_ns / 2
         self._slow = 0
-        self._encoding = threading.Lock()
+        self._encoding = {name: threading.Lock() for name in policy.preprocess}
         self._stepping = threading.Lock()
         self._must_reset = False
 
-    def encode(self, frame: Frame) -> None:
-        """Encode a camera frame.
+    @property
+    def fault(self) -> str:
+        """Why it cannot make use of what it sees; '' when it can."""
+        return next(iter(self.faults.values()), '') if self.faults else ''
+
+    def encode(self, name: str, frame: Frame) -> None:
+        """Encode a frame of the camera `name`, which it may not know.
 
         Raises:
             ImageError: the picture does not fit the policy's camera geometry.
             SensorError: its stamp does not advance, or the encoder fails.
         """
-        if self.policy.preprocess is None:
+        if name not in self._encoding:
             return
-        with self._encoding:
+        with self._encoding[name]:
             try:
-                features = self.policy.encode(frame.rgb)
+                features = self.policy.encode(name, frame.rgb)
             except LiquidControlError:
                 raise
             except Exception as error:  # whatever it is, another policy must take over
-                self.fault = f'policy {self.name}: encoder failed: {_in_short(error)}'
-                raise SensorError(self.fault) from error
-            self.fault = ''
-            self.sensors.put_features(frame.stamp_ns, features, frame.received_ns)
+                self.faults[name] = fault = (
+                    f'policy {self.name}: {_encoder(name)} failed: {_in_short(error)}'
+                )
+                raise SensorError(fault) from error
+            self.faults.pop(name, None)
+            self.sensors.put(name, Reading(frame.stamp_ns, features), frame.received_ns)
+
+    def does_not_answer(self, name: str) -> None:
+        """The encoder of a camera has been at work for too long."""
+        self.faults[name] = f'policy {self.name}: {_encoder(name)} does not answer'
 
     def step(self, now_ns: int, elapsed: float) -> Action:
         """One step of the network on what is known at `now_ns`; never raises.
@@ -109,9 +123,9 @@ class PolicyRunner:
         with self._stepping:
             if self._must_reset:
                 self._reset()
-            if self.fault:
+            if fault := self.fault:
                 self._reset()
-                return Action(observation, clamped, None, self.fault, 0)
+                return Action(observation, clamped, None, fault, 0)
             if observation.problem:
                 return Action(observation, clamped, None, '', 0)
             return self._timed_step(observation, clamped)
@@ -182,18 +196,17 @@ class PolicyRunner:
 
     def _compute(self, observation: Observation, elapsed: float) -> tuple[Array | None, str]:
         try:
-            raw = self.policy.step(
-                elapsed=elapsed,
-                features=observation.features,
-                imu=observation.imu,
-                speed=observation.speed,
-            )
+            raw = self.policy.step(observation.values, elapsed)
         except Exception as error:  # whatever it is, another one must take over
             return None, f'policy {self.name} failed: {_in_short(error)}'
         if not (np.isfinite(raw).all() and np.isfinite(self.policy.state).all()):
             values = ', '.join(f'{value:g}' for value in raw)
             return None, f'policy {self.name}: output is not finite: {values}'
         return raw, ''
+
+
+def _encoder(name: str) -> str:
+    return 'encoder' if name == 'image' else f'encoder of {name}'
 
 
 def _in_short(error: Exception) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime as ort
 
 from liquid_control.common.errors import ProviderError
-from liquid_control.contract.bundle import CORE_FILE, ENCODER_FILE, Bundle
+from liquid_control.contract.bundle import Bundle
 from liquid_control.runtime.inference.device import DeviceSession, Placement, read_placement
 from liquid_control.runtime.inference.providers import (
     CPU,
@@ -29,9 +29,11 @@ from liquid_control.runtime.inference.providers import (
     select_providers,
 )
 from liquid_control.runtime.inference.session import (
+    FEATURES,
     BundleGraph,
     GraphSession,
-    graphs_of,
+    core_of,
+    encoders_of,
     open_session,
 )
 from liquid_control.runtime.inference.tensorrt import build_engine, find_engine
@@ -52,9 +54,10 @@ def memory_of(provider: str, options: ProviderOptions) -> tuple[str, int] | None
 
 
 class Backend:
-    """The encoder and core sessions of one bundle, warm."""
+    """The sessions of one bundle, warm."""
 
-    encoder: GraphSession | None
+    encoders: dict[str, GraphSession]
+    """Of the image inputs, by name."""
     core: GraphSession
 
     def __init__(
@@ -124,10 +127,10 @@ class Backend:
             ProviderError: the first provider is not the one that ran, or computes other commands.
         """
         self.placement = {}
-        graphs = graphs_of(self._bundle)
-        encoder = graphs.get(ENCODER_FILE)
-        self.encoder = self._session(encoder, chosen) if encoder is not None else None
-        self.core = self._session(graphs[CORE_FILE], chosen)
+        self.encoders = {
+            name: self._session(graph, chosen) for name, graph in encoders_of(self._bundle).items()
+        }
+        self.core = self._session(core_of(self._bundle), chosen)
         if chosen[0] != CPU:
             self._compare()
 
@@ -201,40 +204,34 @@ class Backend:
                 )
         self.core.state = np.zeros_like(self.core.state)
 
-    def dry_run(self, rng: np.random.Generator) -> tuple[float, float]:
-        """One step on made-up inputs; processor time of encoder and core, s."""
+    def dry_run(self, rng: np.random.Generator) -> tuple[float, ...]:
+        """One step on made-up inputs; processor time of each encoder and of the core, s."""
         inputs = self._made_up(rng)
-        begun = time.thread_time_ns()
-        inputs = self._encoded(inputs)
-        seen = time.thread_time_ns()
+        times = [time.thread_time_ns()]
+        for name in self.encoders:
+            inputs[name] = self._encode(name, inputs[name])
+            times.append(time.thread_time_ns())
         self._act(inputs)
-        return (seen - begun) / 1e9, (time.thread_time_ns() - seen) / 1e9
+        times.append(time.thread_time_ns())
+        return tuple(np.diff(times) / 1e9)
 
     def _made_up(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Plausible inputs: any picture, gentle motion."""
         contract = self._bundle.contract
-        inputs = {
-            'elapsed': np.float32(1 / contract.control_rate),
-            'imu': rng.normal(0, 1, 6).astype(np.float32),
-            'speed': np.float32(rng.uniform(0, 2)),
-        }
-        if contract.image is not None:
-            shape = (contract.image.height, contract.image.width, 3)
-            inputs['image'] = rng.integers(0, 256, shape, dtype=np.uint8)
-        return inputs
+        inputs = {name: spec.made_up(rng) for name, spec in contract.inputs.items()}
+        return {**inputs, 'elapsed': np.float32(1 / contract.control_rate)}
 
     def _step(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        return self._act(self._encoded(inputs))
+        encoded = {name: self._encode(name, inputs[name]) for name in self.encoders}
+        return self._act({**inputs, **encoded})
 
-    def _encoded(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if self.encoder is None:
-            return inputs
-        self.encoder.write('image', inputs['image'])
-        self.encoder.run()
-        return {**inputs, 'features': self.encoder.read('features')}
+    def _encode(self, name: str, pixels: np.ndarray) -> np.ndarray:
+        encoder = self.encoders[name]
+        encoder.write('image', pixels)
+        encoder.run()
+        return encoder.read(FEATURES)
 
     def _act(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        for name in self.core.names & inputs.keys():
-            self.core.write(name, inputs[name])
+        for name, value in inputs.items():
+            self.core.write(name, value)
         self.core.run()
         return self.core.read('command')

@@ -17,14 +17,13 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from liquid_control.runtime.inference.session import (
+    FEATURES,
     NEXT_STATE,
     STATE,
     Array,
     BundleGraph,
     GraphSession,
 )
-
-FEATURES = 'features'
 
 Placement = dict[str, Counter[str]]
 
@@ -54,7 +53,7 @@ class DeviceSession(GraphSession):
         # An IO binding copies host memory to the device when it is bound, not when it runs: bound
         # once, a changed input would silently be the old one. So inputs get memory on the device.
         self._values = {name: self._on_device(buffer) for name, buffer in self._inputs.items()}
-        self._features = self._values.get(FEATURES)
+        self._features = {name: self._values[name] for name in self._graph.encoded}
         self._bindings = [self._session.io_binding()]
         self._turn = 0
         self._copy: Array | None = None  # of the state, made when somebody asks
@@ -66,24 +65,24 @@ class DeviceSession(GraphSession):
                 binding.bind_ortvalue_output(NEXT_STATE, self._states[1 - turn])
         for binding in self._bindings:
             for name, value in self._values.items():
-                binding.bind_ortvalue_input(name, value)
+                binding.bind_ortvalue_input(self._graph.tensor(name), value)
             for name, buffer in self._outputs.items():
                 if name not in (NEXT_STATE, FEATURES):
                     self._to_host(binding, name, buffer)
 
     def write(self, name: str, value: Any) -> None:
-        if name == FEATURES:
-            self._features = getattr(value, 'resident', None)
-            if self._features is not None:
+        if name in self._features:
+            resident = getattr(value, 'resident', None)
+            self._features[name] = self._values[name] if resident is None else resident
+            if resident is not None:
                 return
-            self._features = self._values[FEATURES]
         self._rows[name][...] = value
         self._values[name].update_inplace(self._inputs[name])
 
     def run(self) -> None:
         binding = self._bindings[self._turn]
-        if self._features is not None:
-            binding.bind_ortvalue_input(FEATURES, self._features)
+        for name, value in self._features.items():
+            binding.bind_ortvalue_input(self._graph.tensor(name), value)
         if FEATURES in self._outputs:
             # New memory for each frame: the core may still be reading the last one.
             buffer = self._outputs[FEATURES]

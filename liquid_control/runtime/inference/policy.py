@@ -1,12 +1,12 @@
 """A running policy: a bundle's networks and their recurrent state.
 
-The encoder and the core may be called from different threads (the encoder runs once per camera
-frame, the core once per control tick); neither may be called from two threads at once.
+Every encoder and the core may be called from threads of their own (an encoder runs once a frame of
+its camera, the core once a control tick); none of them may be called from two threads at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from liquid_control.common.image import Pixels
 from liquid_control.contract.bundle import Bundle, load_bundle
 from liquid_control.runtime.inference.backend import Backend, OnStatus, log
 from liquid_control.runtime.inference.providers import ProviderOptions
+from liquid_control.runtime.inference.session import FEATURES
 from liquid_control.runtime.sensing.image import Preprocessor
 
 Array = NDArray[np.float32]
@@ -45,7 +46,9 @@ class Policy:
             on_status=on_status,
             may_build=may_build,
         )
-        self.preprocess = Preprocessor(self.contract.image) if self.contract.image else None
+        self.preprocess = {name: Preprocessor(spec) for name, spec in self.contract.images.items()}
+        """By image input."""
+        self._names = tuple(self.contract.inputs)
         self._zeros = np.zeros(self.contract.network.state_size, np.float32)
         self.reset()
 
@@ -67,50 +70,37 @@ class Policy:
         """Forget the past: the next step starts from the zero state."""
         self.state = self._zeros
 
-    def encode(self, rgb: Pixels) -> Array:
-        """Camera picture (RGB uint8, any size of the trained aspect ratio) -> features [F].
+    def encode(self, name: str, rgb: Pixels) -> Array:
+        """Picture of the image input `name` (RGB uint8, any size of its aspect ratio) -> [F].
 
         Raises:
             ImageError: the picture does not fit the policy's camera geometry.
         """
-        if self.preprocess is None:
-            raise ValueError(f'policy {self.contract.name} has no camera input')
-        return self.encode_input(self.preprocess(rgb))
+        return self.encode_input(name, self.preprocess[name](rgb))
 
-    def encode_input(self, pixels: Pixels) -> Array:
-        """What `preprocess` made of a camera picture -> features [F]."""
-        encoder = self.backend.encoder
-        if encoder is None:
-            raise ValueError(f'policy {self.contract.name} has no camera input')
+    def encode_input(self, name: str, pixels: Pixels) -> Array:
+        """What `preprocess[name]` made of a camera picture -> features [F]."""
+        encoder = self.backend.encoders[name]
         encoder.write('image', pixels)
         encoder.run()
-        return encoder.read('features')
+        return encoder.read(FEATURES)
 
-    def step(
-        self,
-        *,
-        elapsed: float,
-        features: Array | None = None,
-        imu: Array | None = None,
-        speed: float | None = None,
-    ) -> Array:
+    def step(self, inputs: Mapping[str, Array], elapsed: float) -> Array:
         """One step of the core network.
 
         Args:
+            inputs: by name, in SI units [width]; of an image its features [F].
             elapsed: time since the previous step, s.
-            features: [F] of the newest camera frame.
-            imu: linear acceleration x y z (m/s^2), angular velocity x y z (rad/s).
-            speed: m/s.
 
         Returns:
             Command [C] in the contract's order and units; not yet limited.
         """
         core = self.backend.core
-        for name, value in (('features', features), ('imu', imu), ('speed', speed)):
-            if name in core.names:
-                if value is None:
-                    raise ValueError(f'policy {self.contract.name} needs the input {name}')
-                core.write(name, value)
+        for name in self._names:
+            value = inputs.get(name)
+            if value is None:
+                raise ValueError(f'policy {self.contract.name} needs the input {name}')
+            core.write(name, value)
         core.write('elapsed', elapsed)
         core.run()
         return core.read('command')

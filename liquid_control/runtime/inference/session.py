@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from liquid_control.common.errors import BundleError
-from liquid_control.contract.bundle import CORE_FILE, ENCODER_FILE, Bundle
+from liquid_control.contract.bundle import CORE_FILE, Bundle, layout
 from liquid_control.runtime.inference.providers import CPU
 
 Array = NDArray[np.float32]
@@ -25,6 +25,7 @@ WARM_UP_RUNS = 5
 # Until this version no other Python thread ran while a graph was loaded: no control tick either.
 LOADING_HOLDS_INTERPRETER = tuple(map(int, ort.__version__.split('.')[:2])) < (1, 31)
 STATE, NEXT_STATE = 'state', 'next_state'
+FEATURES = 'features'  # of an encoder, its only output
 
 _DTYPES: dict[str, type[np.generic]] = {'tensor(float)': np.float32, 'tensor(uint8)': np.uint8}
 
@@ -39,29 +40,49 @@ class BundleGraph:
     data: bytes
     inputs: Signature
     outputs: Signature
+    tensors: Mapping[str, str] = field(default_factory=dict)
+    """Input -> its name in the file, where that is another."""
+    encoded: frozenset[str] = frozenset()
+    """Inputs that are the features of an encoder."""
+
+    def tensor(self, name: str) -> str:
+        """An input's or output's name in the file."""
+        return self.tensors.get(name, name)
 
 
 def graphs_of(bundle: Bundle) -> dict[str, BundleGraph]:
-    """The graphs of a bundle by file name; the encoder only where the policy has a camera."""
-    contract = bundle.contract
-    graphs = {}
-    if contract.image is not None and bundle.encoder is not None:
-        image = contract.image
-        graphs[ENCODER_FILE] = BundleGraph(
-            file=ENCODER_FILE,
-            where=str(bundle.path / ENCODER_FILE),
-            data=bundle.encoder,
+    """The graphs of a bundle by file name, the encoders first."""
+    encoders = {graph.file: graph for graph in encoders_of(bundle).values()}
+    return {**encoders, CORE_FILE: core_of(bundle)}
+
+
+def encoders_of(bundle: Bundle) -> dict[str, BundleGraph]:
+    """The encoder of each image input."""
+    files = layout(bundle.contract).encoders
+    return {
+        name: BundleGraph(
+            file=files[name],
+            where=str(bundle.path / files[name]),
+            data=bundle.encoders[name],
             inputs={'image': ((1, image.height, image.width, 3), np.uint8)},
-            outputs={'features': ((1, image.features), np.float32)},
+            outputs={FEATURES: ((1, image.features), np.float32)},
         )
-    graphs[CORE_FILE] = BundleGraph(
+        for name, image in bundle.contract.images.items()
+    }
+
+
+def core_of(bundle: Bundle) -> BundleGraph:
+    """The graph that runs at every tick."""
+    contract = bundle.contract
+    return BundleGraph(
         file=CORE_FILE,
         where=str(bundle.path / CORE_FILE),
         data=bundle.core,
         inputs={name: (shape, np.float32) for name, shape in contract.core_inputs().items()},
         outputs={name: (shape, np.float32) for name, shape in contract.core_outputs().items()},
+        tensors=layout(contract).tensors,
+        encoded=frozenset(contract.images),
     )
-    return graphs
 
 
 def open_session(
@@ -102,7 +123,8 @@ def open_session(
         )
     except Exception as error:  # ONNX Runtime raises many unrelated types
         raise BundleError(f'{graph.where} cannot be loaded by ONNX Runtime: {error}') from error
-    _check_signature(graph.where, 'inputs', session.get_inputs(), graph.inputs)
+    inputs = {graph.tensor(name): what for name, what in graph.inputs.items()}
+    _check_signature(graph.where, 'inputs', session.get_inputs(), inputs)
     _check_signature(graph.where, 'outputs', session.get_outputs(), graph.outputs)
     return session
 
@@ -116,6 +138,7 @@ class GraphSession:
 
     def __init__(self, session: Any, graph: BundleGraph) -> None:
         self._session = session
+        self._graph = graph
         self._where = graph.where
         self.names = frozenset(graph.inputs)
         self._inputs = {
@@ -134,8 +157,9 @@ class GraphSession:
     def _bind(self) -> None:
         self._binding = self._session.io_binding()
         for name, buffer in self._inputs.items():
+            tensor = self._graph.tensor(name)
             self._binding.bind_input(
-                name, 'cpu', 0, buffer.dtype.type, buffer.shape, buffer.ctypes.data
+                tensor, 'cpu', 0, buffer.dtype.type, buffer.shape, buffer.ctypes.data
             )
         for name, buffer in self._outputs.items():
             self._to_host(self._binding, name, buffer)

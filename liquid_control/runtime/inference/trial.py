@@ -62,8 +62,8 @@ class Report:
     """Of the bytes that were tried, as `Bundle.digest`."""
     loading: float
     """Of its graphs, s."""
-    encoder: float
-    """Median processor time of a frame, s; 0 without a camera."""
+    encoders: dict[str, float]
+    """Median processor time of a frame, s, of each image input."""
     core: float
     """Median processor time of a step, s."""
 
@@ -223,14 +223,14 @@ def _dry_run(order: _Order) -> Report:
     backend = Backend(bundle)
     loading = time.monotonic() - started
     rng = np.random.default_rng(0)
-    steps: list[tuple[float, float]] = []
+    steps: list[tuple[float, ...]] = []
     started = time.monotonic()
     while len(steps) < _STEPS:
         steps.append(backend.dry_run(rng))
         if len(steps) >= _FEWEST_STEPS and time.monotonic() - started > _ENOUGH:
             break
-    encoder, core = np.median(steps, axis=0).tolist()
-    return Report(bundle.digest, loading, encoder, core)
+    *encoders, core = np.median(steps, axis=0).tolist()
+    return Report(bundle.digest, loading, dict(zip(backend.encoders, encoders, strict=True)), core)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The newest value of every sensor, with its age: what a policy sees at one instant.
+"""The newest value of every input, with its age: what a policy sees at one instant.
 
 Live, replayed and trained-on observations all follow the one rule of `Sensors`: the newest value
 at or before the tick. A value that must not reach a policy (not finite, absurd, a stamp that does
@@ -9,49 +9,29 @@ and the age is what stops the robot. Nothing missing is ever filled in.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.common.errors import SensorError
-from liquid_control.contract.bounds import MAX_ACCELERATION, MAX_ANGULAR_VELOCITY, MAX_SPEED
-from liquid_control.contract.contract import IMU_SIZE, Contract
+from liquid_control.contract.inputs import InputSpec, Reading
 
 Array = NDArray[np.float32]
 
 
-def imu_refusal(imu: Array) -> str:
-    """Why an IMU's values must not reach a policy, '' where they may: [6], m/s^2 and rad/s."""
-    if imu.shape != (IMU_SIZE,):
-        return f'{imu.size} values instead of {IMU_SIZE}'
-    size = np.abs(imu)
-    # Written so that NaN, which compares as false, is refused.
-    if size[:3].max() <= MAX_ACCELERATION and size[3:].max() <= MAX_ANGULAR_VELOCITY:
-        return ''
-    return 'absurd' if np.isfinite(imu).all() else 'not finite'
-
-
-def speed_refusal(speed: float) -> str:
-    """Why a speed (m/s) must not reach a policy, '' where it may."""
-    if not math.isfinite(speed):
-        return 'not finite'
-    return 'absurd' if abs(speed) > MAX_SPEED else ''
-
-
 @dataclass(frozen=True)
 class Observation:
-    """Inputs of one control tick; what the policy does not use is None, its age NaN."""
+    """Inputs of one control tick, by name."""
 
-    features: Array | None
-    imu: Array | None
-    speed: float | None
-    image_stamp_ns: int
-    image_age: float
-    """s, from stamp or arrival, whichever is older."""
-    imu_age: float
-    speed_age: float
+    values: dict[str, Array]
+    """Of an image its features; what is not known is left out."""
+    stamps: dict[str, int]
+    """Of the values, ns."""
+    ages: dict[str, float]
+    """s, from stamp or arrival, whichever is older; infinite for what is not known."""
     problem: str
     """Why this must not drive a robot: the first missing or stale input; '' when all is well."""
 
@@ -87,7 +67,7 @@ class Slot:
         self._sample = _Sample(value, stamp_ns, received_ns)
         self._refusal = ''
 
-    def refuse(self, why: str) -> None:
+    def refuse(self, why: str) -> NoReturn:
         """Note why the latest message was not taken, and raise it as a SensorError."""
         self._refusal = why
         raise SensorError(f'{self.name}: {why}')
@@ -109,73 +89,67 @@ class Slot:
         """The newest good value, however old; None for none."""
         return self._sample.value if self._sample is not None else None
 
-    def copy(self, other: Slot) -> None:
-        """Take over another slot's newest value."""
-        self._sample, self._refusal = other._sample, other._refusal
-
     def clear(self) -> None:
-        """Forget everything, for a clock that went back."""
+        """Forget the value, for a clock that went back."""
         self._sample = None
         self._refusal = ''
 
+    def copy(self, other: Slot) -> None:
+        """Take over another slot's value."""
+        self._sample, self._refusal = other._sample, other._refusal
+
 
 class Sensors:
-    """The slots a policy needs, with its contract's age limits."""
+    """A slot for each input of a policy."""
 
-    def __init__(self, contract: Contract) -> None:
-        self.image = Slot('image', contract.image.max_age) if contract.image else None
-        self.imu = Slot('imu', contract.imu.max_age) if contract.imu else None
-        self.speed = Slot('speed', contract.speed.max_age) if contract.speed else None
+    def __init__(self, inputs: Mapping[str, InputSpec]) -> None:
+        self.slots = {name: Slot(name, spec.max_age) for name, spec in inputs.items()}
+        self._specs = dict(inputs)
+        self._refusals: dict[str, Callable[[Array], str]] = {
+            name: _features_refusal if spec.encoder == 'image' else spec.refusal
+            for name, spec in inputs.items()
+        }
+        self._observed = tuple(self.slots.items())
 
     def share(self, other: Sensors) -> None:
-        """Take over what another policy's sensors know of IMU and speed."""
-        for mine, its in ((self.imu, other.imu), (self.speed, other.speed)):
-            if mine is not None and its is not None:
-                mine.copy(its)
+        """Take over what another policy's sensors know, but for what its encoders made."""
+        for name, slot in self.slots.items():
+            mine, its = self._specs[name], other._specs.get(name)
+            if its is not None and mine.encoder != 'image' and mine.reads_like(its):
+                slot.copy(other.slots[name])
 
-    def put_features(self, stamp_ns: int, features: Array, received_ns: int | None = None) -> None:
-        """Features of a camera frame; `stamp_ns` is the frame's. Raises SensorError."""
-        if self.image is not None:
-            if not np.isfinite(features).all():
-                self.image.refuse('encoder output is not finite')
-            self.image.put(features, stamp_ns, stamp_ns if received_ns is None else received_ns)
+    def put(self, name: str, reading: Reading, received_ns: int | None = None) -> None:
+        """Take what a message says; of an image, the features that its encoder made of it.
 
-    def put_imu(self, stamp_ns: int, imu: Array, received_ns: int | None = None) -> None:
-        """Linear acceleration (m/s^2) and angular velocity (rad/s), [6]. Raises SensorError."""
-        if self.imu is not None:
-            if refusal := imu_refusal(imu):
-                self.imu.refuse(refusal)
-            self.imu.put(imu, stamp_ns, stamp_ns if received_ns is None else received_ns)
+        Args:
+            received_ns: when it arrived, in the time of the stamps; its stamp where None.
 
-    def put_speed(self, stamp_ns: int, speed: float, received_ns: int | None = None) -> None:
-        """Forward speed, m/s. Raises SensorError."""
-        if self.speed is not None:
-            if refusal := speed_refusal(speed):
-                self.speed.refuse(refusal)
-            self.speed.put(speed, stamp_ns, stamp_ns if received_ns is None else received_ns)
+        Raises:
+            SensorError: it must not reach the policy.
+        """
+        slot = self.slots[name]
+        if refusal := self._refusals[name](reading.value):
+            slot.refuse(refusal)
+        stamp_ns = received_ns if reading.stamp_ns is None else reading.stamp_ns
+        if stamp_ns is None:
+            raise ValueError(f'{name}: a message without a stamp counts from its arrival')
+        slot.put(reading.value, stamp_ns, stamp_ns if received_ns is None else received_ns)
 
     def observe(self, now_ns: int) -> Observation:
         """What is known at `now_ns`, in the time of the stamps."""
-        image, image_age, image_problem = _newest(self.image, now_ns)
-        imu, imu_age, imu_problem = _newest(self.imu, now_ns)
-        speed, speed_age, speed_problem = _newest(self.speed, now_ns)
-        return Observation(
-            features=image.value if image else None,
-            imu=imu.value if imu else None,
-            speed=speed.value if speed else None,
-            image_stamp_ns=image.stamp_ns if image else 0,
-            image_age=image_age,
-            imu_age=imu_age,
-            speed_age=speed_age,
-            problem=image_problem or imu_problem or speed_problem,
-        )
+        values, stamps, ages, problem = {}, {}, {}, ''
+        for name, slot in self._observed:
+            sample, ages[name], wrong = slot.newest(now_ns)
+            if sample is not None:
+                values[name], stamps[name] = sample.value, sample.stamp_ns
+            problem = problem or wrong
+        return Observation(values, stamps, ages, problem)
 
     def clear(self) -> None:
-        """Forget everything, for a clock that went back."""
-        for slot in (self.image, self.imu, self.speed):
-            if slot is not None:
-                slot.clear()
+        """Forget all values."""
+        for slot in self.slots.values():
+            slot.clear()
 
 
-def _newest(slot: Slot | None, now_ns: int) -> tuple[_Sample | None, float, str]:
-    return slot.newest(now_ns) if slot is not None else (None, math.nan, '')
+def _features_refusal(features: Array) -> str:
+    return '' if np.isfinite(features).all() else 'encoder output is not finite'

@@ -1,9 +1,10 @@
-"""The camera's way to the policy: newest frame -> pixels -> encoder -> features.
+"""A camera's way to the policy: newest frame -> pixels -> encoder -> features.
 
-A thread of its own that waits for the camera, so that neither a slow encoder nor a large picture
-delays the control tick. Only the newest frame counts: those that arrived while the encoder worked
-are passed over. Whatever a frame does to decoder or encoder is told, and the next one is looked
-at; a thread whose encoder never returns can be replaced once there is another encoder.
+Each camera has a thread of its own that waits for it, so that neither a slow encoder nor a large
+picture delays the control tick or another camera. Only the newest frame counts: those that arrived
+while the encoder worked are passed over. Whatever a frame does to decoder or encoder is told, and
+the next one is looked at; a thread whose encoder never returns can be replaced once there is
+another encoder.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import threading
 import time
 from collections.abc import Callable
 
+from liquid_control.common.cdr import Serialized
 from liquid_control.common.errors import LiquidControlError
-from liquid_control.common.image import Pixels, decode_compressed, to_rgb
-from liquid_control.runtime.sensing import cdr
+from liquid_control.common.image import Pixels
+from liquid_control.contract.inputs import Reader
 
 # A frame's pixels, its stamp (ns) and when it arrived (ns, in the time of the stamps).
 FrameHandler = Callable[[Pixels, int, int], None]
 # The oldest serialized message that waits, or comes within so many seconds; None for none.
-Receiver = Callable[[float], cdr.Serialized | None]
+Receiver = Callable[[float], Serialized | None]
 # How long the end of the thread may wait for a camera that is silent, s.
 _PATIENCE = 0.1
 
@@ -32,24 +34,30 @@ class Vision:
         receive: Receiver,
         on_frame: FrameHandler,
         *,
-        compressed: bool,
+        reader: Reader,
+        msgtype: str,
         now_ns: Callable[[], int],
         on_error: Callable[[Exception], None],
+        name: str = 'image',
     ) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
             receive: the camera's messages, in the worker thread.
             on_frame: called in the worker thread with RGB pixels, stamp and arrival time.
-            compressed: messages are sensor_msgs/CompressedImage instead of Image.
+            reader: reads the camera's messages.
+            msgtype: of the messages.
             now_ns: time of arrival, in the time of the stamps.
             on_error: told of every frame that could not be used, in the worker thread.
+            name: of the camera.
         """
         self._receive = receive
         self._on_frame = on_frame
         self._now_ns = now_ns
         self._on_error = on_error
-        self._compressed = compressed
+        self._reader = reader
+        self._msgtype = msgtype
+        self._name = name
         self._stopping = threading.Event()
         self._since_ns = 0
         self.arrived = 0
@@ -65,9 +73,13 @@ class Vision:
         self._stopping = threading.Event()
         self._since_ns = 0
         self._thread = threading.Thread(
-            target=self._work, args=(self._stopping,), name='vision', daemon=True
+            target=self._work, args=(self._stopping,), name=f'vision {self._name}', daemon=True
         )
         self._thread.start()
+
+    def let_go(self) -> None:
+        """Tell the worker to end."""
+        self._stopping.set()
 
     def stop(self, timeout: float | None = None) -> bool:
         """End the worker; returns whether it is gone, after `timeout` s at most."""
@@ -91,7 +103,7 @@ class Vision:
                 self._on_error(error)
                 stopping.wait(_PATIENCE)
 
-    def _newest(self) -> cdr.Serialized | None:
+    def _newest(self) -> Serialized | None:
         message = self._receive(_PATIENCE)
         if message is None:
             return None
@@ -102,18 +114,13 @@ class Vision:
             self.replaced += 1
         return message
 
-    def _look(self, message: cdr.Serialized, received_ns: int, stopping: threading.Event) -> None:
+    def _look(self, message: Serialized, received_ns: int, stopping: threading.Event) -> None:
         self._since_ns = started = time.perf_counter_ns()
         try:
-            if self._compressed:
-                compressed = cdr.read_compressed_image(message)
-                rgb = decode_compressed(compressed.data, compressed.format)
-                stamp_ns = compressed.stamp_ns
-            else:
-                raw = cdr.read_image(message)
-                rgb = to_rgb(raw.encoding, raw.width, raw.height, raw.step, raw.data)
-                stamp_ns = raw.stamp_ns
-            self._on_frame(rgb, stamp_ns, received_ns)
+            reading = self._reader.take('', message, self._msgtype)
+            if reading is not None:
+                stamp_ns = received_ns if reading.stamp_ns is None else reading.stamp_ns
+                self._on_frame(reading.value, stamp_ns, received_ns)
         except LiquidControlError as error:
             self._on_error(error)
             return

@@ -1,0 +1,59 @@
+"""A control tick as a serialized PolicyState, live and in recordings that are made up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from liquid_control.common.cdr import Writer
+from liquid_control.runtime.control.controller import Tick
+from liquid_control.runtime.loop.timing import Timing
+
+_NOTHING = np.empty(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the node measured around a tick; s."""
+
+    frames: int
+    """Camera frames that arrived so far."""
+    lateness: float
+    encoder: float
+    """Decoding and encoder, of the newest frame."""
+    sense_to_act: float
+
+
+def state_bytes(tick: Tick, timing: Timing, measured: Measured) -> bytes:
+    """A serialized PolicyState; follows msg/PolicyState.msg field by field."""
+    action, policy = tick.action, tick.runner.policy
+    seen, names = action.observation, policy.contract.command_names
+    late = timing.late
+    message = Writer()
+    message.time(tick.now_ns)
+    message.string('')
+    message.put('Q', timing.ticks + timing.missed, timing.missed)
+    message.put('B', int(tick.mode))
+    message.string(policy.contract.name)
+    message.put('Q', measured.frames)
+    inputs = tuple(policy.contract.inputs)
+    values = [
+        _NOTHING if name in policy.preprocess else seen.values.get(name, _NOTHING)
+        for name in inputs
+    ]
+    message.strings(inputs)
+    message.times([seen.stamps.get(name, 0) for name in inputs])
+    message.floats([seen.ages[name] for name in inputs])
+    message.put('I', len(values), *map(len, values))
+    message.floats(np.concatenate(values))
+    message.put('d', action.elapsed)
+    message.strings(names)
+    message.floats(action.raw if action.raw is not None else ())
+    message.floats(tick.command or ())
+    message.string(tick.limited_by)
+    message.floats(policy.state)
+    message.put('f', measured.lateness, measured.encoder, action.core_ns / 1e9)
+    message.put('f', measured.sense_to_act)
+    message.put('f', timing.rate, late.p50, late.p99, late.max)
+    return message.done()
