@@ -40,9 +40,9 @@ SIM = [
     'mujoco==4.0.0; python_version >= "3.11"',
     'mujoco==3.17.0; python_version < "3.11"',
 ]
-TRAIN = ['torch==2.13.0', 'lightning>=2.4', 'tensorboard', 'onnx>=1.16']
+TRAIN = ['torch==2.13.0', 'lightning>=2.4', 'tensorboard>=2.12', 'onnx>=1.16']
 ODE = ['torchdiffeq>=0.2.3']  # solvers that choose their own steps, for training alone
-SIGN = ['cryptography']
+SIGN = ['cryptography>=41']
 RAY = ['ray>=2.9']
 VIEW = ['nicegui>=3.0,<4']
 
@@ -96,17 +96,17 @@ setup(
     },
     data_files=shipped(),
     install_requires=[
-        'numpy',
+        'numpy>=1.24.2',
         'onnxruntime>=1.16',
-        'opencv-python-headless',
-        'PyYAML',
+        'opencv-python-headless>=4.7',
+        'PyYAML>=6.0',
         'mcap>=1.5',
-        'zstandard',
-        'lz4',
+        'zstandard>=0.21',
+        'lz4>=4.3',
         'rosbags>=0.11',
-        'typer',
-        'rich',
-        'matplotlib',
+        'typer>=0.12',
+        'rich>=13.0',
+        'matplotlib>=3.7',
     ],
     extras_require={
         'ros': ROS_RUNTIME,
