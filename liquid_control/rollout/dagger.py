@@ -34,7 +34,7 @@ from liquid_control.rollout.expert import Expert
 from liquid_control.rollout.recording import is_recorded, recording
 from liquid_control.runtime.control.state_message import Measured, state_bytes
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.runtime.loop.timing import Timing
+from liquid_control.runtime.loop.timing import LoopTiming
 from liquid_control.sim.robots import IMU_RATE, CarSimulator, simulate_car
 from liquid_control.sim.track import TrackPose
 
@@ -169,7 +169,7 @@ def _drive(drive: Guided, simulator: CarSimulator, writer: BagWriter) -> Iterato
     period_ns = policy.contract.period_ns
     answers = math.ceil(COMMAND_RATE * period_ns / 1e9)
     expert_drives, count = False, 0
-    timing = Timing(policy.contract.control_rate)
+    timing = LoopTiming(policy.contract.control_rate)
     while count * period_ns < drive.seconds * 1e9:
         now_ns = simulator.time_ns
         expert_drives = _is_expert_needed(simulator.status.place, expert_drives)

@@ -8,7 +8,7 @@ import numpy as np
 
 from liquid_control.common.cdr import Writer
 from liquid_control.runtime.control.controller import Tick
-from liquid_control.runtime.loop.timing import Timing
+from liquid_control.runtime.loop.timing import LoopTiming
 
 _NOTHING = np.empty(0, np.float32)
 
@@ -25,7 +25,7 @@ class Measured:
     sense_to_act: float
 
 
-def state_bytes(tick: Tick, timing: Timing, measured: Measured) -> bytes:
+def state_bytes(tick: Tick, timing: LoopTiming, measured: Measured) -> bytes:
     """A serialized PolicyState; follows msg/PolicyState.msg field by field."""
     action, policy = tick.action, tick.runner.policy
     seen, names = action.observation, policy.contract.command_names
