@@ -1,4 +1,7 @@
-"""The image encoder: one camera picture to a few bounded features, fast on one CPU core."""
+"""Encoders: a camera picture, or the ranges of a scan, to a few bounded features.
+
+Both are fast on one CPU core.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ BEFORE_KEYPOINTS = 2
 KEYPOINTS = 32
 # Of the softmax over places: at 1 a new network's keypoints hardly leave the centre.
 SHARPNESS = 2.0
+# Of a scan's encoder, between ranges and features.
+SCAN_UNITS = 64
 # Smallest deviation of the pixels that counts as a picture, as a share of full scale.
 DEVIATION_FLOOR = 0.02
 
@@ -109,6 +114,32 @@ class ImageEncoder(nn.Module):
         if self.places is not None:
             features = torch.cat([features, self.places(maps)], dim=1)
         return torch.tanh(features)
+
+
+class ScanEncoder(nn.Module):
+    """Two linear layers: where something is near, and how near.
+
+    Features are normalised among themselves and end in tanh, as those of an image.
+
+    Args:
+        sectors: of the scan.
+        far: range that counts as free, m.
+        features: number of features F.
+    """
+
+    def __init__(self, sectors: int, far: float, features: int):
+        super().__init__()
+        self.far = far
+        self.features = features
+        self.hidden = nn.Linear(sectors, SCAN_UNITS)
+        nn.init.kaiming_normal_(self.hidden.weight, nonlinearity='relu')
+        self.project = nn.Linear(SCAN_UNITS, features)
+        self.norm = nn.LayerNorm(features)
+
+    def forward(self, ranges: Tensor) -> Tensor:
+        """Nearest return of each sector, m, [..., sectors] -> features [..., F] in (-1, 1)."""
+        nearness = 1.0 - ranges / self.far
+        return torch.tanh(self.norm(self.project(torch.relu(self.hidden(nearness)))))
 
 
 def _convolution(channels: int, wider: int, *, kernel: int, stride: int = 2) -> nn.Conv2d:

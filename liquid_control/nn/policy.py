@@ -1,12 +1,12 @@
-"""The policy network: camera, IMU and speed in, commands in SI units out, a liquid core between.
+"""The policy network: inputs of a contract in, commands in SI units out, a liquid core between.
 
-It splits where a bundle splits: `encoder` runs once for each camera frame, `core` once for each
-control step. All scaling lies inside, so whoever runs the network handles SI units only.
+It splits where a bundle splits: an image's encoder runs once for each of its frames, the core once
+for each control step. All scaling lies inside, so whoever runs the network handles SI units only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from liquid_control.common.errors import ConfigError
-from liquid_control.contract.contract import IMU_SIZE, CommandSpec, NetworkSpec
+from liquid_control.contract.contract import CommandSpec, NetworkSpec
+from liquid_control.contract.inputs import InputSpec
 from liquid_control.nn.cells import CELLS
 from liquid_control.nn.encoder import (
     BEFORE_KEYPOINTS,
@@ -22,6 +23,7 @@ from liquid_control.nn.encoder import (
     ENCODERS,
     KEYPOINTS,
     ImageEncoder,
+    ScanEncoder,
 )
 from liquid_control.nn.solvers import POLICY_UNFOLDS
 from liquid_control.nn.wiring import Wiring
@@ -35,12 +37,6 @@ MIN_CHANNELS, MAX_CHANNELS = BEFORE_KEYPOINTS + 1, 8
 # with the square of these. And what a generator takes for a seed.
 MAX_SIZE, MAX_SEED, MAX_STACK = 4096, 2**32 - 1, 64
 
-# One unit of an input as the core sees it, before tanh: what a small robot meets in normal driving
-# lies in the straight part of the curve, a hard bump is squeezed instead of drowning the camera.
-ACCELERATION_UNIT = 10.0  # m/s^2
-ANGULAR_VELOCITY_UNIT = 2.0  # rad/s
-SPEED_UNIT = 10.0  # m/s
-
 # A new network's commands reach this many deviations of the recorded ones from their mean, by a
 # gain within these bounds.
 REACH, GAINS = 3.0, (0.1, 1.5)
@@ -52,7 +48,7 @@ class Network:
 
     Attributes:
         cell: one of `liquid_control.nn.cells.CELLS`.
-        encoder: one of `liquid_control.nn.encoder.ENCODERS`.
+        encoder: of every image, one of `liquid_control.nn.encoder.ENCODERS`.
         channels: of the encoder's maps, one convolution each.
         keypoints: channels whose places the encoder 'keypoints' looks for.
         neurons: of the liquid core.
@@ -120,24 +116,26 @@ class NetworkConfig(Network):
     """What a policy network is made of: its shape, its inputs and its commands.
 
     Attributes:
+        inputs: by name; what a kind says of itself decides how it is scaled and encoded.
         commands: names and ranges of the commands, in order.
-        image_size: height and width of the encoder's input in pixels; None without a camera.
-        features: outputs of the encoder; only with a camera.
-        imu, speed: whether the core sees them.
     """
 
+    inputs: Mapping[str, InputSpec]
     commands: tuple[CommandSpec, ...]
-    image_size: tuple[int, int] | None = None
-    features: int = 32
-    imu: bool = False
-    speed: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.solver:
             object.__setattr__(self, 'solver', next(iter(CELLS[self.cell].solvers), ''))
-        if self.input_size == 0:
-            raise ValueError('a policy needs at least one of image, imu and speed')
+        if not self.inputs:
+            raise ConfigError('a policy needs at least one input')
+        for name, spec in self.inputs.items():
+            if spec.encoder and hasattr(nn.ModuleDict(), name):
+                raise ConfigError(f'an input cannot be called {name}: torch uses that name')
+
+    def encoded(self, encoder: str) -> dict[str, InputSpec]:
+        """The inputs that go through this kind of encoder; '': straight into the core."""
+        return {name: spec for name, spec in self.inputs.items() if spec.encoder == encoder}
 
     def shape(self) -> dict[str, Any]:
         """The fields of `Network` that have a say in this one, as plain data."""
@@ -147,46 +145,47 @@ class NetworkConfig(Network):
             idle |= {'wiring', 'sparsity', 'wiring_seed'}
         if not cell.stacked:
             idle.add('stack')
-        if self.image_size is None:
+        if not self.encoded('image'):
             idle |= {'encoder', 'channels', 'dropout'}
-        if self.image_size is None or self.encoder != 'keypoints':
+        if not self.encoded('image') or self.encoder != 'keypoints':
             idle.add('keypoints')
         values = {e.name: getattr(self, e.name) for e in fields(Network) if e.name not in idle}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @property
     def input_size(self) -> int:
-        """Inputs of the core: features, then IMU, then speed, as far as they are used."""
-        features = self.features if self.image_size is not None else 0
-        return features + IMU_SIZE * self.imu + 1 * self.speed
+        """Width of what the core sees."""
+        return sum(
+            spec.features if spec.encoder else len(spec.elements())
+            for spec in self.inputs.values()
+        )
 
 
 class PolicyNetwork(nn.Module):
-    """Encoder and liquid core.
+    """Encoders and core.
 
     Attributes:
         config: what it was made from.
-        encoder: uint8 [B, H, W, 3] RGB -> features [B, F]; None without a camera.
+        encoders: by the name of their input. An image's, uint8 [B, H, W, 3] RGB -> features
+            [B, F], is a graph of its own in a bundle; a scan's, [..., W] -> [..., F], a part of
+            the core.
         cell: the core, a liquid layer or one that it is compared with.
         state_size: numbers that go from step to step.
     """
 
     low: Tensor
     high: Tensor
+    scale: Tensor
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.config = config
-        self.encoder: ImageEncoder | None = None
-        if config.image_size is not None:
-            self.encoder = ImageEncoder(
-                *config.image_size,
-                config.features,
-                config.dropout,
-                config.encoder,
-                channels=config.channels,
-                keypoints=config.keypoints,
-            )
+        self.images, self.scans, self.vectors = (
+            tuple(config.encoded(encoder)) for encoder in ('image', 'scan', '')
+        )
+        self.encoders = nn.ModuleDict(
+            {name: _encoder(config, name) for name in (*self.images, *self.scans)}
+        )
         self.cell = CELLS[config.cell].make(config)
         self.state_size = self.cell.packed_size
         # Motor neurons of a CfC stay within (-1, 1): the gain lets a command reach its limits.
@@ -194,60 +193,61 @@ class PolicyNetwork(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(config.commands)))
         self.register_buffer('low', torch.tensor([entry.min for entry in config.commands]))
         self.register_buffer('high', torch.tensor([entry.max for entry in config.commands]))
+        # One unit of each entry of the vectors as the core sees it.
+        scales = [
+            element.scale for name in self.vectors for element in config.inputs[name].elements()
+        ]
+        self.register_buffer('scale', torch.tensor(scales), persistent=False)
 
     def forward(
-        self,
-        images: Tensor | None,
-        imu: Tensor | None,
-        speed: Tensor | None,
-        elapsed: Tensor,
-        state: Tensor | None = None,
+        self, inputs: Mapping[str, Tensor], elapsed: Tensor, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Run over sequences of T control steps.
 
         Args:
-            images: newest frame at each step, uint8 [B, T, H, W, 3] RGB; None without a camera.
-            imu: linear acceleration (m/s^2) and angular velocity (rad/s), [B, T, 6]; None unused.
-            speed: m/s, [B, T, 1]; None unused.
+            inputs: newest value of each input at each step: of an image its pixels, uint8
+                [B, T, H, W, 3] RGB, of others their numbers in SI units, [B, T, W].
             elapsed: s since the step before, [B, T].
             state: [B, S] before the first step; None starts from zeros.
 
         Returns:
             Commands [B, T, C] in their units, and the state [B, S] after the last step.
         """
-        features = None
-        if self.encoder is not None and images is not None:
-            features = self.encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-        inputs = self.core_inputs(features, imu, speed)
-        outputs, after = self.cell(inputs, self.cell.unpack(state), elapsed)
+        features = {
+            name: self.encoders[name](inputs[name].flatten(0, 1)).unflatten(0, elapsed.shape)
+            for name in self.images
+        }
+        seen = self.core_inputs({**inputs, **features})
+        outputs, after = self.cell(seen, self.cell.unpack(state), elapsed)
         return self.commands(outputs), self.cell.pack(after)
 
     def core(
-        self,
-        features: Tensor | None,
-        imu: Tensor | None,
-        speed: Tensor | None,
-        elapsed: Tensor,
-        state: Tensor,
+        self, inputs: Mapping[str, Tensor], elapsed: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """One control step: [B, F], [B, 6], [B, 1], [B, 1], [B, S] -> commands [B, C], state."""
-        inputs = self.core_inputs(features, imu, speed)
-        outputs, after = self.cell.step(inputs, self.cell.unpack(state), elapsed)
+        """One control step.
+
+        Args:
+            inputs: of an image its features, [B, F], of others their numbers, [B, W].
+            elapsed: s, [B, 1].
+            state: [B, S].
+
+        Returns:
+            Commands [B, C] and the next state [B, S].
+        """
+        seen = self.core_inputs(inputs)
+        outputs, after = self.cell.step(seen, self.cell.unpack(state), elapsed)
         return self.commands(outputs), self.cell.pack(after)
 
-    def core_inputs(
-        self, features: Tensor | None, imu: Tensor | None, speed: Tensor | None
-    ) -> Tensor:
-        """What the liquid layer sees, [..., input_size], every entry within (-1, 1)."""
-        parts = []
-        if self.encoder is not None:
-            parts.append(_given(features, 'features'))
-        if self.config.imu:
-            acceleration, rotation = _given(imu, 'imu').split(3, dim=-1)
-            parts.append(torch.tanh(acceleration / ACCELERATION_UNIT))
-            parts.append(torch.tanh(rotation / ANGULAR_VELOCITY_UNIT))
-        if self.config.speed:
-            parts.append(torch.tanh(_given(speed, 'speed') / SPEED_UNIT))
+    def core_inputs(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """What the core sees, [..., input_size], every entry within (-1, 1).
+
+        First what comes from encoders, of images, then of scans; then the vectors.
+        """
+        parts = [inputs[name] for name in self.images]
+        parts += [self.encoders[name](inputs[name]) for name in self.scans]
+        if self.vectors:
+            vectors = torch.cat([inputs[name] for name in self.vectors], dim=-1)
+            parts.append(torch.tanh(vectors / self.scale))
         return torch.cat(parts, dim=-1)
 
     def commands(self, outputs: Tensor) -> Tensor:
@@ -291,7 +291,17 @@ class PolicyNetwork(nn.Module):
         )
 
 
-def _given(tensor: Tensor | None, name: str) -> Tensor:
-    if tensor is None:
-        raise ValueError(f'this network needs {name}, got None')
-    return tensor
+def _encoder(config: NetworkConfig, name: str) -> ImageEncoder | ScanEncoder:
+    spec: Any = config.inputs[name]
+    if spec.encoder == 'scan':
+        elements = spec.elements()
+        return ScanEncoder(len(elements), elements[0].scale, spec.features)
+    return ImageEncoder(
+        spec.height,
+        spec.width,
+        spec.features,
+        config.dropout,
+        config.encoder,
+        channels=config.channels,
+        keypoints=config.keypoints,
+    )

@@ -14,6 +14,7 @@ from support.compiled_cells import (
     network,
     pictures,
     session,
+    some_inputs,
 )
 
 from liquid_control.nn import LTC, AutoNCP
@@ -105,7 +106,9 @@ def test_ten_thousand_steps_neither_overflow_nor_drift(cell: str) -> None:
     imu, speed = sensors[:, :6] * 10, sensors[:, 6:] * 3
     imu[5000:5100] = 1e6  # a broken IMU for a while
     with torch.no_grad():
-        inputs = policy.core_inputs(None, torch.from_numpy(imu), torch.from_numpy(speed))
+        inputs = policy.core_inputs(
+            {'imu': torch.from_numpy(imu), 'speed': torch.from_numpy(speed)}
+        )
         outputs, last = policy.cell(inputs[None], None, torch.from_numpy(elapsed)[None])
         expected = policy.commands(outputs)[0].numpy()
     core = session(core_model(policy))
@@ -124,46 +127,27 @@ def test_ten_thousand_steps_neither_overflow_nor_drift(cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ('changes', 'inputs'),
-    [
-        ({}, {'imu': 6, 'speed': 1, 'elapsed': 1, 'state': 19}),
-        ({'speed': False}, {'imu': 6, 'elapsed': 1, 'state': 19}),
-        (
-            {'image_size': (24, 48), 'features': 9, 'imu': False},
-            {'features': 9, 'speed': 1, 'elapsed': 1, 'state': 19},
-        ),
-        (
-            {'image_size': (24, 48), 'features': 9, 'imu': False, 'speed': False},
-            {'features': 9, 'elapsed': 1, 'state': 19},
-        ),
-    ],
+    'kinds', [('imu',), ('image', 'speed'), ('scan', 'goal', 'velocity'), ('imu', 'scan', 'image')]
 )
 @pytest.mark.parametrize('cell', ['ltc', 'cfc', 'cfc-dense'])
-def test_a_core_takes_the_inputs_that_the_network_has(
-    cell: str, changes: dict[str, object], inputs: dict[str, int]
-) -> None:
-    policy = network(cell, **changes)
+def test_a_core_takes_the_inputs_that_the_network_has(cell: str, kinds: tuple[str, ...]) -> None:
+    inputs = some_inputs(*kinds)
+    policy = network(cell, inputs=inputs)
     core = session(core_model(policy))
+    sizes = {name: len(spec.elements()) or spec.features for name, spec in inputs.items()}
+    sizes |= {'elapsed': 1, 'state': 19}
     assert {node.name: node.shape for node in core.get_inputs()} == {
-        name: [1, size] for name, size in inputs.items()
+        name: [1, size] for name, size in sizes.items()
     }
     assert {node.name: node.shape for node in core.get_outputs()} == {
         'command': [1, 2],
         'next_state': [1, 19],
     }
     rng = np.random.default_rng(4)
-    feeds = {
-        name: rng.uniform(0, 1, (1, size)).astype(np.float32) for name, size in inputs.items()
-    }
+    feeds = {name: rng.uniform(0, 5, (1, n)).astype(np.float32) for name, n in sizes.items()}
     tensors = {name: torch.from_numpy(array) for name, array in feeds.items()}
     with torch.no_grad():
-        expected = policy.core(
-            tensors.get('features'),
-            tensors.get('imu'),
-            tensors.get('speed'),
-            tensors['elapsed'],
-            tensors['state'],
-        )
+        expected = policy.core(tensors, tensors['elapsed'], tensors['state'])
     for found, wanted in zip(core.run(None, feeds), expected, strict=True):
         np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.compiled_cells import some_inputs
 
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, kernels
@@ -118,7 +119,7 @@ def test_the_solver_of_new_policies_is_nearer_the_solution_for_less_work(rate):
             commands=(CommandSpec('speed', 'm/s', 0.0, 1.0),),
             cell='ltc',
             neurons=19,
-            imu=True,
+            inputs=some_inputs('imu'),
             wiring_seed=seed,
             solver=solver,
             unfolds=unfolds,

@@ -10,6 +10,15 @@ import onnxruntime as ort
 import torch
 
 from liquid_control.contract.contract import CommandSpec
+from liquid_control.contract.inputs import (
+    GoalSpec,
+    ImageSpec,
+    ImuSpec,
+    InputSpec,
+    ScanSpec,
+    SpeedSpec,
+    VelocitySpec,
+)
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, FullyConnected, Random
 from liquid_control.nn.cells import layer as plain
 from liquid_control.nn.encoder import ImageEncoder
@@ -86,6 +95,30 @@ LAYERS: dict[str, Callable[[], LiquidLayer]] = {
 }
 
 
+KINDS: dict[str, InputSpec] = {
+    'image': ImageSpec(
+        width=48,
+        height=24,
+        source_width=48,
+        source_height=24,
+        crop=(0, 0, 48, 24),
+        features=9,
+        rate=30.0,
+        max_age=0.3,
+    ),
+    'imu': ImuSpec(rate=200.0, max_age=0.1),
+    'speed': SpeedSpec(rate=50.0, max_age=0.2),
+    'scan': ScanSpec(rate=10.0, max_age=0.3, sectors=20, far=5.0, features=7),
+    'velocity': VelocitySpec(rate=50.0, max_age=0.2),
+    'goal': GoalSpec(rate=50.0, max_age=0.2),
+}
+
+
+def some_inputs(*kinds: str) -> dict[str, InputSpec]:
+    """Inputs named by their kinds."""
+    return {kind: KINDS[kind] for kind in kinds}
+
+
 def compile_layer(layer: LiquidLayer) -> onnx.ModelProto:
     sizes = {'x': layer.input_size, 'elapsed': 1, 'state': layer.packed_size}
     graph = Graph({name: ((1, size), FLOAT) for name, size in sizes.items()})
@@ -119,7 +152,7 @@ def make(name: str) -> LiquidLayer:
 
 def network(cell: str, **changes: object) -> PolicyNetwork:
     torch.manual_seed(2)
-    options: dict = {'neurons': 19, 'imu': True, 'speed': True, **changes}
+    options: dict = {'neurons': 19, 'inputs': some_inputs('imu', 'speed'), **changes}
     return PolicyNetwork(NetworkConfig(commands=COMMANDS, cell=cell, **options)).eval()
 
 

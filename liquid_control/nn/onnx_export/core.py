@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from liquid_control.contract.contract import IMU_SIZE
 from liquid_control.nn.cfc import CfC, CfCCell, WiredCfCCell
 from liquid_control.nn.layer import LiquidCell, LiquidLayer
 from liquid_control.nn.lrc import LRCCell
 from liquid_control.nn.ltc import LTCCell
 from liquid_control.nn.ode import CTRNNCell, NeuralODECell
 from liquid_control.nn.onnx_export.cfc import cfc_step, wired_cfc_step
+from liquid_control.nn.onnx_export.encoder import scan_features
 from liquid_control.nn.onnx_export.graph import FLOAT, Graph
 from liquid_control.nn.onnx_export.ltc import ltc_step
 from liquid_control.nn.onnx_export.ode import ct_rnn_step, lrc_step, neural_ode_step
@@ -26,12 +26,7 @@ from liquid_control.nn.onnx_export.recurrent import (
     mixed_memory_step,
     stack_step,
 )
-from liquid_control.nn.policy import (
-    ACCELERATION_UNIT,
-    ANGULAR_VELOCITY_UNIT,
-    SPEED_UNIT,
-    PolicyNetwork,
-)
+from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.nn.recurrent import GRUCell, LSTMCell
 from liquid_control.nn.stack import StackCell
 
@@ -41,31 +36,26 @@ Float64 = NDArray[np.float64]
 def core_model(network: PolicyNetwork) -> onnx.ModelProto:
     """The graph of `network.core` for a batch of one, float32; names as in a bundle's contract.
 
-    Inputs, as far as the network has them: features [1, F], imu [1, 6] (m/s^2, rad/s),
-    speed [1, 1] (m/s), elapsed [1, 1] (s), state [1, S]. Outputs: command [1, C], next_state.
+    Inputs are those of the network by name, of an image its features [1, F], of others their
+    numbers [1, W] in SI units; then elapsed [1, 1] (s) and state [1, S]. Outputs: command [1, C],
+    next_state.
 
     Raises:
         ValueError: the network has a part without a compiled form.
     """
     config = network.config
-    widths: dict[str, int] = {}
-    units: list[float] = []
-    if config.image_size is not None:
-        widths['features'] = config.features
-    if config.imu:
-        widths['imu'] = IMU_SIZE
-        units += [ACCELERATION_UNIT] * 3 + [ANGULAR_VELOCITY_UNIT] * 3
-    if config.speed:
-        widths['speed'] = 1
-        units.append(SPEED_UNIT)
+    widths = {
+        name: spec.features if name in network.images else len(spec.elements())
+        for name, spec in config.inputs.items()
+    }
     sizes = {**widths, 'elapsed': 1, 'state': network.state_size}
     graph = Graph({name: ((1, size), FLOAT) for name, size in sizes.items()})
-
-    parts = [name for name in widths if name == 'features']
-    measured = [name for name in widths if name != 'features']
-    if measured:
-        joined = measured[0] if len(measured) == 1 else graph.add('Concat', *measured, axis=1)
-        scaled = graph.add('Mul', joined, graph.constant(1.0 / np.array([units])))
+    parts = [*network.images]
+    parts += [scan_features(graph, network.encoders[name], name) for name in network.scans]
+    if vectors := network.vectors:
+        joined = vectors[0] if len(vectors) == 1 else graph.add('Concat', *vectors, axis=1)
+        scale = network.scale.detach().double().cpu().numpy()
+        scaled = graph.add('Mul', joined, graph.constant(1.0 / scale[None]))
         parts.append(graph.add('Tanh', scaled))
     state = layer_step(graph, network.cell, parts, 'state', 'elapsed')
     return graph.model(

@@ -1,4 +1,4 @@
-"""encoder.onnx: one camera picture to features, normalisation included."""
+"""Encoders as ONNX nodes: a graph of its own for an image, a few nodes of the core for a scan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import numpy as np
 import onnx
 from torch import nn
 
-from liquid_control.nn.encoder import DEVIATION_FLOOR, SHARPNESS, ImageEncoder, Keypoints
+from liquid_control.nn.encoder import (
+    DEVIATION_FLOOR,
+    SHARPNESS,
+    ImageEncoder,
+    Keypoints,
+    ScanEncoder,
+)
 from liquid_control.nn.onnx_export.graph import FLOAT, FLOAT16, UINT8, Graph
 
 
@@ -43,6 +49,20 @@ def encoder_model(
     if half:
         x = graph.add('Cast', x, to=FLOAT)
     return graph.model('encoder', {'features': (graph.add('Tanh', x), (1, encoder.features))})
+
+
+def scan_features(graph: Graph, encoder: ScanEncoder, ranges: str) -> str:
+    """Nodes of `encoder` for ranges [1, sectors]; returns the name of the features [1, F]."""
+    weight, bias = (
+        part.detach().double().cpu().numpy()
+        for part in (encoder.hidden.weight, encoder.hidden.bias)
+    )
+    # 1 - range / far goes into the first layer.
+    x = graph.linear(ranges, -weight.T / encoder.far, (bias + weight.sum(axis=1))[None])
+    x = graph.add('Relu', x)
+    for layer in (encoder.project, encoder.norm):
+        x = _layer(graph, layer, x, np.float32)
+    return graph.add('Tanh', x)
 
 
 def _layer(graph: Graph, layer: nn.Module, x: str, dtype: type[np.floating]) -> str:

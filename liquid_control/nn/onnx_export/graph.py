@@ -32,6 +32,8 @@ Shape = tuple[int, ...]
 class Graph:
     """Collects nodes in order; `model` closes the graph.
 
+    Values of its own have a slash in their names, which no input has.
+
     Args:
         inputs: name -> (shape, element type of TensorProto).
     """
@@ -46,7 +48,7 @@ class Graph:
 
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
         """The name of a constant; float32 unless another type is given."""
-        name = f'constant_{len(self._constants)}'
+        name = f'constant/{len(self._constants)}'
         array = np.ascontiguousarray(values, dtype=dtype)
         self._constants.append(numpy_helper.from_array(array, name))
         return name
@@ -57,7 +59,7 @@ class Graph:
 
     def split(self, op: str, *inputs: str, count: int, **attributes: Any) -> list[str]:
         """Append a node with `count` outputs and return their names."""
-        stem = f'{op.lower()}_{len(self._nodes)}'
+        stem = f'{op.lower()}/{len(self._nodes)}'
         outputs = [stem] if count == 1 else [f'{stem}_{index}' for index in range(count)]
         self._nodes.append(helper.make_node(op, list(inputs), outputs, **attributes))
         return outputs
