@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from liquid_control.bags import input_topics
 from liquid_control.bags.bag_files import BagFiles, data_files, find_files, open_part
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.parts import Part
 from liquid_control.bags.reader import BagMessage, BagReader, describe_channel
-from liquid_control.bags.topics import IMAGE_TYPES, candidates
+from liquid_control.bags.topics import ODOM_TYPES, candidates
 from liquid_control.common.errors import LiquidControlError
 from liquid_control.common.files import reason
+from liquid_control.contract.inputs import KINDS
 
-ROLES = ('command', 'image', 'imu', 'odom', 'mode', 'override')
+ROLES = ('command', 'odom', 'mode', 'override')
 
 # Longer than this many usual intervals, and than a second, is a gap; a minute is a jump.
 _GAP_INTERVALS = 10
@@ -194,9 +196,9 @@ def _look(message: BagMessage, info: TopicInfo) -> None:
     except LiquidControlError as error:
         info.problems.append(str(error))
         return
-    if message.msgtype == IMAGE_TYPES[0]:
+    if message.msgtype == 'sensor_msgs/msg/Image':
         info.what = f'{value.encoding} {value.width}x{value.height}'
-    elif message.msgtype == IMAGE_TYPES[1]:
+    elif message.msgtype == 'sensor_msgs/msg/CompressedImage':
         info.what = str(value.format)
 
 
@@ -238,9 +240,13 @@ def _times(info: TopicInfo, stamps: Any, logs: Any) -> None:
 
 def _roles(topics: dict[str, str]) -> dict[str, str]:
     """What each topic could be used as."""
-    roles = {}
-    for role in ROLES:
-        found = candidates(topics, role)
-        for topic in found:
-            roles[topic] = role if len(found) == 1 else f'{role}?'
-    return roles
+    parts = {role: candidates(topics, role) for role in ROLES}
+    for kind, spec in KINDS.items():
+        for source in spec.usual_sources(kind):
+            if source.types != ODOM_TYPES:  # of which several kinds are read
+                parts[kind] = input_topics.candidates(topics, source)
+    return {
+        topic: role if len(found) == 1 else f'{role}?'
+        for role, found in parts.items()
+        for topic in found
+    }

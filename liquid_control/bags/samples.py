@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from operator import le
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.common.errors import SensorError
 from liquid_control.contract.commands import TWIST_AXES, axis_of
 from liquid_control.contract.inputs.image import ImageReader
+from liquid_control.contract.inputs.odometry import read_odometry
 from liquid_control.contract.wire import ODOMETRY, check_carried, form_of, vector
 
 # A wheel turned further than this steers nothing, rad.
@@ -44,9 +44,9 @@ def picture(reader: BagReader, message: BagMessage) -> NDArray[np.uint8]:
 
 
 def motion(message: BagMessage) -> tuple[float, float]:
-    """Forward speed (m/s) and yaw rate (rad/s) of an Odometry."""
-    twist: Any = message.value.twist.twist
-    return twist.linear.x, twist.angular.z
+    """Forward speed (m/s) and yaw rate (rad/s) of an Odometry. Raises SensorError."""
+    twist = read_odometry(message.to_cdr()).twist
+    return twist[0], twist[5]
 
 
 def check_command(topic: str, msgtype: str, names: Sequence[str]) -> None:

@@ -1,13 +1,12 @@
-"""Which topic of a bag plays which part: camera, IMU, odometry, commands."""
+"""Which topic of a bag plays which part: commands, who drove, how the robot moved.
 
-import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+Those of a policy's inputs: input_topics.py.
+"""
+
+from collections.abc import Mapping
 
 from liquid_control.bags.errors import TopicError
 
-IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-IMU_TYPES = ('sensor_msgs/msg/Imu',)
 ODOM_TYPES = ('nav_msgs/msg/Odometry',)
 MODE_TYPES = ('liquid_control/msg/ControlMode',)
 COMMAND_TYPES = (
@@ -21,59 +20,13 @@ _ARRAY, _ARRAY_TOPIC = COMMAND_TYPES[-1], ('/commands', 'cmd_vel_override')
 
 _TYPES = {
     'command': COMMAND_TYPES,
-    'image': IMAGE_TYPES,
-    'imu': IMU_TYPES,
     'odom': ODOM_TYPES,
     'mode': MODE_TYPES,
     'override': COMMAND_TYPES,
 }
 
-# A person's commands, not what was sent to the robot; and another form of the same pictures.
+# A person's commands, not what was sent to the robot.
 _OVERRIDE = 'cmd_vel_override'
-_COMPRESSED = '/compressed'
-# Forms of pictures that are no pictures to us, by the names that image_transport gives them.
-_NO_PICTURES = ('/compressedDepth', '/zstd', '/theora', '/ffmpeg', '/foxglove', '/draco')
-# What a camera that measures distance publishes beside its colours.
-_BESIDES = re.compile(r'depth|disparity|confidence|infra|(?:^|[/_])ir(?:[/_]|$)', re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class TopicRoles:
-    """Names of the topics, None where a bag has no such topic."""
-
-    image: str | None = None
-    imu: str | None = None
-    odom: str | None = None
-    command: str | None = None
-
-
-def infer_topics(
-    topics: Mapping[str, str],
-    *,
-    image: str | None = None,
-    imu: str | None = None,
-    odom: str | None = None,
-    command: str | None = None,
-    optional: Collection[str] = (),
-) -> TopicRoles:
-    """Find the topics' parts by their types, the command first.
-
-    Args:
-        topics: Type of each topic, as `BagReader.filled`.
-        image: Topic to take, where the user named one; the same for the other parts. An odometry
-            topic may be named as `command`: its speed and yaw rate are then what was commanded.
-        optional: Parts that are left out where several topics could play them.
-
-    Raises:
-        TopicError: Several topics could play a part, or the one named cannot.
-    """
-    named = {'command': command, 'image': image, 'imu': imu, 'odom': odom}
-    return TopicRoles(
-        **{
-            role: find_topic(topics, role, name, optional=role in optional)
-            for role, name in named.items()
-        }
-    )
 
 
 def infer_takeover(
@@ -98,7 +51,7 @@ def find_topic(
 
     Args:
         topics: Type of each topic, as `BagReader.filled`.
-        role: command, image, imu, odom, mode or override.
+        role: command, odom, mode or override.
         named: Topic to take, where the user named one.
         optional: None also where several could play it.
 
@@ -110,13 +63,14 @@ def find_topic(
     found = candidates(topics, role)
     if len(found) > 1 and not optional:
         raise TopicError(
-            f'several topics could be the {role}: {", ".join(found)}; name one with --{role}-topic'
+            f'several topics could be the {role}: {", ".join(found)}; name one with --topic '
+            f'{role}=TOPIC'
         )
     return found[0] if len(found) == 1 else None
 
 
 def candidates(topics: Mapping[str, str], role: str) -> list[str]:
-    """Topics that could play a part, without those that only repeat another in another form."""
+    """Topics that could play a part."""
     found = _of_type(topics, role)
     if role in ('command', 'override'):
         arrays = [name for name in found if topics[name] == _ARRAY]
@@ -124,15 +78,7 @@ def candidates(topics: Mapping[str, str], role: str) -> list[str]:
             name for name in arrays if name.endswith(_ARRAY_TOPIC)
         ]
         return [name for name in found if name.endswith(_OVERRIDE) == (role == 'override')]
-    if role != 'image':
-        return found
-    pictures = [
-        name
-        for name in found
-        if not name.endswith(_NO_PICTURES)
-        and not (name.endswith(_COMPRESSED) and name.removesuffix(_COMPRESSED) in found)
-    ]
-    return [name for name in pictures if not _BESIDES.search(name)] or pictures
+    return found
 
 
 def _of_type(topics: Mapping[str, str], role: str) -> list[str]:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import pytest
 
 from liquid_control.bags.errors import TopicError
-from liquid_control.bags.topics import TopicRoles, infer_takeover, infer_topics
+from liquid_control.bags.input_topics import find_source
+from liquid_control.bags.topics import find_topic, infer_takeover
+from liquid_control.contract.inputs import KINDS
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 TWIST = 'geometry_msgs/msg/TwistStamped'
+
+
+def found(topics: dict[str, str], kind: str, **named: str) -> str | None:
+    """The topic of an input named by its kind; `command` is no input."""
+    if kind == 'command':
+        return find_topic(topics, kind, named.get(kind))
+    *_, source = KINDS[kind].usual_sources(kind)
+    return find_source(topics, kind, source, named)
 
 
 def test_topics_are_found_by_type() -> None:
@@ -20,41 +30,50 @@ def test_topics_are_found_by_type() -> None:
         '/drive': 'ackermann_msgs/msg/AckermannDriveStamped',
         '/rosout': 'rcl_interfaces/msg/Log',
     }
-    assert infer_topics(topics) == TopicRoles('/front', '/imu', '/odometry', '/drive')
-    assert infer_topics({}) == TopicRoles()
+    kinds = {'image': '/front', 'imu': '/imu', 'speed': '/odometry', 'command': '/drive'}
+    for kind, topic in kinds.items():
+        assert found(topics, kind) == topic
+        assert found({}, kind) is None
 
 
 def test_raw_pictures_are_preferred_to_the_same_pictures_compressed() -> None:
     topics = {'/camera/image_raw': IMAGE, '/camera/image_raw/compressed': COMPRESSED}
-    assert infer_topics(topics).image == '/camera/image_raw'
-    assert infer_topics({'/image/compressed': COMPRESSED}).image == '/image/compressed'
+    assert found(topics, 'image') == '/camera/image_raw'
+    assert found({'/image/compressed': COMPRESSED}, 'image') == '/image/compressed'
 
 
 def test_a_persons_override_is_not_the_command_unless_named() -> None:
     topics = {'/cmd_vel': TWIST, '/cmd_vel_override': TWIST}
-    assert infer_topics(topics).command == '/cmd_vel'
-    assert infer_topics(topics, command='/cmd_vel_override').command == '/cmd_vel_override'
+    assert found(topics, 'command') == '/cmd_vel'
+    assert found(topics, 'command', command='/cmd_vel_override') == '/cmd_vel_override'
 
 
 def test_ambiguous_topics_are_named_and_a_choice_is_taken() -> None:
     topics = {'/left': IMAGE, '/right': IMAGE}
     with pytest.raises(TopicError, match='several topics could be the image: /left, /right'):
-        infer_topics(topics)
-    assert infer_topics(topics, image='/right').image == '/right'
+        found(topics, 'image')
+    assert found(topics, 'image', image='/right') == '/right'
+
+
+def test_of_several_the_one_called_as_on_the_robot_is_it() -> None:
+    topics = dict.fromkeys(('/a/image_raw', '/b/image', '/c/image_color'), IMAGE)
+    assert found(topics, 'image') == '/a/image_raw'
+    topics = dict.fromkeys(('/points', '/robot/scan'), 'sensor_msgs/msg/LaserScan')
+    assert found(topics, 'scan') == '/robot/scan'
 
 
 def test_odometry_can_stand_for_commands_only_where_named() -> None:
     topics = {'/odom': 'nav_msgs/msg/Odometry'}
-    assert infer_topics(topics).command is None
-    assert infer_topics(topics, command='/odom').command == '/odom'
+    assert found(topics, 'command') is None
+    assert found(topics, 'command', command='/odom') == '/odom'
 
 
 def test_a_choice_that_cannot_be_is_refused() -> None:
     topics = {'/imu': 'sensor_msgs/msg/Imu', '/left': IMAGE}
-    with pytest.raises(TopicError, match=r'/imu cannot be the image.*it is sensor_msgs/msg/Imu'):
-        infer_topics(topics, image='/imu')
+    with pytest.raises(TopicError, match=r'/imu cannot be the topic of image.*it is sensor_msgs'):
+        found(topics, 'image', image='/imu')
     with pytest.raises(TopicError, match=r'no such topic with messages; possible: /left'):
-        infer_topics(topics, image='/lft')
+        found(topics, 'image', image='/lft')
 
 
 def test_who_drove_and_a_person_s_commands_are_found_by_type_and_name() -> None:
@@ -73,11 +92,11 @@ CAMERA = '/camera/image_raw'
 def test_of_all_forms_of_one_picture_the_plain_one_is_the_camera() -> None:
     transports = ('compressed', 'compressedDepth', 'zstd', 'theora')
     topics = {CAMERA: IMAGE, **{f'{CAMERA}/{form}': COMPRESSED for form in transports}}
-    assert infer_topics(topics).image == CAMERA
+    assert found(topics, 'image') == CAMERA
     del topics[CAMERA]
-    assert infer_topics(topics).image == f'{CAMERA}/compressed'
+    assert found(topics, 'image') == f'{CAMERA}/compressed'
     del topics[f'{CAMERA}/compressed']
-    assert infer_topics(topics).image is None
+    assert found(topics, 'image') is None
 
 
 def test_depth_and_infrared_beside_colour_are_not_the_camera() -> None:
@@ -85,21 +104,15 @@ def test_depth_and_infrared_beside_colour_are_not_the_camera() -> None:
     for beside in ('depth/image_rect_raw', 'aligned_depth_to_color/image_raw', 'infra1/image'):
         topics[f'/camera/{beside}'] = IMAGE
     topics['/camera/depth/image_rect_raw/compressedDepth'] = COMPRESSED
-    assert infer_topics(topics).image == '/camera/color/image_raw'
+    assert found(topics, 'image') == '/camera/color/image_raw'
     del topics['/camera/color/image_raw']
     with pytest.raises(
-        TopicError, match=r'several .* image: .*infra1.*name one with --image-topic'
+        TopicError, match=r'several .* image: .*infra1.*name one with --topic image=TOPIC'
     ):
-        infer_topics(topics)
+        found(topics, 'image')
 
 
-def test_parts_that_one_can_do_without_are_left_out_where_several_could_play_them() -> None:
-    topics = {'/accel': 'sensor_msgs/msg/Imu', '/gyro': 'sensor_msgs/msg/Imu'}
-    assert infer_topics(topics, optional=['imu']).imu is None
-    assert infer_topics(topics, imu='/gyro', optional=['imu']).imu == '/gyro'
-
-
-def test_a_doubt_about_the_command_is_told_before_any_other() -> None:
-    topics = {'/a': TWIST, '/b': TWIST, '/left': IMAGE, '/right': IMAGE}
-    with pytest.raises(TopicError, match='could be the command: /a, /b; name one with --command'):
-        infer_topics(topics)
+def test_a_doubt_about_the_command_is_told() -> None:
+    topics = {'/a': TWIST, '/b': TWIST}
+    with pytest.raises(TopicError, match='could be the command: /a, /b; name one with --topic'):
+        found(topics, 'command')

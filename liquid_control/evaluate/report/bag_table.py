@@ -29,7 +29,8 @@ def print_info(info: BagInfo, console: Console) -> None:
     lines = [*info.problems]
     lines += [f'{topic.topic}: {line}' for topic in info.topics for line in topic.problems]
     lines += [
-        f'several topics could be the {d[:-1]}: name one with --{d[:-1]}-topic' for d in doubts
+        f'several topics could be the {d[:-1]}: name one with --topic {d[:-1]}=TOPIC'
+        for d in doubts
     ]
     for line in lines:
         console.print(_text(f'! {line}'), soft_wrap=True)
