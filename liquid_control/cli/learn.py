@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from liquid_control.cli.bag import complain
+from liquid_control.cli.options import Topic, Topics, named_topics
 from liquid_control.common.plain_text import printable
 
 Changes = Annotated[
@@ -23,6 +24,10 @@ Changes = Annotated[
 Jobs = Annotated[
     int | None, typer.Option(help='Processes that decode bags; all cores without it.', min=1)
 ]
+Inputs = Annotated[
+    str | None,
+    typer.Option(help='What to see, where no recipe says it: e.g. image,imu or left:image,scan.'),
+]
 Commands = Annotated[
     str | None,
     typer.Option(
@@ -30,7 +35,6 @@ Commands = Annotated[
         'steering,throttle.'
     ),
 ]
-Topic = Annotated[str | None, typer.Option(help='Where the types do not tell.')]
 
 
 def collect(
@@ -58,7 +62,9 @@ def dataset(
         str | None,
         typer.Option(help='YAML or shipped name; the first bag decides what it leaves open.'),
     ] = None,
+    inputs: Inputs = None,
     commands: Commands = None,
+    topic: Topics = None,
     image_topic: Topic = None,
     imu_topic: Topic = None,
     odom_topic: Topic = None,
@@ -74,7 +80,8 @@ def dataset(
     """Decode recordings once, for any number of trainings; resumes after an interruption."""
     from liquid_control.learn.data.dataset import add_bags, describe_dataset, is_dataset
 
-    topics = _topics(
+    topics = named_topics(
+        topic,
         image=image_topic,
         imu=imu_topic,
         odom=odom_topic,
@@ -83,7 +90,7 @@ def dataset(
         override=override_topic,
     )
     sources = [out] if is_dataset(out) else bags
-    signals = _recipe(sources, recipe, changes, topics, commands=commands).signals
+    signals = _recipe(sources, recipe, changes, topics, inputs=inputs, commands=commands).signals
     console = Console(stderr=True)
     outcomes = add_bags(bags, signals, out, console, jobs=jobs or _cores(), ray=ray)
     told = printable(describe_dataset(out))
@@ -121,7 +128,9 @@ def train(
     precision: Annotated[
         str, typer.Option(help='Of the encoder: float32, float16 or int8.')
     ] = 'float32',
+    inputs: Inputs = None,
     commands: Commands = None,
+    topic: Topics = None,
     image_topic: Topic = None,
     imu_topic: Topic = None,
     odom_topic: Topic = None,
@@ -138,7 +147,8 @@ def train(
     from liquid_control.common.assets import find_bundle
     from liquid_control.learn.train.trainer import train as train_policy
 
-    topics = _topics(
+    topics = named_topics(
+        topic,
         image=image_topic,
         imu=imu_topic,
         odom=odom_topic,
@@ -149,7 +159,7 @@ def train(
     start = find_bundle(warm_start) if warm_start is not None else None
     train_policy(
         bags,
-        _recipe(bags, recipe, changes, topics, start, commands).changed(
+        _recipe(bags, recipe, changes, topics, start, inputs, commands).changed(
             cell=cell,
             neurons=neurons,
             epochs=epochs,
@@ -186,6 +196,7 @@ def improve(
         typer.Option(help='YAML or shipped name; the policy decides what it leaves open.'),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help='Of a round, at most.', min=1)] = None,
+    topic: Topics = None,
     image_topic: Topic = None,
     imu_topic: Topic = None,
     odom_topic: Topic = None,
@@ -206,7 +217,8 @@ def improve(
     from liquid_control.learn.improve.loop import improve as improve_policy
 
     start, given = find_bundle(warm_start), bags or []
-    topics = _topics(
+    topics = named_topics(
+        topic,
         image=image_topic,
         imu=imu_topic,
         odom=odom_topic,
@@ -264,8 +276,9 @@ def _recipe(
     sources: list[Path],
     recipe: str | None,
     changes: list[str] | None,
-    topics: Any,
+    topics: dict[str, str],
     start: Path | None = None,
+    inputs: str | None = None,
     commands: str | None = None,
 ) -> Any:
     """What to learn and how: the last word have `topics` and `changes`, before them `recipe`,
@@ -287,16 +300,23 @@ def _recipe(
             held = dataset_signals(path)
             own = replace(policy.signals, wheelbase=held.wheelbase, topics=held.topics)
             policy = replace(policy, signals=own)
+    kinds = _kinds(inputs)
     file = recipe_file(recipe) if recipe is not None else None
     wanted = [name.strip() for name in commands.split(',')] if commands else []
     notes: list[str] = []
     inferred: list[Any] = []
 
-    def signals(wheelbase: float | None) -> Any:
-        inferred.append(_signals(sources, topics, notes.append, wheelbase, wanted))
+    def signals(wheelbase: float | None, named: Mapping[str, str] | None) -> Any:
+        seen = kinds or named
+        inferred.append(_signals(sources, topics, notes.append, wheelbase, seen, wanted))
         return inferred[0]
 
     chosen = build_recipe(signals, path=file, changes=changes or (), start=policy)
+    if kinds and {name: spec.kind for name, spec in chosen.signals.inputs.items()} != kinds:
+        raise ConfigError(
+            f'--inputs {inputs} chooses where nothing else says what is seen: a recipe, a dataset '
+            f'or --from says {",".join(chosen.signals.inputs)}'
+        )
     if wanted and list(chosen.signals.command_names) != wanted:
         raise ConfigError(
             f'--commands {",".join(wanted)} chooses where nothing else says what is commanded: '
@@ -310,9 +330,10 @@ def _recipe(
 
 def _signals(
     sources: list[Path],
-    topics: Any,
+    topics: dict[str, str],
     on_status: Callable[[str], None],
     wheelbase: float | None,
+    inputs: Mapping[str, str] | None,
     commands: list[str],
 ) -> Any:
     """What to take from bags: as a dataset among them says, or else the first bag."""
@@ -321,25 +342,31 @@ def _signals(
 
     for path in filter(is_dataset, sources):
         return dataset_signals(path)
-    return infer_signals(sources, topics, on_status, wheelbase, commands)
+    return infer_signals(sources, topics, on_status, wheelbase, inputs=inputs, commands=commands)
 
 
-def _topics(**named: str | None) -> Any:
-    from liquid_control.learn.data.signals import Topics
-
-    return Topics(**named)
-
-
-def _named(signals: Any, topics: Any) -> Any:
+def _named(signals: Any, topics: dict[str, str]) -> Any:
     """The signals with the topics that were named on the command line."""
-    from liquid_control.common.errors import ConfigError
+    return replace(signals, topics={**signals.topics, **topics})
 
-    given = {role: name for role, name in asdict(topics).items() if name is not None}
-    used = {'image': signals.image, 'imu': signals.imu}
-    for role in given.keys() & used.keys():
-        if used[role] is None:
-            raise ConfigError(f'--{role}-topic {given[role]}: nothing is learnt from an {role}')
-    return replace(signals, topics=replace(signals.topics, **given))
+
+def _kinds(inputs: str | None) -> dict[str, str] | None:
+    """'left:image,imu' -> {'left': 'image', 'imu': 'imu'}."""
+    from liquid_control.common.errors import ConfigError
+    from liquid_control.contract.inputs import KINDS
+
+    if inputs is None:
+        return None
+    wanted = {}
+    for part in inputs.split(','):
+        name, _, kind = part.strip().partition(':')
+        kind = kind or name
+        if kind not in KINDS:
+            raise ConfigError(
+                f'--inputs: {part.strip()!r} is no kind of input; there are {", ".join(KINDS)}'
+            )
+        wanted[name] = kind
+    return wanted
 
 
 def _cores() -> int:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from support.compiled_cells import some_inputs
 
+from liquid_control.contract.contract import CommandSpec
+from liquid_control.contract.inputs import JointsSpec
 from liquid_control.learn.data.augment import augment, mirror
 from liquid_control.learn.data.sequences import Steps
+from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.train.recipe import Augment
 
-NAMES = ('steering_angle', 'speed')
+SIGNALS = Signals(
+    commands=(
+        CommandSpec('steering_angle', 'rad', -0.5, 0.5),
+        CommandSpec('speed', 'm/s', 0.0, 1.0),
+    ),
+    inputs=some_inputs('image', 'imu', 'scan', 'goal', 'velocity'),
+)
 OFF = Augment(flip=0, shift=0, gamma=0, tint=0, shadow=0, noise=0, cutout=0)
 
 
@@ -18,9 +30,13 @@ def window(seed: int = 0) -> Steps:
     generator = torch.Generator().manual_seed(seed)
     picture = torch.randint(40, 200, (1, 20, 30, 3), dtype=torch.uint8, generator=generator)
     return Steps(
-        images=picture.repeat(6, 1, 1, 1),
-        imu=torch.randn(6, 6, generator=generator),
-        speed=torch.ones(6, 1),
+        inputs={
+            'image': picture.repeat(6, 1, 1, 1),
+            'imu': torch.randn(6, 6, generator=generator),
+            'scan': torch.rand(6, 20, generator=generator),
+            'goal': torch.randn(6, 3, generator=generator),
+            'velocity': torch.randn(6, 6, generator=generator),
+        },
         elapsed=torch.full((6,), 0.05),
         commands=torch.randn(6, 2, generator=generator),
         weights=torch.ones(6),
@@ -29,20 +45,32 @@ def window(seed: int = 0) -> Steps:
 
 def test_a_mirror_turns_round_what_has_a_left_and_a_right() -> None:
     steps = window()
-    seen = mirror(steps, NAMES)
-    assert torch.equal(seen.images, steps.images.flip(2))
+    seen = mirror(steps, SIGNALS)
+    before, after = steps.inputs, seen.inputs
+    assert torch.equal(after['image'], before['image'].flip(2))
     assert torch.equal(seen.commands, steps.commands * torch.tensor([-1.0, 1.0]))
     # A left bend: acceleration to the left (+y) and a positive yaw rate (+z); both change sign.
-    assert torch.equal(seen.imu, steps.imu * torch.tensor([1, -1, 1, -1, 1, -1]))
-    again = mirror(seen, NAMES)
-    assert torch.equal(again.images, steps.images)
-    assert torch.equal(again.imu, steps.imu)
+    assert torch.equal(after['imu'], before['imu'] * torch.tensor([1, -1, 1, -1, 1, -1]))
+    assert torch.equal(after['scan'], before['scan'].flip(1))
+    assert torch.equal(after['goal'], before['goal'] * torch.tensor([1, 1, -1]))
+    assert torch.equal(after['velocity'], before['velocity'] * torch.tensor([1, -1, 1, -1, 1, -1]))
+    again = mirror(seen, SIGNALS)
+    for name, values in before.items():
+        assert torch.equal(again.inputs[name], values)
+
+
+def test_what_nobody_can_mirror_stays_as_it_is() -> None:
+    joints = {'joints': JointsSpec(rate=50.0, max_age=0.1, joints=('elbow',))}
+    steps = replace(window(), inputs={'joints': torch.randn(6, 2)})
+    assert mirror(steps, replace(SIGNALS, inputs=joints)) is steps
+    wheels = (CommandSpec('left_wheel/velocity', 'rad/s', -1.0, 1.0),) * 2
+    assert mirror(window(), replace(SIGNALS, commands=wheels)).commands.sum() != 0
 
 
 def test_with_everything_off_a_window_stays_as_it_is() -> None:
     steps = window()
-    seen = augment(steps, OFF, NAMES, np.random.default_rng(1))
-    assert torch.equal(seen.images, steps.images)
+    seen = augment(steps, OFF, SIGNALS, np.random.default_rng(1))
+    assert torch.equal(seen.inputs['image'], steps.inputs['image'])
     assert torch.equal(seen.commands, steps.commands)
 
 
@@ -51,17 +79,19 @@ def test_with_everything_off_a_window_stays_as_it_is() -> None:
 )
 def test_a_change_is_the_same_in_all_frames_of_a_window(change: dict[str, float]) -> None:
     steps = window()
-    seen = augment(steps, Augment(**{**vars(OFF), **change}), NAMES, np.random.default_rng(3))
-    assert not torch.equal(seen.images, steps.images)
-    assert (seen.images == seen.images[:1]).all()
+    seen = augment(steps, Augment(**{**vars(OFF), **change}), SIGNALS, np.random.default_rng(3))
+    assert not torch.equal(seen.inputs['image'], steps.inputs['image'])
+    assert (seen.inputs['image'] == seen.inputs['image'][:1]).all()
     assert torch.equal(seen.commands, steps.commands)
-    assert torch.equal(seen.imu, steps.imu)
+    assert torch.equal(seen.inputs['imu'], steps.inputs['imu'])
 
 
 def test_pixel_noise_is_new_in_every_frame() -> None:
     steps = window()
-    seen = augment(steps, Augment(**{**vars(OFF), 'noise': 8.0}), NAMES, np.random.default_rng(2))
-    difference = seen.images.float() - steps.images.float()
+    seen = augment(
+        steps, Augment(**{**vars(OFF), 'noise': 8.0}), SIGNALS, np.random.default_rng(2)
+    )
+    difference = seen.inputs['image'].float() - steps.inputs['image'].float()
     assert not torch.equal(difference[0], difference[1])
     assert 0 < difference.std() <= 8.5
     assert abs(difference.mean()) < 0.5
@@ -69,14 +99,14 @@ def test_pixel_noise_is_new_in_every_frame() -> None:
 
 def test_a_shifted_picture_holds_the_moved_pixels() -> None:
     steps = window()
-    seen = augment(steps, Augment(**{**vars(OFF), 'shift': 3}), NAMES, np.random.default_rng(5))
+    seen = augment(steps, Augment(**{**vars(OFF), 'shift': 3}), SIGNALS, np.random.default_rng(5))
     moves = [
         (down, right)
         for down in range(-3, 4)
         for right in range(-3, 4)
         if torch.equal(
-            seen.images[0, 3:-3, 3:-3],
-            steps.images[0, 3 - down : 17 - down, 3 - right : 27 - right],
+            seen.inputs['image'][0, 3:-3, 3:-3],
+            steps.inputs['image'][0, 3 - down : 17 - down, 3 - right : 27 - right],
         )
     ]
     assert len(moves) == 1
@@ -84,5 +114,5 @@ def test_a_shifted_picture_holds_the_moved_pixels() -> None:
 
 def test_the_window_given_is_not_changed_in_place() -> None:
     steps, before = window(), window()
-    augment(steps, Augment(flip=1, shift=3, cutout=1), NAMES, np.random.default_rng(1))
-    assert torch.equal(steps.images, before.images)
+    augment(steps, Augment(flip=1, shift=3, cutout=1), SIGNALS, np.random.default_rng(1))
+    assert torch.equal(steps.inputs['image'], before.inputs['image'])

@@ -76,7 +76,9 @@ def test_the_contract_counts_all_that_goes_from_step_to_step() -> None:
 def test_every_cell_takes_notice_of_the_elapsed_time(cell: str) -> None:
     network, steps = make_network(cell).eval(), make_steps(6)
     with torch.no_grad():
-        inputs = network.core_inputs(torch.randn(1, 6, 8), steps.imu[None], None)
+        inputs = network.core_inputs(
+            {'image': torch.randn(1, 6, 8), 'imu': steps.inputs['imu'][None]}
+        )
         slow, fast = (network.cell(inputs, None, seconds)[0] for seconds in (0.2, 0.02))
     assert (slow - fast).abs().max() > 1e-4
 
@@ -84,7 +86,7 @@ def test_every_cell_takes_notice_of_the_elapsed_time(cell: str) -> None:
 def test_a_neural_ode_trained_with_its_own_steps_drives_with_fixed_ones() -> None:
     """Dormand and Prince's method in torch, four Runge-Kutta steps on the robot."""
     pytest.importorskip('torchdiffeq')
-    from support.compiled_cells import session
+    from support.compiled_cells import session, some_inputs
 
     from liquid_control.nn.onnx_export.core import core_model
 
@@ -93,7 +95,7 @@ def test_a_neural_ode_trained_with_its_own_steps_drives_with_fixed_ones() -> Non
         commands=(CommandSpec('steering_angle', 'rad', -0.5, 0.5),),
         cell='neural-ode',
         neurons=12,
-        imu=True,
+        inputs=some_inputs('imu'),
         solver='dopri5',
         unfolds=4,
     )
@@ -110,5 +112,5 @@ def test_a_neural_ode_trained_with_its_own_steps_drives_with_fixed_ones() -> Non
         given.append(command[0])
     tensors = torch.from_numpy(imu).float()[None], torch.from_numpy(elapsed).float().T
     with torch.no_grad():
-        expected, _ = network(None, tensors[0], None, tensors[1])
+        expected, _ = network({'imu': tensors[0]}, tensors[1])
     np.testing.assert_allclose(np.stack(given), expected[0].numpy(), atol=1e-4)

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from rich.console import Console
 from support import recordings as rec
+from support.compiled_cells import some_inputs
 from support.kills import die_in_the_last_bag, run_killed
 from support.stripe_drives import SIGNALS, WHEELBASE, angle_at, write_drive
 from typer.testing import CliRunner
@@ -23,11 +25,11 @@ from typer.testing import CliRunner
 from liquid_control.bags.errors import BagError
 from liquid_control.cli.main import app
 from liquid_control.common.errors import ConfigError
-from liquid_control.contract.contract import SensorSpec
 from liquid_control.learn.data import dataset
 from liquid_control.learn.data.dataset import DatasetError
 from liquid_control.learn.data.episode import Episode
 from liquid_control.learn.data.ingest import bag_digest
+from liquid_control.learn.data.series import Frames
 from liquid_control.learn.data.signals import Signals
 
 CONSOLE = Console(quiet=True)
@@ -38,17 +40,29 @@ def open_one(bag: Path, store: Path, signals: Signals = SIGNALS) -> Episode:
     return episode
 
 
+def pixels(episode: Episode) -> NDArray[np.uint8]:
+    frames = episode.inputs['image']
+    assert isinstance(frames, Frames)
+    return frames.pixels
+
+
+def without(name: str) -> Signals:
+    inputs = {key: spec for key, spec in SIGNALS.inputs.items() if key != name}
+    return replace(SIGNALS, inputs=inputs)
+
+
 def test_signals_keep_their_stamps_and_units(tmp_path: Path) -> None:
     episode = open_one(write_drive(tmp_path / 'bag', seconds=2.0), tmp_path / 'store')
-    assert len(episode.images) == len(episode.image_ns) == 61
-    assert len(episode.imu) == 401
+    frames, imu = episode.inputs['image'], episode.inputs['imu']
+    assert len(frames.pixels) == len(frames) == 61
+    assert len(imu) == 401
     assert episode.start_ns == rec.START_NS
     at = (episode.command_ns - rec.START_NS) / 1e9
     expected = [[angle_at(seconds, 0.0), 1.0] for seconds in at]
     np.testing.assert_allclose(episode.commands, expected, atol=1e-6)
     # The IMU's yaw rate is the sine of the time.
     np.testing.assert_allclose(
-        episode.imu[:, 5], np.sin((episode.imu_ns - rec.START_NS) / 1e9), atol=1e-6
+        imu.values[:, 5], np.sin((imu.stamps - rec.START_NS) / 1e9), atol=1e-6
     )
 
 
@@ -61,24 +75,24 @@ def test_a_bag_is_decoded_once_whatever_it_is_called(
     shutil.copytree(bag, copy)
     monkeypatch.setattr(dataset, 'ingest', lambda *_: pytest.fail('the bag was read again'))
     (again,) = dataset.build([bag, copy], SIGNALS, store, CONSOLE)
-    np.testing.assert_array_equal(again.images, first.images)
+    np.testing.assert_array_equal(pixels(again), pixels(first))
 
 
 def test_other_signals_of_the_same_bag_are_kept_apart(tmp_path: Path) -> None:
     bag, store = write_drive(tmp_path / 'bag', seconds=1.0), tmp_path / 'store'
-    assert open_one(bag, store).imu.shape == (201, 6)
-    assert open_one(bag, store, replace(SIGNALS, imu=None)).imu.shape == (0, 6)
+    assert open_one(bag, store).inputs['imu'].values.shape == (201, 6)
+    assert open_one(bag, store, without('imu')).inputs.keys() == {'image'}
 
 
 def test_the_manifest_names_sources_times_drivers_and_counts(tmp_path: Path) -> None:
     bag, made = write_drive(tmp_path / 'bag', seconds=1.0), tmp_path / 'dataset'
     (outcome,) = dataset.add_bags([bag], SIGNALS, made, CONSOLE)
     manifest = json.loads((made / 'manifest.json').read_text())
-    assert manifest['signals']['image']['width'] == SIGNALS.image.width
+    assert manifest['signals']['inputs']['image']['width'] == 48
     (entry,) = manifest['episodes'].values()
     assert entry['bag'] == 'bag'
     assert entry['digest'] == outcome.digest == bag_digest(bag)
-    assert entry['counts'] == {'image': 31, 'imu': 201, 'speed': 0, 'command': 21}
+    assert entry['counts'] == {'image': 31, 'imu': 201, 'command': 21}
     span = {'start_ns': entry['start_ns'], 'end_ns': entry['end_ns']}
     assert span == {'start_ns': rec.START_NS, 'end_ns': rec.START_NS + 30 * rec.FRAME_NS}
     assert entry['segments'] == [{'kind': 'human', **span}]
@@ -96,21 +110,21 @@ def test_a_dataset_is_learnt_from_like_its_bags(tmp_path: Path) -> None:
     for one, other in zip(
         *(sorted(e, key=lambda x: x.digest) for e in (mixed, plain)), strict=True
     ):
-        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(pixels(one), pixels(other))
         np.testing.assert_array_equal(one.commands, other.commands)
 
 
 def test_a_dataset_of_other_signals_or_another_version_is_refused(tmp_path: Path) -> None:
     bag, made = write_drive(tmp_path / 'bag', seconds=1.0), tmp_path / 'dataset'
     dataset.add_bags([bag], SIGNALS, made, CONSOLE)
-    blind = replace(SIGNALS, image=None)
+    blind = without('image')
     for use in (dataset.add_bags, dataset.build):
         arguments = ([bag], blind, made) if use is dataset.add_bags else ([made], blind, tmp_path)
-        with pytest.raises(DatasetError, match=r'made for other signals: image is .*wanted None'):
+        with pytest.raises(DatasetError, match=r'made for other signals: inputs is '):
             use(*arguments, CONSOLE)
     manifest = made / 'manifest.json'
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {'version': 1}))
-    with pytest.raises(DatasetError, match='dataset of version 1, expected 4'):
+    with pytest.raises(DatasetError, match='dataset of version 1, expected 5'):
         dataset.open_dataset(made)
 
 
@@ -140,9 +154,9 @@ def test_processes_take_in_what_one_does_and_a_bad_bag_stops_no_other(tmp_path: 
     assert 'no_camera has no topic for command, image' in lines[1]
     assert '2 episodes' in result.stdout
     alone = dataset.build(good, dataset.dataset_signals(made), tmp_path / 'store', CONSOLE)
-    images = {episode.digest: episode.images for episode in alone}
+    images = {episode.digest: pixels(episode) for episode in alone}
     for episode in dataset.open_dataset(made):
-        np.testing.assert_array_equal(episode.images, images[episode.digest])
+        np.testing.assert_array_equal(pixels(episode), images[episode.digest])
 
 
 def test_a_killed_run_goes_on_with_the_bags_that_are_missing(
@@ -185,7 +199,7 @@ def test_ctrl_c_leaves_whole_episodes_and_no_process(tmp_path: Path) -> None:
     assert 'Traceback' not in stderr
     assert not list(made.glob('*.partial'))
     for episode in dataset.open_dataset(made):
-        assert len(episode.images) == 1801
+        assert len(pixels(episode)) == 1801
     assert ends(process.pid)
 
 
@@ -227,10 +241,10 @@ def test_a_ray_cluster_does_the_same_work(tmp_path: Path, monkeypatch: pytest.Mo
     assert result.exit_code == 1, result.stderr
     assert 'no_camera' in result.stderr
     alone = dataset.build(bags, dataset.dataset_signals(made), tmp_path / 'store', CONSOLE)
-    images = {episode.digest: episode.images for episode in alone}
+    images = {episode.digest: pixels(episode) for episode in alone}
     assert len(images) == len(dataset.open_dataset(made)) == 2
     for episode in dataset.open_dataset(made):
-        np.testing.assert_array_equal(episode.images, images[episode.digest])
+        np.testing.assert_array_equal(pixels(episode), images[episode.digest])
 
 
 def test_without_a_ray_cluster_the_address_is_named(tmp_path: Path) -> None:
@@ -245,20 +259,20 @@ def test_messages_recorded_out_of_order_are_put_in_the_order_of_their_stamps(
     entries = list(rec.drive_entries(1.0))
     late = [entry._replace(late_ns=40_000_000) if i % 7 == 0 else entry
             for i, entry in enumerate(entries)]  # fmt: skip
-    signals = replace(SIGNALS, speed=SensorSpec(rate=50.0, max_age=0.1))
-    small = replace(signals, image=None)
+    odometry = some_inputs('speed', 'velocity')
+    small = replace(SIGNALS, inputs={'imu': SIGNALS.inputs['imu'], **odometry})
     ordered = open_one(rec.write_bag(tmp_path / 'a', iter(entries)), tmp_path / 'store', small)
     mixed = open_one(rec.write_bag(tmp_path / 'b', iter(late)), tmp_path / 'store', small)
-    assert (np.diff(mixed.imu_ns) > 0).all()
-    np.testing.assert_array_equal(mixed.imu, ordered.imu)
-    np.testing.assert_array_equal(mixed.speed, ordered.speed)
+    assert (np.diff(mixed.inputs['imu'].stamps) > 0).all()
+    for name, series in ordered.inputs.items():
+        np.testing.assert_array_equal(mixed.inputs[name].values, series.values)
 
 
 def test_a_cut_learns_from_nothing_outside_its_frames(tmp_path: Path) -> None:
     episode = open_one(write_drive(tmp_path / 'bag', seconds=2.0), tmp_path / 'store')
     cut = episode.cut((10, 40))
-    assert cut.start_ns == episode.image_ns[10]
-    assert cut.end_ns == episode.image_ns[39]
+    assert cut.start_ns == episode.inputs['image'].stamps[10]
+    assert cut.end_ns == episode.inputs['image'].stamps[39]
     with pytest.raises(BagError, match='frames 61 to 70 were asked for, it has 61'):
         episode.cut((61, 70))
 
@@ -271,6 +285,6 @@ def test_commands_that_a_twist_does_not_determine_are_unknown(tmp_path: Path) ->
     ]
     entries.sort(key=lambda entry: entry.stamp_ns)
     bag = rec.write_bag(tmp_path / 'bag', iter(entries))
-    episode = open_one(bag, tmp_path / 'store', replace(SIGNALS, image=None))
+    episode = open_one(bag, tmp_path / 'store', without('image'))
     assert np.isnan(episode.commands[0, 0])
     assert episode.commands[1, 0] == pytest.approx(np.arctan(WHEELBASE * 0.2), abs=1e-6)

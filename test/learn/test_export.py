@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
-from support.exports import PROVENANCE, make_network, make_steps, write
+from support.compiled_cells import some_inputs
+from support.exports import IMAGE, INPUTS, PROVENANCE, make_network, make_steps, write
 from support.stripe_drives import RECIPE
 
 from liquid_control.contract.bundle import load_bundle
-from liquid_control.contract.contract import ImageSpec
-from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.export import exporter as export
 from liquid_control.learn.export import parity
 from liquid_control.learn.export.exporter import CARD_FILE, ExportError
@@ -87,19 +87,10 @@ def test_a_network_that_diverged_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_bundle_beyond_its_size_is_refused(tmp_path: Path) -> None:
-    network = make_network(image_size=(96, 192), features=200)
-    image = ImageSpec(
-        width=192,
-        height=96,
-        source_width=192,
-        source_height=96,
-        crop=(0, 0, 192, 96),
-        rate=30.0,
-        max_age=0.3,
-        features=200,
-    )
+    image = replace(IMAGE, width=192, height=96, features=200)
+    network = make_network(inputs={**INPUTS, 'image': image})
     with pytest.raises(ExportError, match='smaller picture'):
-        write(tmp_path / 'stripe', network, image=image, steps=make_steps(4, 96, 192))
+        write(tmp_path / 'stripe', network, steps=make_steps(4, 96, 192))
     assert not list(tmp_path.iterdir())
 
 
@@ -118,7 +109,7 @@ def test_a_smaller_encoder_states_its_loss(tmp_path: Path, precision: str, share
     network = make_network()
     write(tmp_path / 'whole', network)
     contract = write(tmp_path / 'small', network, precision=precision)
-    sizes = [len(load_bundle(tmp_path / name).encoder or b'') for name in ('whole', 'small')]
+    sizes = [len(load_bundle(tmp_path / n).encoders['image']) for n in ('whole', 'small')]
     assert sizes[1] < share * sizes[0]
     stated = contract.provenance['encoder']
     assert stated['precision'] == precision
@@ -143,7 +134,7 @@ def test_training_can_go_on_from_the_bundle_alone(tmp_path: Path) -> None:
     network = make_network()
     write(tmp_path / 'stripe', network)
     other = make_network(seed=4)
-    assert load_weights(other, tmp_path / 'stripe') == ['encoder', 'core']
+    assert load_weights(other, tmp_path / 'stripe') == ['image', 'core']
     np.testing.assert_array_equal(
         run_network(other.eval(), make_steps()), run_network(network, make_steps())
     )
@@ -162,16 +153,39 @@ def test_an_unknown_precision_is_refused_before_training(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_a_policy_without_a_camera_has_no_encoder(tmp_path: Path) -> None:
-    network = make_network(image_size=None, features=0)
+@pytest.mark.parametrize(
+    'kinds',
+    [('imu',), ('scan', 'goal', 'velocity'), ('image', 'imu', 'scan', 'speed')],
+    ids='-'.join,
+)
+def test_a_bundle_of_any_inputs_does_what_its_network_does(
+    tmp_path: Path, kinds: tuple[str, ...]
+) -> None:
+    inputs = some_inputs(*kinds)
+    rng = np.random.default_rng(2)
+    seen = {
+        name: torch.from_numpy(np.stack([spec.made_up(rng) for _ in range(40)]))
+        for name, spec in inputs.items()
+    }
+    steps = replace(make_steps(40), inputs=seen)
+    contract = write(tmp_path / 'any', make_network(inputs=inputs), steps=steps)
+    assert contract.inputs == inputs
+    assert max(contract.provenance['parity']['max_abs_error'].values()) < 1e-5
+    bundle = load_bundle(tmp_path / 'any')
+    assert bundle.encoders.keys() == contract.images.keys()
+    for name in inputs:
+        assert f'| {name} |' in (tmp_path / 'any' / CARD_FILE).read_text()
+
+
+def test_each_of_two_cameras_has_an_encoder_file(tmp_path: Path) -> None:
     steps = make_steps()
-    blind = Steps(
-        images=torch.zeros(60, 0, 0, 3, dtype=torch.uint8),
-        imu=steps.imu,
-        speed=steps.speed,
-        elapsed=steps.elapsed,
-        commands=steps.commands,
-        weights=steps.weights,
-    )
-    write(tmp_path / 'stripe', network, image=None, steps=blind)
-    assert load_bundle(tmp_path / 'stripe').encoder is None
+    pixels = steps.inputs['image']
+    network = make_network(inputs={'left': IMAGE, 'right': IMAGE})
+    seen = {'left': pixels, 'right': pixels.flip(2)}
+    contract = write(tmp_path / 'stereo', network, steps=replace(steps, inputs=seen))
+    assert contract.hashes.keys() == {'core.onnx', 'encoder_left.onnx', 'encoder_right.onnx'}
+    assert load_weights(make_network(inputs=contract.inputs, seed=1), tmp_path / 'stereo') == [
+        'left',
+        'right',
+        'core',
+    ]

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from liquid_control.cli.main import app
 from liquid_control.contract.bundle import load_bundle
-from liquid_control.contract.contract import CommandSpec, ImageSpec
+from liquid_control.contract.contract import CommandSpec
+from liquid_control.contract.inputs import ImageSpec
 from liquid_control.learn.train.recipe import Fit, Network, Recipe, Signals, Timing
 from liquid_control.learn.train.trainer import train
 from liquid_control.rollout.collect import collect
@@ -34,7 +35,7 @@ RECIPE = Recipe(
             CommandSpec('steering_angle', 'rad', -0.5, 0.5),
             CommandSpec('speed', 'm/s', 0.0, 2.5),
         ),
-        image=IMAGE,
+        inputs={'image': IMAGE},
     ),
     network=Network(neurons=8),
     timing=Timing(steps=16),

@@ -58,7 +58,7 @@ def test_the_wheelbase_is_estimated_from_steering_and_odometry(
     found = infer_signals([bag], on_status=said.append)
     assert found.command_names == ('steering_angle', 'speed')
     assert found.wheelbase == pytest.approx(wheelbase, rel=0.15)
-    assert said == [
+    assert [line for line in said if 'wheelbase' in line] == [
         f'wheelbase: {found.wheelbase:g} m, by the recorded steering angles and odometry'
     ]
 
@@ -86,7 +86,7 @@ def test_angles_that_nothing_compares_with_need_no_wheelbase(
     infer_signals(
         [write(tmp_path / 'bag', *steered(None), drive=ACKERMANN)], on_status=said.append
     )
-    assert said == []
+    assert not any('wheelbase' in line for line in said)
 
 
 def test_one_absurd_command_does_not_stretch_a_range(tmp_path: Path) -> None:
@@ -104,6 +104,5 @@ def test_a_rate_is_that_of_while_messages_come(tmp_path: Path) -> None:
     late = [rec.command_entry(rec.START_NS + at + 600_000_000_000, 1.0, 0.1) for at in times(2.0)]
     seen = [rec.imu_entry(rec.START_NS + at + 600_000_000_000) for at in times(2.0, 10)]
     bag = write(tmp_path / 'bag', twists(lambda t: (1.0, math.sin(t))), late, seen)
-    imu = infer_signals([bag]).imu
-    assert imu is not None
+    imu = infer_signals([bag]).inputs['imu']
     assert imu.rate == pytest.approx(100.0)

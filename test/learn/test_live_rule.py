@@ -1,14 +1,15 @@
 """What is learnt from a recording is what the robot would have had, tick by tick.
 
-One recording with every fault there is goes through the runtime's own `Sensors`, message by
-message as they came, through `replay`, and through the arrays that training draws from: at every
-tick all three see the same samples, or are not asked.
+One recording of many kinds of input and with every fault there is goes through the runtime's own
+`Ingest`, message by message as they came, through `replay`, and through the arrays that training
+draws from: at every tick all three see the same values, or are not asked.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,21 +20,48 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 from support import recordings as rec
-from support.bundles import make_bundle
+from support.bundles import image_spec, make_bundle
 
+from liquid_control.bags.messages import serialize
 from liquid_control.bags.reader import BagReader
-from liquid_control.bags.topics import TopicRoles
-from liquid_control.common.errors import SensorError
+from liquid_control.common.errors import ImageError, SensorError
+from liquid_control.contract.inputs import (
+    GoalSpec,
+    ImuSpec,
+    InputSpec,
+    JointsSpec,
+    Reading,
+    ScanSpec,
+    SpeedSpec,
+)
 from liquid_control.evaluate.replay.replayer import Faults, ReplayedTick, replay
+from liquid_control.evaluate.replay.topics import choose_topics
 from liquid_control.learn.data.dataset import build
 from liquid_control.learn.data.episode import Episode
 from liquid_control.learn.data.sequences import ticks_of, whole
 from liquid_control.learn.data.signals import Signals
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.runtime.sensing.observation import Sensors
+from liquid_control.runtime.sensing.ingest import Ingest
 
 CAMERA = '/camera/image_raw/compressed'
-TOPICS = TopicRoles(image=CAMERA, imu=rec.IMU, odom=rec.ODOM, command=rec.COMMAND)
+SCAN, GOAL, JOINTS = '/scan', '/goal_pose', '/joint_states'
+TYPES = {
+    CAMERA: 'sensor_msgs/msg/CompressedImage',
+    rec.COMMAND: rec.TYPES[rec.COMMAND],
+    GOAL: 'geometry_msgs/msg/PoseStamped',
+    rec.IMU: rec.TYPES[rec.IMU],
+    JOINTS: 'sensor_msgs/msg/JointState',
+    rec.ODOM: rec.TYPES[rec.ODOM],
+    SCAN: 'sensor_msgs/msg/LaserScan',
+}
+INPUTS: dict[str, InputSpec] = {
+    'image': image_spec(),
+    'imu': ImuSpec(rate=100.0, max_age=0.1),
+    'speed': SpeedSpec(rate=50.0, max_age=0.2),
+    'scan': ScanSpec(rate=10.0, max_age=0.3, sectors=4, far=8.0, features=8),
+    'goal': GoalSpec(rate=50.0, max_age=0.2),
+    'arm': JointsSpec(rate=50.0, max_age=0.2, joints=('elbow',)),
+}
 PERIOD_NS = 50_000_000
 MS = 1_000_000
 YEAR_NS = 365 * 86_400 * 1000 * MS
@@ -55,7 +83,13 @@ class Sent(NamedTuple):
 
 def fault(kind: str, index: int, at_ms: int) -> str:
     """What is wrong with the message of a topic that is due then, '' where nothing is."""
-    silent = {CAMERA: (2000, 3000), rec.IMU: (4000, 4400), rec.COMMAND: (6000, 8000)}
+    silent = {
+        CAMERA: (2000, 3000),
+        rec.IMU: (4000, 4400),
+        rec.COMMAND: (6000, 8000),
+        SCAN: (3500, 3900),
+        JOINTS: (5000, 5300),
+    }
     first, last = silent.get(kind, (0, 0))
     if first < at_ms < last:
         return 'missing'
@@ -70,6 +104,13 @@ def fault(kind: str, index: int, at_ms: int) -> str:
         (rec.IMU, 150): 'repeated',
         (rec.ODOM, 60): 'nan',
         (rec.ODOM, 61): 'absurd',
+        (rec.ODOM, 100): 'repeated',
+        (SCAN, 10): 'nan',
+        (SCAN, 12): 'repeated',
+        (SCAN, 60): 'past',
+        (GOAL, 2): 'frame',
+        (JOINTS, 70): 'nan',
+        (JOINTS, 71): 'empty',
         (rec.COMMAND, 30): 'nan',
         (rec.COMMAND, 50): 'absurd',
     }.get((kind, index), '')
@@ -88,9 +129,32 @@ def values_of(kind: str, index: int, wrong: str) -> dict[str, Any]:
         return values | {'data': values['data'][: {'cut': 60, 'empty': 0}.get(wrong)]}
     if kind == rec.IMU:
         return {'linear_acceleration': {'x': float(index % 400) if odd is None else odd}}
+    if kind == SCAN:
+        ranges = np.linspace(0.5, 3.0, 40, dtype=np.float32) + index % 50 / 20
+        if odd is not None:
+            ranges[7:12] = odd
+            ranges[:10] = odd
+        limits = {'range_min': 0.1, 'range_max': 10.0}
+        return {'angle_min': -3.1, 'angle_increment': 0.158, 'ranges': ranges, **limits}
+    if kind == GOAL:
+        frame_id = 'map' if wrong == 'frame' else 'odom'
+        pose = {'position': {'x': 5.0 + index, 'y': -2.0}, 'orientation': {'w': 1.0}}
+        return {'header': {'frame_id': frame_id}, 'pose': pose}
+    if kind == JOINTS:
+        names = ['wheel'] if wrong == 'empty' else ['wheel', 'elbow']
+        values = [0.0, index / 100 if odd is None else odd][: len(names)]
+        return {'name': names, 'position': values, 'velocity': values}
     speed = (index % 100 if kind == rec.ODOM else index // 20) / 10 if odd is None else odd
     twist = {'linear': {'x': speed}, 'angular': {'z': 0.5}}
-    return {'twist': twist} if kind == rec.COMMAND else {'twist': {'twist': twist}}
+    if kind == rec.COMMAND:
+        return {'twist': twist}
+    # Only the speed is wrong of it, not where it is.
+    pose = {'position': {'x': index / 50, 'y': 0.1}, 'orientation': {'z': 0.6, 'w': 0.8}}
+    return {
+        'header': {'frame_id': 'odom'},
+        'pose': {'pose': pose},
+        'twist': {'twist': twist},
+    }
 
 
 @cache
@@ -100,7 +164,7 @@ def drive() -> tuple[Sent, ...]:
 
 def messages() -> Iterator[Sent]:
     """Three parts: the second comes after a pause, the third after the clock went back."""
-    count = dict.fromkeys((CAMERA, rec.IMU, rec.ODOM, rec.COMMAND), 0)
+    count = dict.fromkeys(TYPES, 0)
     for part, clock_ns in enumerate((0, PAUSED_NS, PAUSED_NS - BACK_NS)):
         start_ns = rec.START_NS + part * BREAK_NS + clock_ns
         log_ns = start_ns if part < 2 else start_ns + BACK_NS
@@ -124,38 +188,34 @@ def messages() -> Iterator[Sent]:
 
 def last_of(kind: str) -> int:
     """Time between two messages of a topic, ns."""
-    return {CAMERA: 33, rec.IMU: 10, rec.ODOM: 20, rec.COMMAND: 50}[kind] * MS
+    times = {CAMERA: 33, rec.IMU: 10, rec.ODOM: 20, rec.COMMAND: 50}
+    return {**times, SCAN: 100, GOAL: 1900, JOINTS: 20}[kind] * MS
 
 
 @pytest.fixture(scope='module')
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
     path = tmp_path_factory.mktemp('models') / 'policy'
-    return Policy.load(make_bundle(path, speed=True, commands=('yaw_rate', 'speed')))
+    return Policy.load(make_bundle(path, inputs=INPUTS, commands=('yaw_rate', 'speed')))
 
 
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     entries = [rec.Entry(m.stamp_ns, m.topic, m.values, m.log_ns - m.stamp_ns) for m in drive()]
-    kind = {CAMERA[1:]: 'sensor_msgs/msg/CompressedImage'}
-    return rec.write_bag(tmp_path_factory.mktemp('bags') / 'bag', entries, **kind)
+    kinds = {topic[1:]: msgtype for topic, msgtype in TYPES.items()}
+    return rec.write_bag(tmp_path_factory.mktemp('bags') / 'bag', entries, **kinds)
 
 
 @pytest.fixture(scope='module')
 def episode(policy: Policy, bag: Path, tmp_path_factory: pytest.TempPathFactory) -> Episode:
     contract = policy.contract
-    signals = Signals(contract.commands, contract.image, contract.imu, contract.speed)
+    signals = Signals(contract.commands, contract.inputs)
     store = tmp_path_factory.mktemp('store')
     return build([bag], signals, store, Console(quiet=True))[0]
 
 
-class Seen(NamedTuple):
-    """What one way to the policy shows at the ticks at which it is asked."""
-
-    stamp_ns: NDArray[np.int64]
-    image: NDArray[np.int64]
-    """Number of the picture."""
-    imu: NDArray[np.float64]
-    speed: NDArray[np.float64]
+Seen = dict[str, NDArray[Any]]
+"""What one way to the policy shows at the ticks at which it is asked: their stamps (ns) as '', and
+by input; of pictures their numbers."""
 
 
 def number(pixels: NDArray[np.uint8]) -> int:
@@ -163,83 +223,90 @@ def number(pixels: NDArray[np.uint8]) -> int:
     return green * 256 + red
 
 
+def gathered(rows: list[dict[str, Any]]) -> Seen:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
 def live(policy: Policy, ticks: list[int]) -> Seen:
     """The rule itself: each message is taken or refused when it comes, each tick sees the newest.
 
     Ticks are those of the robot's clock, where it went back after the clock had.
     """
-    sensors, rows = Sensors(policy.contract), []
+    ingest, rows = Ingest(policy.contract.inputs), []
     coming = deque(drive())
     era, before = 0, 0
 
     def hear_until(era: int, robot_ns: int) -> None:
         while coming and (coming[0].era, coming[0].robot_ns) <= (era, robot_ns):
-            hear(sensors, coming.popleft())
+            hear(ingest, coming.popleft())
 
     for tick_ns in ticks:
         if tick_ns < before:
             hear_until(era, 2**62)
-            sensors.clear()
+            ingest.clear()
             era += 1
         hear_until(era, tick_ns)
         before = tick_ns
-        seen = sensors.observe(tick_ns)
+        seen = ingest.sensors.observe(tick_ns)
         if not seen.problem:
-            rows.append((tick_ns, int(seen.features[0]), seen.imu[0], seen.speed))
-    return Seen(*map(np.array, zip(*rows, strict=True)))  # type: ignore[arg-type]
+            rows.append({'': tick_ns, **seen.values, 'image': int(seen.values['image'][0])})
+    return gathered(rows)
 
 
-def hear(sensors: Sensors, message: Sent) -> None:
-    stamp_ns, robot_ns, values = message.stamp_ns, message.robot_ns, message.values
-    try:
-        if message.topic == CAMERA:
-            picture = cv2.imdecode(values['data'], 1) if len(values['data']) else None
-            if picture is not None:
-                shown = np.float32([number(picture[..., ::-1])])
-                sensors.put_features(stamp_ns, shown, robot_ns)
-        elif message.topic == rec.IMU:
-            acceleration = values['linear_acceleration']['x']
-            sensors.put_imu(stamp_ns, np.float32([acceleration, 0, 0, 0, 0, 0]), robot_ns)
-        elif message.topic == rec.ODOM:
-            sensors.put_speed(stamp_ns, values['twist']['twist']['linear']['x'], robot_ns)
-    except SensorError:
-        return
+def hear(ingest: Ingest, message: Sent) -> None:
+    data = serialize(TYPES[message.topic], message.values, message.stamp_ns)
+    parts = {
+        CAMERA: [('image', '')],
+        rec.IMU: [('imu', '')],
+        rec.ODOM: [('speed', ''), ('goal', 'odom')],
+        SCAN: [('scan', '')],
+        GOAL: [('goal', 'goal')],
+        JOINTS: [('arm', '')],
+    }
+    for name, role in parts.get(message.topic, []):
+        with suppress(SensorError, ImageError):
+            if name == 'image':
+                reading = ingest.read(name, role, data, TYPES[CAMERA])
+                assert reading is not None
+                shown = np.float32([number(reading.value)])
+                ingest.sensors.put(name, Reading(reading.stamp_ns, shown), message.robot_ns)
+            else:
+                ingest.take(name, role, data, TYPES[message.topic], message.robot_ns)
 
 
 def replayed(
     policy: Policy, bag: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Seen, list[ReplayedTick], Faults]:
-    asked: list[tuple[int, float, float]] = []
-    step, encode, shown = Policy.step, Policy.encode_input, [0]
+    asked: list[dict[str, Any]] = []
+    step, encode = Policy.step, Policy.encode_input
 
-    def watched(self: Policy, **inputs: Any) -> Any:
-        asked.append((int(inputs['features'][-1]), float(inputs['imu'][0]), inputs['speed']))
-        return step(self, **{**inputs, 'features': inputs['features'][:-1]})
+    def watched(self: Policy, inputs: Any, elapsed: float) -> Any:
+        asked.append({**inputs, 'image': int(inputs['image'][-1])})
+        return step(self, {**inputs, 'image': inputs['image'][:-1]}, elapsed)
 
-    def numbered(self: Policy, pixels: NDArray[np.uint8]) -> Any:
-        shown[0] = number(pixels)
-        return np.append(encode(self, pixels), np.float32(shown[0]))
+    def numbered(self: Policy, name: str, pixels: NDArray[np.uint8]) -> Any:
+        return np.append(encode(self, name, pixels), np.float32(number(pixels)))
 
     monkeypatch.setattr(Policy, 'step', watched)
     monkeypatch.setattr(Policy, 'encode_input', numbered)
     faults = Faults()
     with BagReader(bag) as reader:
-        ticks = list(replay(reader, policy, TOPICS, wheelbase=0.325, faults=faults))
+        topics = choose_topics(reader, policy.contract)
+        ticks = list(replay(reader, policy, topics, wheelbase=0.325, faults=faults))
     stamps = [tick.stamp_ns for tick in ticks if not tick.problem]
-    images, imu, speed = (np.array(part) for part in zip(*asked, strict=True))
-    return Seen(np.array(stamps), images, imu, speed), ticks, faults
+    return {'': np.array(stamps), **gathered(asked)}, ticks, faults
 
 
 def trained(episode: Episode, shift_ns: int) -> Seen:
     """As training sees it; stamps by the robot's clock."""
     steps, ticks = whole(episode, PERIOD_NS), ticks_of(episode, PERIOD_NS)
     went_back = rec.START_NS + 2 * BREAK_NS + PAUSED_NS - BACK_NS + shift_ns
-    return Seen(
-        np.where(ticks >= went_back, ticks - shift_ns, ticks),
-        np.array([number(image) for image in steps.images.numpy()]),
-        steps.imu[:, 0].numpy().astype(np.float64),
-        steps.speed[:, 0].numpy().astype(np.float64),
-    )
+    seen = {name: values.numpy() for name, values in steps.inputs.items()}
+    return {
+        **seen,
+        '': np.where(ticks >= went_back, ticks - shift_ns, ticks),
+        'image': np.array([number(image) for image in seen['image']]),
+    }
 
 
 def test_robot_replay_and_training_see_the_same_at_every_tick(
@@ -250,17 +317,17 @@ def test_robot_replay_and_training_see_the_same_at_every_tick(
     assert (pause.is_back, back.is_back) == (False, True)
     by_training = trained(episode, back.shift_ns)
     by_robot = live(policy, [tick.stamp_ns for tick in ticks])
-    count = len(by_training.stamp_ns)
-    assert count > 240
-    for name in Seen._fields:
-        robot = getattr(by_robot, name)
-        np.testing.assert_allclose(getattr(by_replay, name), robot, atol=1e-6, err_msg=name)
-        training = getattr(by_training, name)
-        np.testing.assert_allclose(training, robot[:count], atol=1e-6, err_msg=name)
+    count = len(by_training[''])
+    assert count > 200
+    for name, robot in by_robot.items():
+        np.testing.assert_array_equal(by_replay[name], robot, err_msg=name)
+        np.testing.assert_array_equal(by_training[name], robot[:count], err_msg=name)
     # Learnt is up to where the first of the topics ends.
-    assert len(by_robot.stamp_ns) - count <= 1
+    assert len(by_robot['']) - count <= 2
     # The pictures that nobody could have seen were seen by nobody.
-    assert not {20, 40, 41, 130, 131} & set(by_robot.image.tolist())
+    assert not {20, 40, 41, 130, 131} & set(by_robot['image'].tolist())
+    # Several goals were driven to, in the time between them none that was given in another frame.
+    assert len(np.unique(by_robot['goal'][:, 0])) > 50
 
 
 def test_a_command_holds_as_long_in_training_as_in_replay(
@@ -284,7 +351,7 @@ def test_what_is_left_out_is_counted_and_named(episode: Episode, bag: Path) -> N
     assert left_out['no command on /cmd_vel for 0.5 s'] == pytest.approx(1.5, abs=0.05)
     refused = {(entry['topic'], entry['why'].split(':')[0]): entry for entry in episode.refused}
     stamps = {topic: e['count'] for (topic, why), e in refused.items() if 'stamp' in why}
-    assert stamps == {CAMERA: 3, rec.IMU: 1}
+    assert stamps == {CAMERA: 3, rec.IMU: 1, rec.ODOM: 1, SCAN: 2}
     first = next(
         e for e in episode.refused if e['topic'] == CAMERA and 'compressed image' in e['why']
     )

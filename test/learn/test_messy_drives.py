@@ -25,8 +25,8 @@ from liquid_control.learn.data.sequences import Windows, whole
 from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.train.recipe import Timing
 
-BLIND = replace(SIGNALS, image=None)
-CAMERA_ONLY = replace(SIGNALS, imu=None)
+BLIND = replace(SIGNALS, inputs={'imu': SIGNALS.inputs['imu']})
+CAMERA_ONLY = replace(SIGNALS, inputs={'image': SIGNALS.inputs['image']})
 CAMERA = '/camera/image_raw/compressed'
 CONSOLE = Console(quiet=True)
 PERIOD_NS = 50_000_000
@@ -100,14 +100,16 @@ def test_no_window_goes_over_a_hole(tmp_path: Path) -> None:
     ]
     episode = open_one(rec.write_bag(tmp_path / 'bag', entries))
     assert episode.left_out() == {'imu older than 0.1 s': pytest.approx(1.9, abs=0.01)}
-    clock = np.zeros_like(episode.imu)
-    clock[:, 0] = (episode.imu_ns - rec.START_NS) / 1e9
-    windows = Windows([replace(episode, imu=clock)], PERIOD_NS, Timing(steps=16), 1)
+    imu = episode.inputs['imu']
+    clock = np.zeros_like(imu.values)
+    clock[:, 0] = (imu.stamps - rec.START_NS) / 1e9
+    told = replace(episode, inputs={'imu': replace(imu, values=clock)})
+    windows = Windows([told], PERIOD_NS, Timing(steps=16), 1)
     assert windows.too_short == 0
     longer = Windows([episode], PERIOD_NS, Timing(steps=61), 1)
     assert longer.too_short == pytest.approx(3.0)
     for index in range(40):
-        seen = windows[index].imu[:, 0]
+        seen = windows[index].inputs['imu'][:, 0]
         assert seen.diff().max() < 0.3
         assert (seen.max() < 3.2) or (seen.min() > 4.9)
 
@@ -187,7 +189,7 @@ def test_unreadable_pictures_are_skipped_counted_and_named(tmp_path: Path) -> No
     assert 'compressed image is empty' in refused['why']
     assert episode.duration == pytest.approx(4.0)
     # As on the robot, the picture before stays.
-    shown = whole(episode, PERIOD_NS).images[:, 0, 0, 0].tolist()
+    shown = whole(episode, PERIOD_NS).inputs['image'][:, 0, 0, 0].tolist()
     assert shown[29:33] == [29, 29, 29, 32]
     # Frames are counted as they are in the bag.
     cut = episode.cut((40, 60))
@@ -232,15 +234,14 @@ def test_the_age_of_a_sensor_is_judged_by_what_it_measures_not_by_how_often_it_i
         for entry in blind_drive(3.0)
         for late_ns in (range(0, 5_000_000, 500_000) if entry.topic == rec.IMU else [0])
     ]
-    imu = infer_signals([rec.write_bag(tmp_path / 'bag', entries)]).imu
-    assert imu is not None
+    imu = infer_signals([rec.write_bag(tmp_path / 'bag', entries)]).inputs['imu']
     assert (imu.rate, imu.max_age) == (pytest.approx(200, rel=0.01), 0.05)
 
 
 def test_a_strip_of_a_picture_is_not_guessed_about(tmp_path: Path) -> None:
     strip = cv2.imencode('.jpg', np.zeros((10, 1920, 3), np.uint8))[1].tobytes()
     bag = pictures(tmp_path / 'bag', 1.0, dict.fromkeys(range(21), strip))
-    with pytest.raises(BagError, match=r'1920x10 are a strip.* signals.image in a recipe'):
+    with pytest.raises(BagError, match=r'1920x10 are a strip.* signals.inputs in a recipe'):
         infer_signals([bag])
 
 
@@ -250,5 +251,7 @@ def test_what_is_not_finite_is_not_called_a_matter_of_time(tmp_path: Path) -> No
         if entry.topic == rec.ODOM:
             entry.values['twist']['twist']['linear']['x'] = np.nan
     bag = rec.write_bag(tmp_path / 'bag', entries)
-    with pytest.raises(BagError, match=r'51 of 51 messages left out.*: not finite$'):
+    with pytest.raises(
+        BagError, match=r'51 of 51 messages left out.*: not finite: speed is nan m/s$'
+    ):
         open_one(bag, infer_signals([bag]))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.stripe_drives import RECIPE, SIGNALS
 
 from liquid_control.cli.learn import _seeds
 from liquid_control.common.errors import ConfigError
+from liquid_control.contract.inputs import ImuSpec
 from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.train.recipe import Fit, Recipe
 from liquid_control.learn.train.recipe_file import build_recipe
@@ -20,28 +23,53 @@ def build(folder: Path, text: str = '', *changes: str, start: Recipe | None = No
     path = folder / 'recipe.yaml'
     path.write_text(text)
     return build_recipe(
-        lambda wheelbase: replace(SIGNALS, wheelbase=wheelbase or SIGNALS.wheelbase),
+        lambda wheelbase, wanted: replace(SIGNALS, wheelbase=wheelbase or SIGNALS.wheelbase),
         path=path if text else None,
         changes=changes,
         start=start,
     )
 
 
-def unasked(wheelbase: float | None) -> Signals:
+def unasked(wheelbase: float | None, wanted: Mapping[str, str] | None) -> Signals:
     raise AssertionError('a recording was asked')
 
 
 def test_a_recipe_may_state_one_thing_of_the_signals(tmp_path: Path) -> None:
-    recipe = build(tmp_path, 'signals: {image: {crop: [0, 4, 48, 20]}, imu: null}')
-    image = replace(SIGNALS.image, crop=(0, 4, 48, 20))
-    assert recipe.signals == replace(SIGNALS, image=image, imu=None)
+    recipe = build(tmp_path, 'signals: {inputs: {image: {crop: [0, 4, 48, 20]}, imu: null}}')
+    image: Any = SIGNALS.inputs['image']
+    assert recipe.signals == replace(
+        SIGNALS, inputs={'image': replace(image, crop=(0, 4, 48, 20))}
+    )
+
+
+def test_inputs_that_name_their_kinds_are_asked_of_the_recording(tmp_path: Path) -> None:
+    asked: list[Any] = []
+    (tmp_path / 'recipe.yaml').write_text('signals: {inputs: {front: {kind: image}}}')
+    image = SIGNALS.inputs['image']
+
+    def suggest(wheelbase: float | None, wanted: Mapping[str, str] | None) -> Signals:
+        asked.append(wanted)
+        return replace(SIGNALS, inputs={'front': image})
+
+    recipe = build_recipe(suggest, path=tmp_path / 'recipe.yaml')
+    assert asked == [{'front': 'image'}]
+    assert recipe.signals.inputs == {'front': image}
+
+
+def test_signals_written_before_there_were_inputs_are_refused_with_the_new_spelling(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r'imu stands under inputs, .*: inputs: {imu: {kind: imu'
+    ):
+        build(tmp_path, 'signals: {imu: {rate: 50, max_age: 0.2}}')
 
 
 def test_signals_that_stand_alone_are_taken_as_they_are(tmp_path: Path) -> None:
-    text = 'signals: {imu: {rate: 50, max_age: 0.2}, commands: [{name: speed, unit: m/s, min: 0, max: 1}, {name: yaw_rate, unit: rad/s, min: -1, max: 1}]}'  # noqa: E501
+    text = 'signals: {inputs: {imu: {kind: imu, rate: 50, max_age: 0.2}}, commands: [{name: speed, unit: m/s, min: 0, max: 1}, {name: yaw_rate, unit: rad/s, min: -1, max: 1}]}'  # noqa: E501
     (tmp_path / 'recipe.yaml').write_text(text)
     recipe = build_recipe(unasked, path=tmp_path / 'recipe.yaml')
-    assert recipe.signals.image is None
+    assert recipe.signals.inputs == {'imu': ImuSpec(rate=50.0, max_age=0.2)}
     assert recipe.signals.command_names == ('speed', 'yaw_rate')
 
 
@@ -58,7 +86,7 @@ def test_any_field_can_be_set_on_the_command_line(tmp_path: Path) -> None:
         'fit.learning_rate=1e-3': ('fit', 'learning_rate', 1e-3),
         'fit.command_weights=[4, 1]': ('fit', 'command_weights', (4.0, 1.0)),
         'network.encoder=keypoints': ('network', 'encoder', 'keypoints'),
-        'signals.imu=null': ('signals', 'imu', None),
+        'signals.inputs.imu=null': ('signals', 'inputs', {'image': SIGNALS.inputs['image']}),
         'signals.wheelbase=2.7': ('signals', 'wheelbase', 2.7),
     }
     recipe = build(tmp_path, 'fit: {epochs: 9}', *changes, 'signals.commands.speed.max=3')
@@ -95,9 +123,8 @@ def test_a_wrong_option_names_the_field(tmp_path: Path, change: str, message: st
 
 
 def test_a_policy_that_would_see_nothing_is_refused(tmp_path: Path) -> None:
-    blind = build(tmp_path, 'signals: {image: null, imu: null, speed: null}')
-    with pytest.raises(ConfigError, match='at least one of image, imu and speed is needed'):
-        blind.network_config()
+    with pytest.raises(ConfigError, match='inputs must be within'):
+        build(tmp_path, 'signals: {inputs: {image: null, imu: null}}')
 
 
 def test_a_range_of_seeds_that_runs_backwards_is_refused() -> None:
@@ -107,4 +134,4 @@ def test_a_range_of_seeds_that_runs_backwards_is_refused() -> None:
 
 
 def test_the_defaults_of_a_recipe_are_recipe_enough() -> None:
-    assert build_recipe(lambda wheelbase: SIGNALS).fit == Fit()
+    assert build_recipe(lambda wheelbase, wanted: SIGNALS).fit == Fit()

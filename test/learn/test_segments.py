@@ -24,7 +24,7 @@ from liquid_control.learn.data.sequences import Windows, whole
 from liquid_control.learn.train.recipe import Fit, Timing
 from liquid_control.learn.train.trainer import train
 
-BLIND = replace(SIGNALS, image=None)
+BLIND = replace(SIGNALS, inputs={'imu': SIGNALS.inputs['imu']})
 CONSOLE = Console(quiet=True)
 PERIOD_NS = 50_000_000
 TICKS = 1_000_000_000 // PERIOD_NS
@@ -129,7 +129,9 @@ def test_windows_of_drives_without_a_policy_are_where_they_always_were(tmp_path:
     divided = replace(episode, segments=tuple(map(type(episode.segments[0])._make, parts)))
     one, other = (Windows([e], PERIOD_NS, Timing(), 1) for e in (episode, divided))
     for index in range(5):
-        torch.testing.assert_close(one[index].imu, other[index].imu, rtol=0, atol=0)
+        torch.testing.assert_close(
+            one[index].inputs['imu'], other[index].inputs['imu'], rtol=0, atol=0
+        )
         torch.testing.assert_close(one[index].elapsed, other[index].elapsed, rtol=0, atol=0)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from support import recordings as rec
 from support.stripe_drives import SIGNALS, angle_at, write_drive
@@ -15,6 +16,7 @@ from liquid_control.bags.errors import BagError
 from liquid_control.learn.data.dataset import build
 from liquid_control.learn.data.episode import Episode
 from liquid_control.learn.data.sequences import Steps, WindowOrder, Windows, observe, whole
+from liquid_control.learn.data.series import Frames
 from liquid_control.learn.train.recipe import Timing
 
 PERIOD_NS = 50_000_000
@@ -32,23 +34,29 @@ def steps_at(episode: Episode, *offsets_ns: int, **options: object) -> Steps:
     return observe(episode, ticks, np.full(len(ticks), 0.05), **options)  # type: ignore[arg-type]
 
 
+def pictures(episode: Episode) -> NDArray[np.uint8]:
+    frames = episode.inputs['image']
+    assert isinstance(frames, Frames)
+    return frames.pixels
+
+
 def test_a_tick_sees_the_newest_frame_and_imu_at_or_before_it(episode: Episode) -> None:
     frame_ns = rec.FRAME_NS
     steps = steps_at(episode, 3 * frame_ns - 1, 3 * frame_ns, 12_499_999 + rec.IMU_NS)
-    for seen, frame in zip(steps.images, (2, 3, 0), strict=True):
-        np.testing.assert_array_equal(seen, episode.images[frame])
-    for seen, sample in zip(steps.imu, (19, 19, 3), strict=True):
-        np.testing.assert_array_equal(seen, episode.imu[sample])
+    for seen, frame in zip(steps.inputs['image'], (2, 3, 0), strict=True):
+        np.testing.assert_array_equal(seen, pictures(episode)[frame])
+    for seen, sample in zip(steps.inputs['imu'], (19, 19, 3), strict=True):
+        np.testing.assert_array_equal(seen, episode.inputs['imu'].values[sample])
 
 
 def test_a_late_frame_is_seen_late_and_a_lost_one_never(episode: Episode) -> None:
     at = 10 * rec.FRAME_NS
     late = steps_at(episode, at, image_delay_ns=2 * rec.FRAME_NS)
-    np.testing.assert_array_equal(late.images[0], episode.images[8])
-    lost = np.zeros(len(episode.image_ns), bool)
+    np.testing.assert_array_equal(late.inputs['image'][0], pictures(episode)[8])
+    lost = np.zeros(len(episode.inputs['image']), bool)
     lost[[9, 10]] = True
     np.testing.assert_array_equal(
-        steps_at(episode, at, lost_frames=lost).images[0], episode.images[8]
+        steps_at(episode, at, lost_frames={'image': lost}).inputs['image'][0], pictures(episode)[8]
     )
 
 
@@ -75,11 +83,14 @@ def test_a_whole_episode_runs_at_the_exact_control_rate(episode: Episode) -> Non
 
 def test_a_window_tells_the_true_time_between_its_ticks(episode: Episode) -> None:
     # An IMU that measures nothing but the time tells when each step was taken.
-    clock = np.zeros_like(episode.imu)
-    clock[:, 0] = (episode.imu_ns - rec.START_NS) / 1e9
+    clock = np.zeros_like(episode.inputs['imu'].values)
+    clock[:, 0] = (episode.inputs['imu'].stamps - rec.START_NS) / 1e9
+    imu = replace(episode.inputs['imu'], values=clock)
     timing = Timing(steps=16, jitter=0.4, missed_ticks=0.2)
-    window = Windows([replace(episode, imu=clock)], PERIOD_NS, timing, 1)[0]
-    taken = window.imu[:, 0].diff()
+    window = Windows(
+        [replace(episode, inputs={**episode.inputs, 'imu': imu})], PERIOD_NS, timing, 1
+    )[0]
+    taken = window.inputs['imu'][:, 0].diff()
     # The newest sample is up to one period of the IMU old.
     torch.testing.assert_close(taken, window.elapsed[1:], rtol=0, atol=rec.IMU_NS / 1e9 + 1e-6)
     assert window.elapsed.min() < 0.045
@@ -88,9 +99,9 @@ def test_a_window_tells_the_true_time_between_its_ticks(episode: Episode) -> Non
 
 def test_windows_follow_from_seed_and_number_alone(episode: Episode) -> None:
     first, again, other = (Windows([episode], PERIOD_NS, Timing(), seed) for seed in (1, 1, 2))
-    torch.testing.assert_close(first[7].imu, again[7].imu, rtol=0, atol=0)
-    assert not torch.equal(first[7].imu, other[7].imu)
-    assert not torch.equal(first[7].imu, first[8].imu)
+    torch.testing.assert_close(first[7].inputs['imu'], again[7].inputs['imu'], rtol=0, atol=0)
+    assert not torch.equal(first[7].inputs['imu'], other[7].inputs['imu'])
+    assert not torch.equal(first[7].inputs['imu'], first[8].inputs['imu'])
 
 
 def test_every_epoch_has_windows_of_its_own_and_processes_share_them() -> None:

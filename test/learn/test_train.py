@@ -230,7 +230,7 @@ def test_another_cell_starts_from_the_encoder_of_a_bundle(
     ltc = replace(RECIPE, holdout=0.0, network=Network(cell='ltc', neurons=8), fit=frozen)
     run(bags[:1], tmp_path, ltc, warm_start=trained / 'policy')
     before, after = weights(trained), weights(tmp_path)
-    encoder = [name for name in after if name.startswith('encoder.')]
+    encoder = [name for name in after if name.startswith('encoders.')]
     assert encoder
     for name in encoder:
         np.testing.assert_allclose(after[name], before[name], atol=1e-6)
@@ -257,9 +257,10 @@ def test_going_on_with_another_solver_is_said(bags: list[Path], tmp_path: Path) 
 def test_a_start_from_weights_that_do_not_fit_is_refused(
     trained: Path, bags: list[Path], tmp_path: Path
 ) -> None:
-    image = replace(RECIPE.signals.image, features=9)
-    other = replace(RECIPE, signals=replace(RECIPE.signals, image=image))
-    with pytest.raises(BundleError, match='fit neither encoder nor core'):
+    image: Any = RECIPE.signals.inputs['image']
+    inputs = {**RECIPE.signals.inputs, 'image': replace(image, features=9)}
+    other = replace(RECIPE, signals=replace(RECIPE.signals, inputs=inputs))
+    with pytest.raises(BundleError, match='fit neither an encoder nor the core'):
         run(bags[:1], tmp_path, other, warm_start=trained / 'policy')
 
 
@@ -277,7 +278,7 @@ def test_the_command_learns_from_a_bag_alone(
     assert result.exit_code == 0, result.output
     contract = load_bundle(tmp_path / 'models' / 'mine').contract
     assert contract.command_names == ('steering_angle', 'speed')
-    assert contract.imu is not None
+    assert contract.inputs.keys() == {'image', 'imu'}
     assert contract.network.neurons == 8
 
 

@@ -34,13 +34,25 @@ def npy(description: str, zeros: int = 0) -> bytes:
     return b'\x93NUMPY\1\0' + len(header).to_bytes(2, 'little') + header + bytes(zeros)
 
 
+def test_weights_of_when_there_was_one_encoder_are_those_of_the_camera(tmp_path: Path) -> None:
+    network, other = make_network(), make_network(seed=1)
+    arrays = {
+        name.replace('encoders.image.', 'encoder.'): tensor.numpy()
+        for name, tensor in network.state_dict().items()
+    }
+    np.savez(tmp_path / WEIGHTS_FILE, **arrays)
+    assert load_weights(other, tmp_path) == ['image', 'core']
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(other.state_dict()[name], tensor)
+
+
 def test_weights_come_back_part_by_part(tmp_path: Path) -> None:
     network, other = make_network(), make_network()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.01)
     save_weights(network, tmp_path)
-    assert load_weights(other, tmp_path) == ['encoder', 'core']
+    assert load_weights(other, tmp_path) == ['image', 'core']
     for one, two in zip(network.parameters(), other.parameters(), strict=True):
         assert torch.equal(one, two)
 
@@ -60,11 +72,11 @@ def test_array_that_asks_for_gigabytes_is_not_read(
 ) -> None:
     network = make_network()
     save_weights(network, tmp_path)
-    name = next(name for name in network.state_dict() if not name.startswith('encoder.'))
+    name = next(name for name in network.state_dict() if not name.startswith('encoders.'))
     rewrite(tmp_path, name, npy(description, zeros=50_000_000))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if message is None:
-        assert load_weights(network, tmp_path) == ['encoder'], 'the other part is as it was'
+        assert load_weights(network, tmp_path) == ['image'], 'the other part is as it was'
     else:
         with pytest.raises(BundleError, match=message):
             load_weights(network, tmp_path)
@@ -78,8 +90,8 @@ def test_what_are_no_weights_is_refused_by_name(tmp_path: Path) -> None:
     file.write_bytes(b'no archive')
     with pytest.raises(BundleError, match=r'weights\.npz cannot be read'):
         load_weights(make_network(), tmp_path)
-    np.savez(file, **{'encoder.other': np.zeros(3, np.float32)})
-    with pytest.raises(BundleError, match='fit neither encoder nor core'):
+    np.savez(file, **{'encoders.image.other': np.zeros(3, np.float32)})
+    with pytest.raises(BundleError, match='fit neither an encoder nor the core'):
         load_weights(make_network(), tmp_path)
     file.unlink()
     os.mkfifo(file)

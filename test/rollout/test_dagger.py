@@ -11,7 +11,7 @@ from support.bundles import make_bundle
 
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
-from liquid_control.bags.topics import infer_topics
+from liquid_control.bags.topics import find_topic
 from liquid_control.common.errors import ConfigError
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.modes import Mode
@@ -36,8 +36,7 @@ def bag(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_training_takes_the_expert_s_answers_for_the_commands(bag: Path) -> None:
     with BagReader(bag) as reader:
-        roles = infer_topics(reader.topics)
-        assert roles.command == messages.COMMAND_TOPIC
+        assert find_topic(reader.topics, 'command') == messages.COMMAND_TOPIC
         answers, pushed = [], []
         for message in reader.messages([messages.COMMAND_TOPIC, STATE_TOPIC]):
             if message.topic == messages.COMMAND_TOPIC:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from liquid_control.contract.contract import CommandSpec, Contract, ImageSpec, SensorSpec
+from liquid_control.contract.contract import CommandSpec, Contract
+from liquid_control.contract.inputs import ImageSpec, ImuSpec, InputSpec
 from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.export.exporter import export_bundle
 from liquid_control.nn.policy import NetworkConfig, PolicyNetwork
@@ -27,7 +28,7 @@ IMAGE = ImageSpec(
     max_age=0.3,
     features=FEATURES,
 )
-IMU = SensorSpec(200.0, 0.1)
+INPUTS: dict[str, InputSpec] = {'image': IMAGE, 'imu': ImuSpec(rate=200.0, max_age=0.1)}
 PROVENANCE = {
     'description': 'Follows a stripe.',
     'command': 'liquid-control train bags/stripe --out models/stripe',
@@ -39,10 +40,8 @@ PROVENANCE = {
 
 def make_network(cell: str = 'cfc', seed: int = 0, **changes: object) -> PolicyNetwork:
     torch.manual_seed(seed)
-    options: dict = {'neurons': 12, 'image_size': (HEIGHT, WIDTH), 'features': FEATURES}
-    return PolicyNetwork(
-        NetworkConfig(commands=COMMANDS, cell=cell, imu=True, **{**options, **changes})
-    )
+    options: dict = {'neurons': 12, 'inputs': INPUTS, **changes}
+    return PolicyNetwork(NetworkConfig(commands=COMMANDS, cell=cell, **options))
 
 
 def make_steps(count: int = 60, height: int = HEIGHT, width: int = WIDTH) -> Steps:
@@ -55,9 +54,10 @@ def make_steps(count: int = 60, height: int = HEIGHT, width: int = WIDTH) -> Ste
         image[:, column : column + 6] += 150
     imu = np.concatenate([rng.normal(size=(count, 5)), place[:, None]], axis=1)
     return Steps(
-        images=torch.from_numpy(images),
-        imu=torch.from_numpy(imu.astype(np.float32)),
-        speed=torch.zeros(count, 0),
+        inputs={
+            'image': torch.from_numpy(images),
+            'imu': torch.from_numpy(imu.astype(np.float32)),
+        },
         elapsed=torch.from_numpy(rng.uniform(0.02, 0.1, count).astype(np.float32)),
         commands=torch.zeros(count, 2),
         weights=torch.ones(count),
@@ -70,8 +70,6 @@ def write(path: Path, network: PolicyNetwork | None = None, **changes: object) -
         'control_rate': 20.0,
         'elapsed_range': (0.005, 0.25),
         'steps': make_steps(),
-        'image': IMAGE,
-        'imu': IMU,
         'provenance': PROVENANCE,
         **changes,
     }

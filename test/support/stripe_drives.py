@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from support import recordings as rec
 
-from liquid_control.contract.contract import CommandSpec, ImageSpec, SensorSpec
+from liquid_control.contract.contract import CommandSpec
+from liquid_control.contract.inputs import ImageSpec, ImuSpec
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.wire import twist_axes
 from liquid_control.learn.data.signals import Signals
@@ -22,17 +23,19 @@ COMMANDS = (
 )
 SIGNALS = Signals(
     commands=COMMANDS,
-    image=ImageSpec(
-        width=WIDTH,
-        height=HEIGHT,
-        source_width=WIDTH,
-        source_height=HEIGHT,
-        crop=(0, 0, WIDTH, HEIGHT),
-        rate=30.0,
-        max_age=0.5,
-        features=8,
-    ),
-    imu=SensorSpec(rate=200.0, max_age=0.1),
+    inputs={
+        'image': ImageSpec(
+            width=WIDTH,
+            height=HEIGHT,
+            source_width=WIDTH,
+            source_height=HEIGHT,
+            crop=(0, 0, WIDTH, HEIGHT),
+            rate=30.0,
+            max_age=0.5,
+            features=8,
+        ),
+        'imu': ImuSpec(rate=200.0, max_age=0.1),
+    },
     wheelbase=WHEELBASE,
 )
 RECIPE = Recipe(

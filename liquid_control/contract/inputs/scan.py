@@ -89,11 +89,11 @@ class ScanSpec(InputSpec):
             raise SensorError(f'{count} beams of up to {longest:g} m tell no field of view')
         side = min(abs(first), abs(last)) if first * last < 0 else math.pi
         view = min(2 * side + abs(step), 2 * math.pi)
-        beams = view / abs(step)
+        beams = round(view / abs(step))
         return cls(
             rate=rate,
             max_age=max_age,
-            sectors=max(min(SECTORS, int(beams / BEAMS)), 1),
+            sectors=max(min(SECTORS, beams // BEAMS), 1),
             far=round(min(longest, FAR), 3),
             features=FEATURES,
             field_of_view=round(view, 3),

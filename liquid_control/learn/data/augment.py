@@ -15,56 +15,53 @@ import torch
 from numpy.typing import NDArray
 
 from liquid_control.contract.commands import axis_of
+from liquid_control.learn.data.episode import image_names
 from liquid_control.learn.data.sequences import Steps
+from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.train.recipe import Augment
 
 Pictures = NDArray[np.uint8]
 
-# What a mirror changes the sign of: acceleration along y; rotation about x and z.
-MIRRORED_IMU = (1.0, -1.0, 1.0, -1.0, 1.0, -1.0)
 
-
-def augment(
-    steps: Steps, spec: Augment, command_names: tuple[str, ...], rng: np.random.Generator
-) -> Steps:
+def augment(steps: Steps, spec: Augment, signals: Signals, rng: np.random.Generator) -> Steps:
     """A changed window; `steps` itself stays as it is.
 
     Args:
         steps: one window, [T, ...].
-        command_names: in order, to know which ones a mirror turns round.
+        signals: what its inputs and commands are.
         rng: of all draws.
     """
-    if rng.random() < spec.flip and all(has_mirror(name) for name in command_names):
-        steps = mirror(steps, command_names)
-    if steps.images.numel() == 0:
-        return steps
-    images = steps.images.numpy()
+    if rng.random() < spec.flip:
+        steps = mirror(steps, signals)
+    images = {
+        name: torch.from_numpy(_changed(steps.inputs[name].numpy(), spec, rng))
+        for name in image_names(signals.inputs)
+    }
+    return replace(steps, inputs={**steps.inputs, **images})
+
+
+def _changed(images: Pictures, spec: Augment, rng: np.random.Generator) -> Pictures:
     images = _light(_shift(images, spec, rng), spec, rng)
     if rng.random() < spec.cutout:
         images = _cut_out(images, rng)
     if spec.noise:
         images = _noise(images, rng.uniform(0, spec.noise), rng)
-    return replace(steps, images=torch.from_numpy(images))
+    return images
 
 
-def has_mirror(command: str) -> bool:
-    """Whether anybody can say what a command is where left is right; not of a joint."""
-    return axis_of(command).mirrors is not None
-
-
-def mirror(steps: Steps, command_names: tuple[str, ...]) -> Steps:
-    """The same drive with left and right exchanged."""
-    images = steps.images
-    if images.numel():
-        images = torch.from_numpy(cv2.flip(_tall(images.numpy()), 1)).reshape(images.shape)
-    imu = steps.imu * torch.tensor(MIRRORED_IMU) if steps.imu.shape[-1] else steps.imu
-    signs = [-1.0 if axis_of(name).mirrors else 1.0 for name in command_names]
-    return replace(
-        steps,
-        images=images,
-        imu=imu,
-        commands=steps.commands * torch.tensor(signs),
-    )
+def mirror(steps: Steps, signals: Signals) -> Steps:
+    """The same drive with left and right exchanged; as it is where nobody can tell how."""
+    inputs = {}
+    for name, spec in signals.inputs.items():
+        mirrored = spec.mirrored(steps.inputs[name].numpy())
+        if mirrored is None:
+            return steps
+        inputs[name] = torch.from_numpy(np.ascontiguousarray(mirrored))
+    mirrors = [axis_of(name).mirrors for name in signals.command_names]
+    if None in mirrors:
+        return steps
+    signs = torch.tensor([-1.0 if each else 1.0 for each in mirrors])
+    return replace(steps, inputs=inputs, commands=steps.commands * signs)
 
 
 def _shift(images: Pictures, spec: Augment, rng: np.random.Generator) -> Pictures:

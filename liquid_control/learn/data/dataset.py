@@ -14,7 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,10 @@ from liquid_control.common.files import reason as reason_of
 from liquid_control.common.files import write_atomically
 from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
 from liquid_control.common.plain_text import printable
-from liquid_control.common.records import read_record
 from liquid_control.learn.data.episode import FACTS_FILE, Episode, open_episode
 from liquid_control.learn.data.ingest import PARTIAL, bag_digest, ingest
 from liquid_control.learn.data.ray_pool import run_on_ray
-from liquid_control.learn.data.signals import Signals
+from liquid_control.learn.data.signals import Signals, read_signals
 
 MANIFEST_FILE = 'manifest.json'
 # Raised when what is stored changes: older datasets are made anew.
@@ -74,7 +73,7 @@ def dataset_signals(path: Path) -> Signals:
             f'{path} is a dataset of version {manifest.get("version")}, expected {VERSION}: '
             'remove it and make it again with `liquid-control dataset`'
         )
-    return read_record(Signals, manifest['signals'], where=str(path), error=DatasetError)
+    return read_signals(manifest['signals'], where=str(path), error=DatasetError)
 
 
 def open_dataset(path: Path, signals: Signals | None = None) -> list[Episode]:
@@ -255,7 +254,7 @@ def _folders(path: Path) -> list[Path]:
 def _write_manifest(path: Path, signals: Signals) -> None:
     manifest: dict[str, Any] = {
         'version': VERSION,
-        'signals': asdict(signals),
+        'signals': signals.plain(),
         'episodes': {
             folder.name: json.loads((folder / FACTS_FILE).read_text()) for folder in _folders(path)
         },

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liquid_control.bags.clock import PAUSE_NS
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.samples import COMMAND_HOLD_NS
-from liquid_control.contract.contract import IMU_SIZE
+from liquid_control.contract.inputs import InputSpec
 from liquid_control.learn.data.segments import Segment, Stamps, Values, Weights, clipped, counting
+from liquid_control.learn.data.series import Frames, Series
 from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.data.spans import (
     Spans,
@@ -31,10 +31,10 @@ from liquid_control.learn.data.spans import (
     within,
 )
 
-# Files of an episode's directory; what the first says is repeated in the dataset's manifest.
+# Files of an episode's directory; what the first says is repeated in the dataset's manifest. The
+# pictures of each image lie in a file of their own.
 FACTS_FILE = 'episode.json'
 SIGNALS_FILE = 'signals.npz'
-IMAGES_FILE = 'images.u8'
 
 # Less is not worth a word, s.
 _MOMENT = 0.05
@@ -47,15 +47,11 @@ class Episode:
     Attributes:
         name: of the bag.
         digest: sha256 of the bag's data.
-        images: uint8 [N, H, W, 3] RGB, mapped from disk in the order of their arrival.
-        image_rows: index into `images`, in the order of the stamps `image_ns`.
-        image_numbers: number in the bag, where unreadable pictures count as well.
-        imu: linear acceleration (m/s^2), angular velocity (rad/s), [M, 6]; stamps `imu_ns`.
-        speed: m/s, [K, 1]; stamps `speed_ns`.
+        inputs: what the policy sees, by name; the pictures of an image are `Frames`.
         commands: [L, C] in the commands' units, NaN where unknown; stamps `command_ns`.
         segments: who drove, from `start_ns` to `end_ns` without a gap.
         start_ns, end_ns: the part to learn from: every input used has arrived before the start.
-        max_age: s, of the inputs 'image', 'imu', 'speed' that are used.
+        max_age: s, of each input.
         topics: of inputs and 'command'.
         refused: messages that are left out, as `bags.refusals.Refusal` with the number `of` all.
         jumps: of the clock, in words.
@@ -64,14 +60,7 @@ class Episode:
 
     name: str
     digest: str
-    images: NDArray[np.uint8]
-    image_rows: NDArray[np.int64]
-    image_numbers: NDArray[np.int64]
-    image_ns: Stamps
-    imu: Values
-    imu_ns: Stamps
-    speed: Values
-    speed_ns: Stamps
+    inputs: Mapping[str, Series]
     commands: Values
     command_ns: Stamps
     segments: tuple[Segment, ...]
@@ -140,23 +129,23 @@ class Episode:
     def why_nothing(self) -> str:
         """Why there is nothing to learn from: reasons, and the longest silence of each topic."""
         reasons = [f'{why}: {seconds:.1f} s' for why, seconds in self.left_out().items()]
-        for kind, stamps in {**self._inputs(), 'command': self.command_ns}.items():
-            if kind in (*self.max_age, 'command'):
-                gap = np.diff(stamps).max(initial=0) / 1e9
-                reasons.append(f'{self.topics[kind]} is silent for up to {gap:.3g} s')
+        for name, stamps in self._stamps().items():
+            gap = np.diff(stamps).max(initial=0) / 1e9
+            reasons.append(f'{self.topics[name]} is silent for up to {gap:.3g} s')
         return '; '.join(reasons)
 
-    def _inputs(self) -> dict[str, Stamps]:
-        return {'image': self.image_ns, 'imu': self.imu_ns, 'speed': self.speed_ns}
+    def _stamps(self) -> dict[str, Stamps]:
+        inputs = {name: series.stamps for name, series in self.inputs.items()}
+        return {**inputs, 'command': self.command_ns}
 
-    def _fresh(self, kind: str) -> Spans:
-        stamps = self._inputs()[kind]
-        ages = spans_of(stamps, stamps + round(self.max_age[kind] * 1e9))
+    def _fresh(self, name: str) -> Spans:
+        stamps = self.inputs[name].stamps
+        ages = spans_of(stamps, stamps + round(self.max_age[name] * 1e9))
         return within(ages, self.start_ns, self.end_ns)
 
     def _pauses(self) -> Spans:
         """When nothing was recorded, or the clock jumped."""
-        stamps = np.unique(np.concatenate([*self._inputs().values(), self.command_ns]))
+        stamps = np.unique(np.concatenate([*self._stamps().values()]))
         long = np.flatnonzero(np.diff(stamps) > PAUSE_NS)
         return np.stack([stamps[long], stamps[long + 1]], axis=1)
 
@@ -169,55 +158,85 @@ class Episode:
     def cut(self, frames: tuple[int, int] | None) -> Episode:
         """The same episode from one frame until just before another.
 
+        A frame is one of the first image, where there is none a sample of the first input.
+
         Raises:
             BagError: the episode has no such frames.
         """
         if frames is None:
             return self
         first, end = frames
-        numbers = self.image_numbers
+        leading = self.inputs[leading_input(self.inputs)]
+        numbers = leading.numbers
         if not 0 <= first < end or first > numbers.max(initial=-1):
             raise BagError(
                 f'{self.name}: frames {first} to {end} were asked for, it has '
                 f'{numbers.max(initial=-1) + 1}'
             )
-        within = self.image_ns[(numbers >= first) & (numbers < end)]
+        within = leading.stamps[(numbers >= first) & (numbers < end)]
         if not len(within):
             raise BagError(f'{self.name}: none of the frames {first} to {end} can be read')
         return self.within(int(within[0]), int(within[-1]))
+
+
+def leading_input(inputs: Mapping[str, Series]) -> str:
+    """Whose samples are counted as frames."""
+    images = [name for name, series in inputs.items() if isinstance(series, Frames)]
+    return [*images, *inputs][0]
+
+
+def image_names(inputs: Mapping[str, InputSpec]) -> list[str]:
+    """The inputs whose samples are pictures."""
+    return [name for name, spec in inputs.items() if spec.encoder == 'image']
+
+
+def pixels_file(name: str) -> str:
+    """Of an image, in an episode's directory."""
+    return f'{name}.u8'
+
+
+def save_series(folder: Path, found: Mapping[str, Series]) -> None:
+    """Write the series of inputs and commands; `open_episode` reads them."""
+    arrays = {
+        f'{name}.{part}': getattr(series, part)
+        for name, series in found.items()
+        for part in ('stamps', 'values', 'numbers')
+    }
+    np.savez(folder / SIGNALS_FILE, **arrays)
 
 
 def open_episode(folder: Path, signals: Signals) -> Episode:
     """Open a directory that `liquid_control.learn.data.ingest` wrote for these signals."""
     facts = json.loads((folder / FACTS_FILE).read_text())
     with np.load(folder / SIGNALS_FILE) as file:
-        arrays = {name: file[name] for name in file.files}
-    image = signals.image
-    frames: NDArray[np.uint8] = np.zeros((0, 1, 1, 3), np.uint8)
-    if image is not None:
-        shape = (len(arrays['frame']), image.height, image.width, 3)
-        frames = np.memmap(folder / IMAGES_FILE, np.uint8, 'r', shape=shape)
-    used = {'image': image, 'imu': signals.imu, 'speed': signals.speed}
-    rows = arrays['image'].astype(np.int64)
+        series = {
+            name: Series(*(file[f'{name}.{part}'] for part in ('stamps', 'values', 'numbers')))
+            for name in (*signals.inputs, 'command')
+        }
+    inputs = {name: series[name] for name in signals.inputs}
+    for name in image_names(signals.inputs):
+        inputs[name] = _with_pixels(inputs[name], folder / pixels_file(name), signals.inputs[name])
+    commands = series['command']
     return Episode(
         name=facts['bag'],
         digest=facts['digest'],
-        images=frames,
-        image_rows=rows,
-        image_numbers=arrays['frame'][rows],
-        image_ns=arrays['image_ns'],
-        imu=arrays['imu'].reshape(-1, IMU_SIZE),
-        imu_ns=arrays['imu_ns'],
-        speed=arrays['speed'].reshape(-1, 1),
-        speed_ns=arrays['speed_ns'],
-        commands=arrays['command'],
-        command_ns=arrays['command_ns'],
+        inputs=inputs,
+        commands=commands.values,
+        command_ns=commands.stamps,
         segments=tuple(Segment(**segment) for segment in facts['segments']),
         start_ns=facts['start_ns'],
         end_ns=facts['end_ns'],
-        max_age={kind: spec.max_age for kind, spec in used.items() if spec is not None},
+        max_age={name: spec.max_age for name, spec in signals.inputs.items()},
         topics=facts['topics'],
         refused=tuple(facts['refused']),
         jumps=tuple(facts['jumps']),
         outside=facts['outside'],
     )
+
+
+def _with_pixels(series: Series, file: Path, spec: Any) -> Frames:
+    shape = (len(series), spec.height, spec.width, 3)
+    # Pictures of one stamp are all in the file, and one of them in the series.
+    count = file.stat().st_size // (spec.height * spec.width * 3)
+    pixels = np.memmap(file, np.uint8, 'r', shape=(count, *shape[1:]))
+    return Frames(series.stamps, series.values, series.numbers, pixels)

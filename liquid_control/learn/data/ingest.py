@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,16 @@ from liquid_control.bags.clock import PAUSE_NS
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.refusals import seconds
-from liquid_control.learn.data.episode import FACTS_FILE, IMAGES_FILE, SIGNALS_FILE, open_episode
+from liquid_control.learn.data.episode import (
+    FACTS_FILE,
+    image_names,
+    open_episode,
+    pixels_file,
+    save_series,
+)
 from liquid_control.learn.data.segments import Segment, Stamps, pushes, who_drove, with_recoveries
 from liquid_control.learn.data.signals import Signals
-from liquid_control.learn.data.streams import Series, Streams, read_streams
+from liquid_control.learn.data.streams import Streams, read_streams
 
 # Ending of directories being written; a killed run leaves them behind.
 PARTIAL = '.partial'
@@ -64,22 +70,23 @@ def ingest(
 def _fill(
     folder: Path, bag: Path, digest: str, signals: Signals, on_picture: Callable[[], None]
 ) -> None:
-    with BagReader(bag) as reader, (folder / IMAGES_FILE).open('wb') as images:
-        streams = read_streams(reader, signals, images, on_picture)
+    with BagReader(bag) as reader, ExitStack() as files:
+        pixels = {
+            name: files.enter_context((folder / pixels_file(name)).open('wb'))
+            for name in image_names(signals.inputs)
+        }
+        streams = read_streams(reader, signals, pixels, on_picture)
         problems = reader.problems
-    kinds = ('image', 'imu', 'speed', 'command')
-    saved = {kind: getattr(streams, kind).values for kind in kinds}
-    saved |= {f'{kind}_ns': getattr(streams, kind).stamps for kind in kinds}
-    np.savez(folder / SIGNALS_FILE, **saved, frame=streams.frame)
-    used = [getattr(streams, kind).stamps for kind in streams.topics if kind in kinds]
-    start_ns, end_ns = _span(bag, streams, signals)
+    save_series(folder, streams.used())
+    used = [series.stamps for series in streams.used().values()]
+    start_ns, end_ns = _span(bag, streams)
     segments = _segments(streams, signals, start_ns, end_ns)
     facts = {
         'bag': bag.name,
         'digest': digest,
         'start_ns': start_ns,
         'end_ns': end_ns,
-        'counts': {kind: len(getattr(streams, kind)) for kind in kinds},
+        'counts': {name: len(series) for name, series in streams.used().items()},
         'segments': [segment._asdict() for segment in segments],
         'problems': problems,
         'topics': streams.topics,
@@ -93,14 +100,8 @@ def _fill(
         raise BagError(f'{bag}: nothing to learn from: {episode.why_nothing()}')
 
 
-def _span(bag: Path, streams: Streams, signals: Signals) -> tuple[int, int]:
-    used: dict[str, Series] = {'command': streams.command}
-    if signals.image is not None:
-        used['image'] = streams.image
-    if signals.imu is not None:
-        used['imu'] = streams.imu
-    if signals.speed is not None:
-        used['speed'] = streams.speed
+def _span(bag: Path, streams: Streams) -> tuple[int, int]:
+    used = streams.used()
     for name, series in used.items():
         if len(series) < 2:
             topic = streams.topics[name]
@@ -123,7 +124,7 @@ def _span(bag: Path, streams: Streams, signals: Signals) -> tuple[int, int]:
             for name, series in used.items()
         )
         raise BagError(
-            f'{bag}: pictures, sensors and commands do not overlap in time: {spans}; were they '
+            f'{bag}: inputs and commands do not overlap in time: {spans}; were they '
             'stamped by the same clock?'
         )
     return start_ns, end_ns

@@ -8,8 +8,8 @@ training resumed after a kill sees what an uninterrupted one would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from liquid_control.bags.errors import BagError
 from liquid_control.bags.samples import COMMAND_HOLD_NS
 from liquid_control.learn.data.episode import Episode
 from liquid_control.learn.data.segments import DEFAULT_WEIGHTS, Stamps, Weights, learnable
+from liquid_control.learn.data.series import Frames
 from liquid_control.learn.data.spans import duration, within
 from liquid_control.learn.train.recipe import Timing
 
@@ -29,34 +30,42 @@ from liquid_control.learn.train.recipe import Timing
 class Steps:
     """Inputs and commands of T control steps, or of a batch of them with a leading dimension.
 
-    images: uint8 [T, H, W, 3] RGB; imu: [T, 6] m/s^2 and rad/s; speed: [T, 1] m/s; unused: width 0
+    inputs: by name; of an image uint8 [T, H, W, 3] RGB, of others [T, W] in their units
     elapsed: s since the step before, [T]
     commands: what was commanded at the tick, [T, C], NaN where unknown or not to be learnt from
     weights: how much the tick counts in the loss, [T]
     """
 
-    images: Tensor
-    imu: Tensor
-    speed: Tensor
+    inputs: Mapping[str, Tensor]
     elapsed: Tensor
     commands: Tensor
     weights: Tensor
 
-    def to(self, device: torch.device) -> Steps:
-        """The same steps on another device."""
-        parts = [entry.name for entry in fields(Steps)]
-        return Steps(**{name: getattr(self, name).to(device) for name in parts})
+    def map(self, change: Callable[[Tensor], Tensor]) -> Steps:
+        """The same with every tensor changed."""
+        return Steps(
+            inputs={name: change(values) for name, values in self.inputs.items()},
+            elapsed=change(self.elapsed),
+            commands=change(self.commands),
+            weights=change(self.weights),
+        )
+
+    def first(self, count: int) -> Steps:
+        """The first of them."""
+        return self.map(lambda tensor: tensor[:count])
 
     @staticmethod
     def stack(windows: Sequence[Steps]) -> Steps:
         """A batch of windows of equal length."""
-        parts = [entry.name for entry in fields(Steps)]
-        return Steps(**{name: torch.stack([getattr(w, name) for w in windows]) for name in parts})
-
-
-def newest(stamps: Stamps, ticks: Stamps) -> NDArray[np.int64]:
-    """Index of the newest stamp at or before each tick."""
-    return np.searchsorted(stamps, ticks, side='right') - 1
+        return Steps(
+            inputs={
+                name: torch.stack([window.inputs[name] for window in windows])
+                for name in windows[0].inputs
+            },
+            elapsed=torch.stack([window.elapsed for window in windows]),
+            commands=torch.stack([window.commands for window in windows]),
+            weights=torch.stack([window.weights for window in windows]),
+        )
 
 
 def observe(
@@ -66,7 +75,7 @@ def observe(
     *,
     weights: Weights = DEFAULT_WEIGHTS,
     image_delay_ns: int = 0,
-    lost_frames: NDArray[np.bool_] | None = None,
+    lost_frames: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Steps:
     """What is known at each tick, and what was commanded there.
 
@@ -75,23 +84,19 @@ def observe(
         elapsed: s since the tick before.
         weights: by who drove.
         image_delay_ns: how long after its stamp a frame can be seen.
-        lost_frames: [N], frames that never arrive; the first frame always does.
+        lost_frames: by image, frames that never arrive, [N]; the first frame always does.
     """
-    count = len(ticks)
-    images = np.zeros((count, 0, 0, 3), np.uint8)
-    if len(episode.image_ns):
-        stamps, rows = episode.image_ns, episode.image_rows
-        if lost_frames is not None:
-            stamps, rows = stamps[~lost_frames], rows[~lost_frames]
-        chosen = np.maximum(newest(stamps, ticks - image_delay_ns), 0)
-        images = episode.images[rows[chosen]]
+    inputs = {}
+    for name, series in episode.inputs.items():
+        if lost_frames and name in lost_frames:
+            series = series.without(lost_frames[name])
+        seen = ticks - image_delay_ns if isinstance(series, Frames) else ticks
+        inputs[name] = torch.from_numpy(np.ascontiguousarray(series.at(seen)))
     weight = weights.at(episode.segments, ticks)
     commands = _commands_at(episode, ticks)
     commands[weight <= 0] = np.nan
     return Steps(
-        images=torch.from_numpy(np.ascontiguousarray(images)),
-        imu=_newest_values(episode.imu, episode.imu_ns, ticks),
-        speed=_newest_values(episode.speed, episode.speed_ns, ticks),
+        inputs=inputs,
         elapsed=torch.from_numpy(elapsed.astype(np.float32)),
         commands=torch.from_numpy(commands),
         weights=torch.from_numpy(weight),
@@ -171,8 +176,11 @@ class Windows(Dataset[Steps]):
         offsets = np.round((np.cumsum(elapsed) - elapsed[0]) * 1e9).astype(np.int64)
         room = max(episode.end_ns - episode.start_ns - int(offsets[-1]), 0)
         ticks = np.minimum(episode.start_ns + int(rng.uniform(0, room)) + offsets, episode.end_ns)
-        lost = rng.random(len(episode.image_ns)) < timing.dropped_frames
-        lost[:1] = False
+        lost = {
+            name: self._draw_lost(len(series), rng)
+            for name, series in episode.inputs.items()
+            if isinstance(series, Frames)
+        }
         delay = round(rng.uniform(0, timing.image_delay) * 1e9)
         steps = observe(
             episode,
@@ -183,6 +191,11 @@ class Windows(Dataset[Steps]):
             lost_frames=lost,
         )
         return self._change(steps, rng)
+
+    def _draw_lost(self, count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+        lost = rng.random(count) < self._timing.dropped_frames
+        lost[:1] = False
+        return lost
 
     def _draw_elapsed(self, rng: np.random.Generator) -> NDArray[np.float64]:
         timing = self._timing
@@ -219,16 +232,10 @@ class WindowOrder(Sampler[int]):
         return iter(range(first, first + len(self) * self._processes, self._processes))
 
 
-def _newest_values(values: NDArray[np.float32], stamps: Stamps, ticks: Stamps) -> Tensor:
-    if not len(stamps):
-        return torch.zeros(len(ticks), 0)
-    return torch.from_numpy(values[np.maximum(newest(stamps, ticks), 0)])
-
-
 def _commands_at(episode: Episode, ticks: Stamps) -> NDArray[np.float32]:
     """The command in force at each tick, on the straight line to the next one that is near."""
     stamps, commands = episode.command_ns, episode.commands
-    before = np.maximum(newest(stamps, ticks), 0)
+    before = np.maximum(np.searchsorted(stamps, ticks, side='right') - 1, 0)
     after = np.minimum(before + 1, len(stamps) - 1)
     left, right = commands[before], commands[after]
     gap = stamps[after] - stamps[before]

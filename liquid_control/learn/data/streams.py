@@ -1,26 +1,30 @@
-"""What a bag says over time: pictures, sensors, commands, who drove; each kind sorted by stamp."""
+"""What a bag says over time: inputs, commands, who drove; each kind sorted by stamp.
+
+Messages are read as the robot reads them: by the readers of the inputs, and what it would refuse
+is left out and counted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liquid_control.bags import samples
 from liquid_control.bags.clock import Jump, in_one_clock
-from liquid_control.bags.errors import TopicError
+from liquid_control.bags.input_topics import InputTopics, Part, find_inputs
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.refusals import Refusals
-from liquid_control.bags.topics import TopicRoles, candidates, find_topic, infer_takeover
+from liquid_control.bags.topics import find_topic, infer_takeover
 from liquid_control.common.errors import ImageError, SensorError
+from liquid_control.contract.inputs import InputSpec
 from liquid_control.contract.modes import Mode
-from liquid_control.learn.data.segments import Stamps
+from liquid_control.learn.data.series import Series
 from liquid_control.learn.data.signals import Signals
 from liquid_control.runtime.sensing.image import Preprocessor
-from liquid_control.runtime.sensing.observation import imu_refusal, speed_refusal
 
 # Older overrides are of no takeover that still lasts, ns: the largest override_timeout of the
 # policy node.
@@ -32,100 +36,180 @@ MAX_BAD_PICTURES = 0.1
 
 
 @dataclass(frozen=True)
-class Series:
-    """Samples [N, ...] and their stamps (ns), sorted; of equal stamps the first is kept."""
-
-    stamps: Stamps
-    values: NDArray[Any]
-
-    @classmethod
-    def sorted(cls, stamps: Sequence[int] | Stamps, values: Any, dtype: type) -> Series:
-        """Samples in any order."""
-        unique, order = np.unique(np.asarray(stamps, np.int64), return_index=True)
-        return cls(unique, np.asarray(values, dtype)[order])
-
-    def __len__(self) -> int:
-        return len(self.stamps)
-
-    def newest(self, ticks: Stamps) -> NDArray[np.int64]:
-        """Index of the newest sample at or before each tick, -1 where there is none."""
-        return np.searchsorted(self.stamps, ticks, side='right') - 1
-
-
-@dataclass(frozen=True)
 class Streams:
     """A bag's series; of unused kinds empty.
 
-    image: places of the pictures in their file
-    imu: linear acceleration (m/s^2), angular velocity (rad/s), [N, 6]
-    speed: m/s, [N, 1]
+    inputs: by name; of vectors [N, W] in their units, of images their places in their files, [N]
     motion: speed (m/s) and yaw rate (rad/s) by odometry, [N, 2]
     command: in the commands' units, [N, C], NaN where unknown
-    mode: of `runtime.controller.Mode`
-    frame: number of each picture in the bag, by its place in their file
-    topics: of the kinds that are used
+    mode: of `contract.modes.Mode`
+    topics: of the inputs, each the one that leads it, and of 'command'
     refusals: messages that the robot would not have taken either
     jumps: of the clock; where it goes back, what follows is shifted so that time runs on
     """
 
-    image: Series
-    imu: Series
-    speed: Series
+    inputs: Mapping[str, Series]
     motion: Series
     command: Series
     mode: Series
-    frame: NDArray[np.int64]
     topics: dict[str, str]
     refusals: Refusals
     jumps: tuple[Jump, ...]
 
+    def used(self) -> dict[str, Series]:
+        """What there must be something of at every tick to learn from."""
+        return {**self.inputs, 'command': self.command}
+
+
+@dataclass(frozen=True)
+class _Topics:
+    """Which topics are read as what."""
+
+    inputs: InputTopics
+    command: str
+    odom: str | None
+    mode: str | None
+    override: str | None
+
+    def others(self) -> set[str]:
+        """Those that are no input's, or not only."""
+        others = self.command, self.odom, self.mode, self.override
+        return {topic for topic in others if topic}
+
+    def all(self) -> set[str]:
+        return {*self.inputs.parts, *self.others()}
+
 
 def read_streams(
-    reader: BagReader, signals: Signals, images: BinaryIO, on_picture: Callable[[], None]
+    reader: BagReader,
+    signals: Signals,
+    pixels: Mapping[str, BinaryIO],
+    on_picture: Callable[[], None],
 ) -> Streams:
     """Read a bag once, from its beginning to its end.
 
     Args:
-        images: takes the pictures as the network sees them, uint8, one after the other.
-        on_picture: called for each; what it raises ends the reading.
+        pixels: by the name of an image, takes its pictures as the network sees them, uint8, one
+            after the other.
+        on_picture: called for each, and for each message of an input where there are none; what
+            it raises ends the reading.
 
     Raises:
         BagError, TopicError, ImageError: the bag cannot be learnt from.
     """
-    roles, (mode, override) = _roles(reader, signals)
-    collected = _Collected(reader, signals, roles, mode, override, images)
-    topics = {roles.image, roles.imu, roles.odom, roles.command, mode, override} - {None, ''}
-    max_age = {
-        topic: spec.max_age
-        for topic, spec in (
-            (roles.image, signals.image),
-            (roles.imu, signals.imu),
-            (roles.odom, signals.speed),
-        )
-        if topic is not None and spec is not None
-    }
-    jumps: list[Jump] = []
-    messages = reader.messages({topic for topic in topics if topic})
-    for message in in_one_clock(messages, collected.refusals, max_age, {mode}):
+    topics = _topics(reader, signals)
+    refusals, jumps = Refusals(), []
+    collected = _Collected(reader, signals, topics, refusals, pixels, on_picture)
+    max_age = topics.inputs.max_age(signals.inputs)
+    aside = {topics.mode, *topics.inputs.aside}
+    messages = reader.messages(topics.all())
+    for message in in_one_clock(messages, refusals, max_age, aside):
         if isinstance(message, Jump):
             jumps.append(message)
-            collected.shift_ns = message.shift_ns
+            collected.jump(message)
             continue
-        if message.topic == roles.image:
-            on_picture()
         collected.take(message)
-    collected.check_pictures()
-    kinds = collected.series()
-    command = _with_overrides(kinds['command'], kinds.pop('override'), kinds['mode'])
-    kinds['command'] = _without_spikes(command, roles.command or '', collected.refusals)
-    used = {'image': roles.image, 'imu': roles.imu, 'speed': roles.odom, 'command': roles.command}
+    others = collected.others()
+    command = _with_overrides(others['command'], others.pop('override'), others['mode'])
+    others['command'] = _without_spikes(command, topics.command, refusals)
     return Streams(
-        **kinds,
-        frame=np.array(collected.frames, np.int64),
-        topics={kind: topic for kind, topic in used.items() if topic is not None},
-        refusals=collected.refusals,
+        inputs={name: stream.series() for name, stream in collected.inputs.items()},
+        **others,
+        topics={**topics.inputs.leading, 'command': topics.command},
+        refusals=refusals,
         jumps=tuple(jumps),
     )
+
+
+@dataclass
+class _Samples:
+    """Samples as they come."""
+
+    stamps: list[int] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+
+    def add(self, stamp_ns: int, value: Any, number: int = 0) -> None:
+        self.stamps.append(stamp_ns)
+        self.values.append(value)
+        self.numbers.append(number)
+
+
+class _Input:
+    """An input of one topic: its messages are read as they come."""
+
+    def __init__(self, spec: InputSpec, pixels: BinaryIO | None) -> None:
+        self._spec = spec
+        self._reader = spec.reader()
+        self._pixels = pixels
+        self._preprocess: Any = None if pixels is None else Preprocessor(spec)  # type: ignore[arg-type]
+        self._found = _Samples()
+        self.messages = 0
+        """Of the leading topic so far, unreadable ones as well."""
+
+    def take(self, part: Part, message: BagMessage, stamp_ns: int) -> None:
+        """Read a message; `stamp_ns` is in time that runs on. Raises SensorError, ImageError."""
+        number = self.messages
+        self.messages += part.leading
+        self._read(part.role, message.to_cdr(), message.msgtype, stamp_ns, number)
+
+    def jump(self, jump: Jump) -> None:
+        """Where the clock goes back, everything is forgotten, as on the robot."""
+        if jump.is_back:
+            self._reader = self._spec.reader()
+
+    def series(self) -> Series:
+        found = self._found
+        if self._pixels is not None:
+            return Series.sorted(found.stamps, found.values, np.int64, found.numbers)
+        values = np.asarray(found.values, np.float32).reshape(-1, self._spec.width)
+        return Series.sorted(found.stamps, values, np.float32, found.numbers)
+
+    def _read(self, role: str, data: bytes, msgtype: str, stamp_ns: int, number: int) -> None:
+        reading = self._reader.take(role, data, msgtype)
+        if reading is None:
+            return
+        value = reading.value
+        if refusal := self._spec.refusal(value):
+            raise SensorError(refusal)
+        if self._pixels is not None:
+            self._pixels.write(self._preprocess(value).tobytes())
+            value = len(self._found.values)
+        self._found.add(stamp_ns, value, number)
+
+
+class _JoinedInput(_Input):
+    """An input of several topics: they are read in the order of their stamps, when all are there.
+
+    A recorder may have fallen behind with one of them.
+    """
+
+    def __init__(self, spec: InputSpec, refuse: Callable[[BagMessage, Exception], None]) -> None:
+        super().__init__(spec, None)
+        self._refuse = refuse
+        self._waiting: list[tuple[int, int, Part, BagMessage]] = []
+
+    def take(self, part: Part, message: BagMessage, stamp_ns: int) -> None:
+        self._waiting.append((stamp_ns, self.messages, part, message))
+        self.messages += part.leading
+
+    def jump(self, jump: Jump) -> None:
+        self._read_all()
+        super().jump(jump)
+
+    def series(self) -> Series:
+        self._read_all()
+        return super().series()
+
+    def _read_all(self) -> None:
+        # What was told at the same time is known by then.
+        waiting = sorted(self._waiting, key=lambda one: (one[0], one[2].leading))
+        for stamp_ns, number, part, message in waiting:
+            try:
+                self._read(part.role, message.to_cdr(), message.msgtype, stamp_ns, number)
+            except SensorError as error:
+                self._refuse(message, error)
+        self._waiting.clear()
 
 
 class _Collected:
@@ -135,121 +219,106 @@ class _Collected:
         self,
         reader: BagReader,
         signals: Signals,
-        roles: TopicRoles,
-        mode: str | None,
-        override: str | None,
-        images: BinaryIO,
+        topics: _Topics,
+        refusals: Refusals,
+        pixels: Mapping[str, BinaryIO],
+        on_picture: Callable[[], None],
     ) -> None:
-        self.refusals = Refusals()
-        self.shift_ns = 0
-        self.frames: list[int] = []
-        """Number of each picture among all that could be told in time, also unreadable ones."""
-        self._reader = reader
-        self._roles = roles
-        self._mode = mode
-        self._override = override
-        self._images = images
-        self._preprocess = Preprocessor(signals.image) if signals.image is not None else None
-        self._uses_speed = signals.speed is not None
+        self._path = reader.path
+        self._topics = topics
+        self._refusals = refusals
         self._names, self._wheelbase = signals.command_names, signals.wheelbase
-        self._pictures = 0
-        self._found: dict[str, tuple[list[int], list[Any]]] = {
-            kind: ([], [])
-            for kind in ('image', 'imu', 'speed', 'motion', 'command', 'mode', 'override')
+        self._shift_ns = 0
+        self._on_picture = on_picture
+        self._pictured = {topics.inputs.leading[name] for name in pixels} or {*topics.inputs.parts}
+        self.inputs: dict[str, _Input] = {
+            name: _Input(spec, pixels.get(name))
+            if len(spec.sources(name)) == 1
+            else _JoinedInput(spec, self._refuse)
+            for name, spec in signals.inputs.items()
         }
+        self._pixels = pixels
+        self._other_topics = topics.others()
+        self._others = {kind: _Samples() for kind in ('motion', 'command', 'mode', 'override')}
+
+    def jump(self, jump: Jump) -> None:
+        """What follows is stamped by a clock that was set."""
+        self._shift_ns = jump.shift_ns
+        for stream in self.inputs.values():
+            stream.jump(jump)
 
     def take(self, message: BagMessage) -> None:
-        """Take in a message by its topic; one topic may play two parts."""
-        topic, roles = message.topic, self._roles
-        try:
-            if topic == roles.image:
-                self._picture(message)
-            elif topic == roles.imu:
-                imu = samples.imu(self._reader, message)
-                self._add('imu', message, imu, imu_refusal(imu))
-            elif topic == self._mode:
-                self._add('mode', message, message.value.mode)
-            elif topic == self._override:
-                self._add('override', message, self._command(message))
-            if topic == roles.odom:
-                self._motion(message)
-            if topic == roles.command:
-                self._add('command', message, self._command(message))
-        except ImageError as error:
-            self._refuse('picture', message, error)
-        except SensorError as error:
-            self._refuse('value', message, error)
+        """Take in a message by its topic; one topic may play several parts."""
+        topic = message.topic
+        if topic in self._pictured:
+            self._on_picture()
+        stamp_ns = message.stamp_ns + self._shift_ns
+        for part in self._topics.inputs.parts.get(topic, ()):
+            try:
+                self.inputs[part.name].take(part, message, stamp_ns)
+            except (SensorError, ImageError) as error:
+                self._refuse(message, error)
+        if topic in self._other_topics:
+            try:
+                self._take_other(message, stamp_ns)
+            except SensorError as error:
+                self._refuse(message, error)
 
-    def check_pictures(self) -> None:
-        """Raise ImageError where so many pictures are no use that something else is wrong."""
-        topic = self._roles.image or ''
-        bad = self.refusals.count(topic, 'picture')
-        if bad > MAX_BAD_PICTURES * self._pictures:
-            raise ImageError(
-                f'{self._reader.path}: {self.refusals.lines(topic, "picture")[0]}; more than '
-                f'{MAX_BAD_PICTURES:.0%} of the pictures are of no use'
-            )
-
-    def series(self) -> dict[str, Series]:
-        """All kinds, sorted."""
+    def others(self) -> dict[str, Series]:
+        """What is no input, sorted; all pictures have been taken in."""
+        self._check_pictures()
         return {
-            kind: Series.sorted(*lists, np.int64 if kind in ('image', 'mode') else np.float32)
-            for kind, lists in self._found.items()
+            kind: Series.sorted(
+                found.stamps, found.values, np.int64 if kind == 'mode' else np.float32
+            )
+            for kind, found in self._others.items()
         }
 
-    def _add(self, kind: str, message: BagMessage, value: Any, refusal: str = '') -> None:
-        if refusal:
-            raise SensorError(refusal)
-        stamps, values = self._found[kind]
-        stamps.append(message.stamp_ns + self.shift_ns)
-        values.append(value)
-
-    def _picture(self, message: BagMessage) -> None:
-        self._pictures += 1
-        if self._preprocess is not None:
-            pixels = self._preprocess(samples.picture(self._reader, message))
-            self._images.write(pixels.tobytes())
-            self._add('image', message, len(self.frames))
-            self.frames.append(self._pictures - 1)
-
-    def _motion(self, message: BagMessage) -> None:
-        motion = samples.motion(message)
-        if np.isfinite(motion).all():
-            self._add('motion', message, motion)
-        if self._uses_speed:
-            speed = samples.speed(self._reader, message)
-            self._add('speed', message, [speed], speed_refusal(speed))
+    def _take_other(self, message: BagMessage, stamp_ns: int) -> None:
+        topic, topics, others = message.topic, self._topics, self._others
+        if topic == topics.mode:
+            others['mode'].add(stamp_ns, message.value.mode)
+        elif topic == topics.override:
+            others['override'].add(stamp_ns, self._command(message))
+        if topic == topics.odom:
+            with suppress(SensorError):  # it only helps to tell pushes
+                motion = samples.motion(message)
+                if np.isfinite(motion).all():
+                    others['motion'].add(stamp_ns, motion)
+        if topic == topics.command:
+            others['command'].add(stamp_ns, self._command(message))
 
     def _command(self, message: BagMessage) -> tuple[float, ...]:
         return samples.command(message, self._names, self._wheelbase)
 
-    def _refuse(self, kind: str, message: BagMessage, error: Exception) -> None:
-        self.refusals.add(message.topic, kind, str(error), message.stamp_ns, message.number)
+    def _refuse(self, message: BagMessage, error: Exception) -> None:
+        kind = 'picture' if isinstance(error, ImageError) else 'value'
+        self._refusals.add(message.topic, kind, str(error), message.stamp_ns, message.number)
+
+    def _check_pictures(self) -> None:
+        """Raise ImageError where so many pictures are no use that something else is wrong."""
+        for name in self._pixels:
+            topic = self._topics.inputs.leading[name]
+            bad = self._refusals.count(topic, 'picture')
+            if bad > MAX_BAD_PICTURES * self.inputs[name].messages:
+                raise ImageError(
+                    f'{self._path}: {self._refusals.lines(topic, "picture")[0]}; more than '
+                    f'{MAX_BAD_PICTURES:.0%} of the pictures are of no use'
+                )
 
 
-def _roles(
-    reader: BagReader, signals: Signals
-) -> tuple[TopicRoles, tuple[str | None, str | None]]:
-    """Topics that are wanted, and those of mode and override."""
-    named, topics = signals.topics, reader.filled
-    needed = {
-        'command': True,
-        'image': signals.image is not None,
-        'imu': signals.imu is not None,
-        'odom': signals.speed is not None,
-    }
-    roles = [role for role, is_needed in needed.items() if is_needed]
-    missing = [r for r in roles if getattr(named, r) is None and not candidates(topics, r)]
-    if missing:
-        raise TopicError(
-            f'{reader.path} has no topic for {", ".join(missing)}; it has {reader.describe()}'
-        )
-    found = {role: find_topic(topics, role, getattr(named, role)) for role in roles}
+def _topics(reader: BagReader, signals: Signals) -> _Topics:
+    """Topics that are wanted, and those that say more of the drive."""
+    named, filled = signals.topics, reader.filled
+    command = find_topic(filled, 'command', named.get('command'))
+    mode, override = infer_takeover(filled, mode=named.get('mode'), override=named.get('override'))
     # Odometry tells where a push came, if there is a steering angle to compare with.
-    if 'odom' not in found and 'steering_angle' in signals.command_names:
-        found['odom'] = find_topic(topics, 'odom', named.odom, optional=True)
-    wanted = TopicRoles(**found)
-    return wanted, infer_takeover(topics, mode=named.mode, override=named.override)
+    odom = None
+    if 'steering_angle' in signals.command_names:
+        odom = find_topic(filled, 'odom', named.get('odom'), optional=True)
+    missing = ['command'] if command is None else []
+    inputs = find_inputs(reader, signals.inputs, named, missing)
+    return _Topics(inputs, command or '', odom, mode, override)
 
 
 def _with_overrides(command: Series, override: Series, mode: Series) -> Series:
@@ -289,4 +358,4 @@ def _without_spikes(command: Series, topic: str, refusals: Refusals) -> Series:
         return command
     values = command.values.copy()
     values[spiked] = np.nan
-    return Series(command.stamps, values)
+    return replace(command, values=values)

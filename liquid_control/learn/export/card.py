@@ -65,20 +65,9 @@ def model_card(contract: Contract) -> str:
 
 
 def _inputs(contract: Contract) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
-    if (image := contract.image) is not None:
-        x, y, width, height = image.crop
-        what = (
-            f'RGB {image.width}x{image.height}, from {width}x{height} at ({x}, {y}) of a '
-            f'{image.source_width}x{image.source_height} picture'
-        )
-        rows.append(('image', what, image.rate, image.max_age))
-    if (imu := contract.imu) is not None:
-        what = 'linear acceleration, m/s²; angular velocity, rad/s'
-        rows.append(('imu', what, imu.rate, imu.max_age))
-    if (speed := contract.speed) is not None:
-        rows.append(('speed', 'forward speed, m/s', speed.rate, speed.max_age))
-    return rows
+    return [
+        (name, spec.describe(), spec.rate, spec.max_age) for name, spec in contract.inputs.items()
+    ]
 
 
 def _limits(contract: Contract) -> str:
@@ -89,7 +78,7 @@ def _limits(contract: Contract) -> str:
         'course or light needs recordings of its own, and a person at the emergency stop.',
         'Commands stay within their ranges whatever the sensors say; that alone is not safety.',
     ]
-    if contract.image is not None:
+    if any(spec.encoder == 'image' for spec in contract.inputs.values()):
         lines.insert(
             1,
             'The camera must show the same field of view as in training; only its resolution '

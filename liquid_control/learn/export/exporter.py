@@ -18,8 +18,8 @@ import numpy as np
 
 from liquid_control.common.assets import CONTRACT_FILE
 from liquid_control.common.errors import LiquidControlError
-from liquid_control.contract.bundle import CORE_FILE, ENCODER_FILE
-from liquid_control.contract.contract import Contract, ImageSpec, SensorSpec
+from liquid_control.contract.bundle import CORE_FILE, encoder_file
+from liquid_control.contract.contract import Contract
 from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.export.card import model_card
 from liquid_control.learn.export.parity import (
@@ -31,7 +31,6 @@ from liquid_control.learn.export.parity import (
     run_network,
 )
 from liquid_control.learn.train.weights import save_weights
-from liquid_control.nn.encoder import ImageEncoder
 from liquid_control.nn.onnx_export.core import core_model
 from liquid_control.nn.onnx_export.encoder import encoder_model
 from liquid_control.nn.onnx_export.graph import OPSET
@@ -57,9 +56,6 @@ def export_bundle(
     control_rate: float,
     elapsed_range: tuple[float, float],
     steps: Steps,
-    image: ImageSpec | None = None,
-    imu: SensorSpec | None = None,
-    speed: SensorSpec | None = None,
     provenance: dict[str, Any] | None = None,
     precision: str = 'float32',
 ) -> Contract:
@@ -71,7 +67,6 @@ def export_bundle(
         control_rate: Hz.
         elapsed_range: shortest and longest time between steps to accept, s.
         steps: real ones, a few hundred or more, in one sequence: the bundle is evaluated on them.
-        image, imu, speed: the inputs that the network has.
         provenance: plain data for contract and card; see `model_card` for what has a place there.
         precision: number format of the encoder, one of `LOSS_LIMITS`.
 
@@ -84,7 +79,7 @@ def export_bundle(
     """
     check_precision(precision)
     network.eval()
-    contract = new_contract(network, name, control_rate, elapsed_range, image, imu, speed)
+    contract = new_contract(network, name, control_rate, elapsed_range)
     contract = replace(contract, provenance=dict(provenance or {}))
     partial = path.with_name(f'.{path.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
@@ -149,9 +144,6 @@ def new_contract(
     name: str,
     control_rate: float,
     elapsed_range: tuple[float, float],
-    image: ImageSpec | None = None,
-    imu: SensorSpec | None = None,
-    speed: SensorSpec | None = None,
 ) -> Contract:
     """What a bundle of this network will say, as far as it is known before there is one.
 
@@ -166,9 +158,7 @@ def new_contract(
         network=network.spec(),
         opset=OPSET,
         hashes={},
-        image=image,
-        imu=imu,
-        speed=speed,
+        inputs=dict(network.config.inputs),
     )
 
 
@@ -196,12 +186,11 @@ def _fill(
     commands = contract.commands
     expected = run_network(network, steps)
     graphs = {CORE_FILE: core_model(network).SerializeToString()}
-    if network.encoder is not None:
-        graphs[ENCODER_FILE] = _encoder(network.encoder, contract, steps, 'float32')
+    graphs |= _encoders(network, steps, 'float32')
     contract = _write(folder, contract, graphs, {})
     facts = {'parity': check_parity(expected, run_bundle(folder, steps), commands)}
-    if network.encoder is not None and precision != 'float32':
-        graphs[ENCODER_FILE] = _encoder(network.encoder, contract, steps, precision)
+    if network.images and precision != 'float32':
+        graphs |= _encoders(network, steps, precision)
         _write(folder, contract, graphs, {})
         facts['encoder'] = check_loss(expected, run_bundle(folder, steps), commands, precision)
     contract = _write(folder, contract, graphs, facts)
@@ -213,15 +202,18 @@ def _fill(
     return contract
 
 
-def _encoder(encoder: ImageEncoder, contract: Contract, steps: Steps, precision: str) -> bytes:
-    if contract.image is None:
-        raise ValueError('the network sees pictures: export_bundle needs their ImageSpec')
-    size = contract.image.height, contract.image.width
-    model = encoder_model(encoder, *size, half=precision == 'float16')
-    if precision == 'int8':
-        chosen = np.linspace(0, len(steps.images) - 1, CALIBRATION_PICTURES).astype(int)
-        model = quantize_encoder(model, steps.images.numpy()[np.unique(chosen)])
-    return model.SerializeToString()
+def _encoders(network: PolicyNetwork, steps: Steps, precision: str) -> dict[str, bytes]:
+    """Graph of every image's encoder, by its file."""
+    graphs = {}
+    for name in network.images:
+        pixels = steps.inputs[name].numpy()
+        half = precision == 'float16'
+        model = encoder_model(network.encoders[name], *pixels.shape[1:3], half=half)
+        if precision == 'int8':
+            chosen = np.linspace(0, len(pixels) - 1, CALIBRATION_PICTURES).astype(int)
+            model = quantize_encoder(model, pixels[np.unique(chosen)])
+        graphs[encoder_file(name)] = model.SerializeToString()
+    return graphs
 
 
 def _write(folder: Path, contract: Contract, graphs: dict[str, bytes], facts: Facts) -> Contract:

@@ -37,11 +37,13 @@ class ParityError(LiquidControlError):
 @torch.no_grad()
 def run_network(network: PolicyNetwork, steps: Steps) -> Commands:
     """Commands [T, C] of the network in torch, the recorded steps as one sequence."""
-    features = None
-    if network.encoder is not None:
-        batches = steps.images.split(ENCODER_BATCH)
-        features = torch.cat([network.encoder(batch) for batch in batches])
-    inputs = network.core_inputs(features, steps.imu, steps.speed)
+    features = {
+        name: torch.cat(
+            [network.encoders[name](batch) for batch in steps.inputs[name].split(ENCODER_BATCH)]
+        )
+        for name in network.images
+    }
+    inputs = network.core_inputs({**steps.inputs, **features})
     outputs, _ = network.cell(inputs[None], None, steps.elapsed[None])
     commands: Commands = network.commands(outputs)[0].cpu().numpy()
     return commands
@@ -54,24 +56,14 @@ def run_bundle(path: Path, steps: Steps) -> Commands:
         BundleError: the bundle does not load.
     """
     policy = Policy(load_bundle(path))
-    encoder = policy.backend.encoder
+    images = [name for name, spec in policy.contract.inputs.items() if spec.encoder == 'image']
+    values = {name: tensor.numpy() for name, tensor in steps.inputs.items()}
     commands = []
-    for image, imu, speed, elapsed in zip(
-        steps.images.numpy(), steps.imu.numpy(), steps.speed.numpy(), steps.elapsed, strict=True
-    ):
-        features = None
-        if encoder is not None:
-            encoder.write('image', image)
-            encoder.run()
-            features = encoder.read('features')
-        commands.append(
-            policy.step(
-                elapsed=float(elapsed),
-                features=features,
-                imu=imu if len(imu) else None,
-                speed=float(speed[0]) if len(speed) else None,
-            )
-        )
+    for step, elapsed in enumerate(steps.elapsed.tolist()):
+        inputs = {name: rows[step] for name, rows in values.items()}
+        for name in images:
+            inputs[name] = policy.encode_input(name, inputs[name])
+        commands.append(policy.step(inputs, elapsed))
     return np.stack(commands)
 
 

@@ -82,8 +82,7 @@ class RecordedCollector:
         console: Console | None = None,
     ) -> None:
         contract, signals = load_bundle(policy).contract, recipe.signals
-        mine = contract.image, contract.imu, contract.speed, contract.commands
-        if mine != (signals.image, signals.imu, signals.speed, signals.commands):
+        if (dict(contract.inputs), contract.commands) != (signals.inputs, signals.commands):
             raise ConfigError(
                 f'the recipe sees or commands something else than {policy}: leave out --recipe, '
                 'or train a new policy'

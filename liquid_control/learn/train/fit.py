@@ -45,14 +45,13 @@ def fit(
     """
     recipe = module.recipe
     how = recipe.fit
-    names = recipe.signals.command_names
     processes = Processes.of_this_run()
     windows = Windows(
         split.train,
         period_ns,
         recipe.timing,
         how.seed,
-        lambda steps, rng: augment(steps, recipe.augment, names, rng),
+        lambda steps, rng: augment(steps, recipe.augment, recipe.signals, rng),
         recipe.weights,
     )
     if windows.too_short:

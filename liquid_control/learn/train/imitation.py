@@ -54,7 +54,7 @@ class Imitation(lightning.LightningModule):
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def training_step(self, batch: Steps, index: int) -> Tensor:
-        commands, _ = self.network(batch.images, batch.imu, batch.speed, batch.elapsed)
+        commands, _ = self.network(batch.inputs, batch.elapsed)
         settle = self.recipe.timing.settle
         loss = self._loss(
             commands[:, settle:], batch.commands[:, settle:], batch.weights[:, settle:]
@@ -84,7 +84,7 @@ class Imitation(lightning.LightningModule):
                 self.log(f'r2_{command}', score['r2'], sync_dist=True)
 
     def transfer_batch_to_device(self, batch: Steps, device: torch.device, index: int) -> Steps:
-        return batch.to(device)
+        return batch.map(lambda tensor: tensor.to(device))
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         fit = self.recipe.fit

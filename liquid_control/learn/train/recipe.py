@@ -1,7 +1,7 @@
 """A training recipe: everything besides the bags that decides which weights come out.
 
-Recipes are YAML files of these dataclasses (see `liquid_control.learn.train.recipe_file`);
-the ones of the shipped policies are in config/training/.
+Recipes are YAML files of these dataclasses (see recipe_file.py); the ones of the shipped policies
+are in config/training/.
 """
 
 from __future__ import annotations
@@ -199,16 +199,8 @@ class Recipe:
 
     def network_config(self) -> NetworkConfig:
         """The network that this recipe trains."""
-        signals, image = self.signals, self.signals.image
-        if image is None and signals.imu is None and signals.speed is None:
-            raise ConfigError('signals: at least one of image, imu and speed is needed')
         return NetworkConfig(
-            **vars(self.network),
-            commands=self.signals.commands,
-            image_size=None if image is None else (image.height, image.width),
-            features=0 if image is None else image.features,
-            imu=signals.imu is not None,
-            speed=signals.speed is not None,
+            **vars(self.network), inputs=self.signals.inputs, commands=self.signals.commands
         )
 
 

@@ -6,7 +6,7 @@ Both are read as strictly as a policy's contract: an unknown or wrongly typed fi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import Any
 from liquid_control.common.errors import ConfigError
 from liquid_control.common.plain_yaml import read_yaml
 from liquid_control.common.records import read_record
-from liquid_control.contract.contract import ImageSpec, SensorSpec
-from liquid_control.learn.data.signals import Signals
+from liquid_control.contract.inputs import KINDS, InputSpec
+from liquid_control.learn.data.signals import Signals, check_spelling, with_inputs
 from liquid_control.learn.train.recipe import Recipe
 
-INPUTS = {'image': ImageSpec, 'imu': SensorSpec, 'speed': SensorSpec}
+# Stand in for what recordings suggest, where a file is checked before they are looked at.
+INPUTS = {'speed': {'kind': 'speed', 'rate': 1.0, 'max_age': 1.0}}
 CAR = [
     {'name': 'steering_angle', 'unit': 'rad', 'min': -1.0, 'max': 1.0},
     {'name': 'speed', 'unit': 'm/s', 'min': 0.0, 'max': 1.0},
@@ -33,11 +34,24 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: no such file, or not a recipe; the message names the field.
     """
-    return read_record(Recipe, _document(path), where=path.name, error=ConfigError)
+    return read_recipe(_document(path), where=path.name)
+
+
+def read_recipe(document: dict[str, Any], *, where: str) -> Recipe:
+    """A recipe from plain data. Raises ConfigError."""
+    if 'signals' in document:
+        signals = with_inputs(_without_null(document['signals']), f'{where}: signals', ConfigError)
+        document = {**document, 'signals': signals}
+    return read_record(Recipe, document, where=where, error=ConfigError)
+
+
+def plain_recipe(recipe: Recipe) -> dict[str, Any]:
+    """All of a recipe, as `read_recipe` reads it."""
+    return {**asdict(recipe), 'signals': recipe.signals.plain()}
 
 
 def build_recipe(
-    signals: Callable[[float | None], Signals],
+    signals: Callable[[float | None, Mapping[str, str] | None], Signals],
     *,
     path: Path | None = None,
     changes: Sequence[str] = (),
@@ -46,9 +60,10 @@ def build_recipe(
     """A recipe from what is known already, a file and options.
 
     Args:
-        signals: as recordings suggest them, for a wheelbase (m) where it is stated; asked only
-            where nothing else says them. Signals of the file that stand alone, commands and
-            something to see, are taken as they are.
+        signals: as recordings suggest them, for a wheelbase (m) where it is stated, and for inputs
+            by name and kind where the file says of all of them what they are; asked only where
+            nothing else says them. Signals of the file that stand alone, commands and something
+            to see, are taken as they are.
         path: of the file.
         changes: options like 'fit.epochs=3', which have the last word.
         start: of the policy to go on from: it holds where the file is silent.
@@ -59,26 +74,28 @@ def build_recipe(
     document, where = (_document(path), path.name) if path is not None else ({}, '')
     stated = document.get('signals', {})
     if isinstance(stated, dict) and _stand_alone(stated):
-        plain = asdict(start) | {'signals': {}} if start is not None else {}
+        plain = plain_recipe(start) | {'signals': {}} if start is not None else {}
     elif start is not None:
-        plain = asdict(start)
+        plain = plain_recipe(start)
     else:
         _check_what_needs_no_recording(document, where)
-        plain = asdict(Recipe(signals=signals(_wheelbase(stated, changes))))
-    recipe = read_record(Recipe, _merge(plain, document), where=where, error=ConfigError)
+        found = signals(_wheelbase(stated, changes), _wanted(stated))
+        plain = plain_recipe(Recipe(signals=found))
+    recipe = read_recipe(_merge(plain, document), where=where)
     for change in changes:
-        plain = asdict(recipe)
+        plain = plain_recipe(recipe)
         _set(plain, change)
-        recipe = read_record(Recipe, plain, where=f'--set {change}', error=ConfigError)
+        recipe = read_recipe(plain, where=f'--set {change}')
     return recipe
 
 
 def _check_what_needs_no_recording(document: dict[str, Any], where: str) -> None:
     """Mistakes show before recordings are looked at."""
     signals = document.get('signals', {})
+    check_spelling(signals, where=f'{where}: signals', error=ConfigError)
     commands = signals.get('commands', CAR) if isinstance(signals, dict) else CAR
-    known = document | {'signals': {'commands': commands}}
-    read_record(Recipe, known, where=where, error=ConfigError)
+    known = document | {'signals': {'commands': commands, 'inputs': INPUTS}}
+    read_recipe(known, where=where)
 
 
 def _wheelbase(signals: Any, changes: Sequence[str]) -> float | None:
@@ -103,15 +120,31 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _stand_alone(signals: dict[str, Any]) -> bool:
     """Whether commands and at least one input are there, and no input in parts."""
-    given = {name: kind for name, kind in INPUTS.items() if signals.get(name) is not None}
-    return bool('commands' in signals and given) and all(
-        isinstance(signals[name], dict) and _required(kind) <= set(signals[name])
-        for name, kind in given.items()
+    inputs = signals.get('inputs')
+    return bool('commands' in signals and isinstance(inputs, dict) and inputs) and all(
+        isinstance(entry, dict) and _required(entry.get('kind')) <= set(entry)
+        for entry in inputs.values()
     )
 
 
 def _required(kind: Any) -> set[str]:
-    return {entry.name for entry in fields(kind) if entry.default is MISSING}
+    """Fields that an input of a kind must have; an unknown kind is refused where it is read."""
+    spec = KINDS.get(kind) if isinstance(kind, str) else None
+    options = fields(spec or InputSpec)
+    return {'kind', *(entry.name for entry in options if entry.default is MISSING)}
+
+
+def _wanted(signals: Any) -> dict[str, str] | None:
+    """Inputs by name and kind where all of them say their kind."""
+    inputs = signals.get('inputs') if isinstance(signals, dict) else None
+    if not isinstance(inputs, dict) or not inputs:
+        return None
+    kinds = {
+        str(name): entry.get('kind') if isinstance(entry, dict) else None
+        for name, entry in inputs.items()
+    }
+    known = {name: kind for name, kind in kinds.items() if kind in KINDS}
+    return known if len(known) == len(kinds) else None
 
 
 def _merge(below: Any, above: Any) -> Any:
@@ -119,6 +152,14 @@ def _merge(below: Any, above: Any) -> Any:
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     return below | {key: _merge(below.get(key), value) for key, value in above.items()}
+
+
+def _without_null(signals: Any) -> Any:
+    """Inputs that are null are taken out."""
+    if not isinstance(signals, dict) or not isinstance(signals.get('inputs'), dict):
+        return signals
+    inputs = {name: entry for name, entry in signals['inputs'].items() if entry is not None}
+    return {**signals, 'inputs': inputs}
 
 
 def _set(plain: dict[str, Any], change: str) -> None:

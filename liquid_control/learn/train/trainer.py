@@ -8,7 +8,6 @@ by `torchrun`, several processes share every batch between them, and the first o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from liquid_control.contract.contract import WHEELBASE, Contract
 from liquid_control.learn.data.dataset import build, left_out_lines
 from liquid_control.learn.data.episode import Episode
 from liquid_control.learn.data.segments import HUMAN
-from liquid_control.learn.data.sequences import Steps, whole
+from liquid_control.learn.data.sequences import whole
 from liquid_control.learn.data.split import Split, split_episodes
 from liquid_control.learn.data.spread import spread
 from liquid_control.learn.export.exporter import check_before, export_bundle, new_contract
@@ -34,7 +33,7 @@ from liquid_control.learn.train.fit import check_resumable, fit
 from liquid_control.learn.train.imitation import Imitation, origin
 from liquid_control.learn.train.processes import Processes
 from liquid_control.learn.train.recipe import Recipe
-from liquid_control.learn.train.weights import load_weights
+from liquid_control.learn.train.weights import CORE, load_weights, parts
 from liquid_control.nn.policy import PolicyNetwork
 
 STORE = Path('out/dataset')
@@ -86,9 +85,8 @@ def train(
     lightning.seed_everything(recipe.fit.seed, verbose=False)
     network = PolicyNetwork(recipe.network_config())
     facts = (path.name, recipe.control_rate, recipe.elapsed_range)
-    sensors = {'image': signals.image, 'imu': signals.imu, 'speed': signals.speed}
     if processes.rank == 0:
-        check_before(new_contract(network, *facts, **sensors), path, precision, run)
+        check_before(new_contract(network, *facts), path, precision, run)
     torch.set_float32_matmul_precision('highest')
     episodes = build(sources, signals, store, console, jobs=jobs)
     for line in (line for episode in episodes for line in left_out_lines(episode)):
@@ -132,8 +130,7 @@ def train(
         path=path,
         control_rate=recipe.control_rate,
         elapsed_range=recipe.elapsed_range,
-        steps=_first(whole(longest, period_ns, recipe.weights), PARITY_STEPS),
-        **sensors,
+        steps=whole(longest, period_ns, recipe.weights).first(PARITY_STEPS),
         provenance=_provenance(recipe, split, evaluation, command),
         precision=precision,
     )
@@ -144,18 +141,17 @@ def train(
 def _start_from(bundle: Path, network: PolicyNetwork, console: Console) -> None:
     """Take over a bundle's weights, and say which."""
     taken = load_weights(network, bundle)
-    parts = ['encoder', 'core'] if network.encoder is not None else ['core']
-    anew = [part for part in parts if part not in taken]
-    text = f'starting from {bundle}: {", ".join(taken)}'
-    text += f'; anew: {", ".join(anew)}, of another shape' if anew else ''
+    anew = [part for part in parts(network) if part not in taken]
+    text = f'starting from {bundle}: {_named(taken)}'
+    text += f'; anew: {_named(anew)}, of another shape' if anew else ''
     console.print(text, soft_wrap=True, highlight=False)
     before, now = load_bundle(bundle).contract.network.solver, network.spec().solver
-    if 'core' in taken and before != now:
+    if CORE in taken and before != now:
         console.print(f'its neurons were solved with {before}; they go on with {now}')
 
 
-def _first(steps: Steps, count: int) -> Steps:
-    return Steps(**{part.name: getattr(steps, part.name)[:count] for part in fields(Steps)})
+def _named(taken: Sequence[str]) -> str:
+    return ', '.join(part if part == CORE else f'encoder of {part}' for part in taken)
 
 
 def _provenance(

@@ -16,6 +16,7 @@ from liquid_control.common.files import open_regular
 from liquid_control.nn.policy import PolicyNetwork
 
 WEIGHTS_FILE = 'weights.npz'
+CORE = 'core'
 MAX_ARRAYS = 10_000
 MAX_SHOWN = 80  # characters of a name in a message
 
@@ -29,8 +30,9 @@ def save_weights(network: PolicyNetwork, bundle: Path) -> None:
 def load_weights(network: PolicyNetwork, bundle: Path) -> list[str]:
     """Take over the weights of every part that the bundle has in the same shape.
 
-    The parts are the encoder and the core (liquid cell and scaling of the commands). Each is taken
-    whole or not at all, so a bundle with another cell still gives its encoder.
+    The parts are the encoder of each input that has one, and the core (liquid cell and scaling of
+    the commands). Each is taken whole or not at all, so a bundle with another cell still gives its
+    encoders.
 
     Returns:
         Names of the parts taken.
@@ -45,13 +47,17 @@ def load_weights(network: PolicyNetwork, bundle: Path) -> list[str]:
     try:
         with open_regular(bundle / WEIGHTS_FILE) as file, zipfile.ZipFile(file) as archive:
             shapes = _shapes(archive)
-            for part in ('encoder', 'core'):
+            # Before a policy had several inputs, its encoder had no name.
+            old = {name for name in shapes if name.startswith('encoder.')}
+            written = {_new_name(name): name for name in shapes} if old else {}
+            shapes = {_new_name(name): shape for name, shape in shapes.items()}
+            for part in parts(network):
                 names = {name for name in own if _part(name) == part}
                 theirs = {name: shape for name, shape in shapes.items() if _part(name) == part}
                 # Only what has the shape of our own is read: a header may promise anything.
                 if not names or theirs != {name: tuple(own[name].shape) for name in names}:
                     continue
-                given = {name: _read(archive, name) for name in names}
+                given = {name: _read(archive, written.get(name, name)) for name in names}
                 if all(torch.equal(given[name], own[name]) for name in names & fixed):
                     own.update(given)
                     taken.append(part)
@@ -64,8 +70,8 @@ def load_weights(network: PolicyNetwork, bundle: Path) -> list[str]:
         raise BundleError(f'{bundle / WEIGHTS_FILE} cannot be read: {error}') from error
     if not taken:
         raise BundleError(
-            f'the weights of {bundle} fit neither encoder nor core of this network; train with '
-            'the picture size, features, cell and neurons of that bundle'
+            f'the weights of {bundle} fit neither an encoder nor the core of this network; train '
+            'with the inputs, features, cell and neurons of that bundle'
         )
     network.load_state_dict(own)
     return taken
@@ -94,5 +100,16 @@ def _read(archive: zipfile.ZipFile, name: str) -> torch.Tensor:
         return torch.from_numpy(np.lib.format.read_array(stream, allow_pickle=False))
 
 
+def parts(network: PolicyNetwork) -> list[str]:
+    """What can be taken from a bundle: its encoders by their input, and the core."""
+    return [*network.encoders, CORE]
+
+
 def _part(name: str) -> str:
-    return 'encoder' if name.startswith('encoder.') else 'core'
+    return name.split('.')[1] if name.startswith('encoders.') else CORE
+
+
+def _new_name(name: str) -> str:
+    """Of an array written before an encoder had the name of its input."""
+    old, new = 'encoder.', 'encoders.image.'
+    return new + name.removeprefix(old) if name.startswith(old) else name
