@@ -23,6 +23,7 @@ ARGUMENTS: Arguments = {
     'image_topic': ('', 'camera in the bag, raw or compressed; needed where it has several'),
     'imu_topic': ('', 'IMU in the bag; needed where it has several'),
     'odom_topic': ('', 'odometry in the bag; needed where it has several'),
+    'topics': ('', 'of other inputs in the bag: scan=/front/scan, several divided by commas'),
     'rate': ('', 'times the speed of the recording'),
     'start': ('', 's to leave out'),
     'end': ('', 's to stop at, 0 for the end of the bag'),
@@ -40,22 +41,17 @@ def generate_launch_description() -> LaunchDescription:
 def _nodes(given: Given) -> list[LaunchDescriptionEntity]:
     """The player and the policy node, on the bag's topics."""
     topics = _topics(given)
-    image = topics.get('image', {}).get('topic')
-    compressed = topics.get('image', {}).get('type') == 'sensor_msgs/msg/CompressedImage'
-    inputs = {
-        'image': 'image_raw/compressed' if compressed else 'image_raw',
-        'imu': 'imu/data',
-        'odom': 'odom',
-    }
+    images = [found for found in topics.values() if found['encoder'] == 'image']
+    compressed = any(found['type'] == 'sensor_msgs/msg/CompressedImage' for found in images)
     player = {
         'bag': os.path.expanduser(given['bag']),
         **given.parameters(rate=float, start=float, end=float, loop=bool),
     }
-    if image and not given.configured('player_node', 'wait_for'):
+    if images and not given.configured('player_node', 'wait_for'):
         # A policy takes seconds to load; without waiting it would miss the first.
-        player['wait_for'] = [image]
+        player['wait_for'] = [images[0]['topic']]
     remappings = [
-        *((inputs[role], found['topic']) for role, found in topics.items()),
+        *((listened, found['topic']) for listened, found in topics.items()),
         ('cmd_vel', 'replayed_cmd_vel'),
     ]
     policy = {
@@ -74,7 +70,7 @@ def _nodes(given: Given) -> list[LaunchDescriptionEntity]:
 
 
 def _topics(given: Given) -> dict[str, dict[str, str]]:
-    """The topics that the policy's inputs come from, and their types.
+    """What the policy listens to -> the topic in the bag, its type and what encodes it.
 
     Asked of the command, since this file may run in a Python that cannot read bags.
     """
@@ -82,6 +78,7 @@ def _topics(given: Given) -> dict[str, dict[str, str]]:
     policy = given['policy'] or str(given.configured('policy_node', 'policy'))
     named = [f'--{part}-topic={given[f"{part}_topic"]}' for part in ('image', 'imu', 'odom')
              if given[f'{part}_topic']]  # fmt: skip
+    named += [f'--topic={pair}' for pair in given['topics'].split(',') if pair]
     bag = os.path.expanduser(given['bag'])
     done = subprocess.run(
         [command, 'bag', 'topics', bag, '--policy', policy, *named],

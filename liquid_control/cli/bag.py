@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from liquid_control.cli.options import Topic, Topics, named_topics
 from liquid_control.common.plain_text import printable
 
 Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
-Topic = Annotated[str | None, typer.Option(help='Where the type does not tell.')]
 
 app = typer.Typer(help='Look after recordings.', no_args_is_help=True)
 
@@ -71,24 +71,33 @@ def repair(
 def topics(
     bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
     policy: Policy,
+    topic: Topics = None,
     image_topic: Topic = None,
     imu_topic: Topic = None,
     odom_topic: Topic = None,
 ) -> None:
-    """Print which topics of a recording a policy's inputs come from, as JSON."""
+    """Print which topics of a recording a policy's inputs come from, as JSON.
+
+    By the names under which the policy node listens to them.
+    """
     from liquid_control.bags.reader import BagReader
     from liquid_control.common.assets import find_bundle
     from liquid_control.contract.bundle import load_bundle
     from liquid_control.evaluate.replay.topics import choose_topics
 
     contract = load_bundle(find_bundle(policy)).contract
+    named = named_topics(topic, image=image_topic, imu=imu_topic, odom=odom_topic)
+    listened: dict[str, dict[str, str]] = {}
     with BagReader(bag) as reader:
-        types = reader.topics
-        roles = choose_topics(
-            reader, contract, image=image_topic, imu=imu_topic, odom=odom_topic, need_command=False
-        )
-    found = {'image': roles.image, 'imu': roles.imu, 'odom': roles.odom}
-    print(json.dumps({part: {'topic': t, 'type': types[t]} for part, t in found.items() if t}))
+        found = choose_topics(reader, contract, named, need_command=False)
+        for recorded, parts in found.inputs.parts.items():
+            msgtype = reader.topics[recorded]
+            for part in parts:
+                spec = contract.inputs[part.name]
+                (source,) = (s for s in spec.sources(part.name) if s.role == part.role)
+                entry = {'topic': recorded, 'type': msgtype, 'encoder': spec.encoder}
+                listened[source.topics()[msgtype]] = entry
+    print(json.dumps(listened))
 
 
 def complain(words: str) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+from liquid_control.cli.options import Topic, Topics, named_topics
 from liquid_control.common.errors import LiquidControlError
 from liquid_control.common.files import check_output, reason, write_output
 from liquid_control.common.packages import explained, needed_by
@@ -58,7 +59,6 @@ app.add_typer(cli_evaluate.app, name='evaluate')
 
 Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
 Bundle = Annotated[str, typer.Argument(help='Policy bundle: a directory, or a shipped name.')]
-Topic = Annotated[str | None, typer.Option(help='Where the type does not tell.')]
 
 
 @app.callback()
@@ -97,6 +97,7 @@ def replay(
     end_frame: Annotated[
         int | None, typer.Option(help='Index of the first frame left out.')
     ] = None,
+    topic: Topics = None,
     image_topic: Topic = None,
     imu_topic: Topic = None,
     odom_topic: Topic = None,
@@ -134,10 +135,13 @@ def replay(
     options = Options(
         start_frame=start_frame,
         end_frame=end_frame,
-        image_topic=image_topic,
-        imu_topic=imu_topic,
-        odom_topic=odom_topic,
-        command_topic=command_topic,
+        topics=named_topics(
+            topic,
+            image=image_topic,
+            imu=imu_topic,
+            odom=odom_topic,
+            command=command_topic,
+        ),
         wheelbase=wheelbase,
         need_command=against is None and golden is None,
     )

@@ -39,7 +39,7 @@ def test_irregular_sensors_of_a_real_car_feed_a_camera_less_policy(
     policy = Policy.load(make_bundle(tmp_path / 'blind', image=False, speed=True))
     with BagReader(DATA / 'comma2k19_bag') as reader:
         result = replay_bag(
-            reader, policy, Options(command_topic=command, odom_topic='/odom', wheelbase=2.7)
+            reader, policy, Options(topics={'command': command, 'odom': '/odom'}, wheelbase=2.7)
         )
         speeds = [message.value.twist.twist.linear.x for message in reader.messages(['/odom'])]
     assert result.left_out <= 1  # the first IMU message comes before the first speed

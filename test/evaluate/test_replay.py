@@ -14,14 +14,13 @@ from support import recordings as rec
 from support.bundles import make_bundle
 
 from liquid_control.bags.reader import BagMessage, BagReader
-from liquid_control.bags.topics import TopicRoles
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay.bag_replay import Options, replay_bag
 from liquid_control.evaluate.replay.replayer import ReplayedTick, replay, replay_ticks
 from liquid_control.evaluate.replay.stream import by_stamp
+from liquid_control.evaluate.replay.topics import choose_topics
 from liquid_control.runtime.inference.policy import Policy
 
-TOPICS = TopicRoles(image=rec.IMAGE, imu=rec.IMU, odom=rec.ODOM, command=rec.COMMAND)
 PERIOD_NS = 50_000_000
 
 
@@ -30,10 +29,9 @@ def policy(tmp_path: Path) -> Policy:
     return Policy.load(make_bundle(tmp_path / 'policy', speed=True))
 
 
-def replayed(
-    bag: Path, policy: Policy, topics: TopicRoles = TOPICS, **options: Any
-) -> list[ReplayedTick]:
+def replayed(bag: Path, policy: Policy, **options: Any) -> list[ReplayedTick]:
     with BagReader(bag) as reader:
+        topics = choose_topics(reader, policy.contract)
         return list(replay(reader, policy, topics, wheelbase=0.325, **options))
 
 
@@ -56,18 +54,16 @@ def test_a_tick_sees_the_newest_of_everything_at_or_before_it(
     for tick in ticks:
         since = tick.stamp_ns - rec.START_NS
         frame = since // rec.FRAME_NS
-        assert (tick.frame, tick.image_stamp_ns) == (frame, rec.START_NS + frame * rec.FRAME_NS)
+        assert (tick.frame, tick.stamps['image']) == (frame, rec.START_NS + frame * rec.FRAME_NS)
         imu = rec.imu_entry(tick.stamp_ns).values  # 200 Hz: one falls on every tick
         odom = rec.odom_entry(tick.stamp_ns - since % rec.ODOM_NS).values
-        command = policy.step(
-            elapsed=0.05,
-            features=policy.encode(rec.picture(frame)),
-            imu=np.array(
-                [*imu['linear_acceleration'].values(), *imu['angular_velocity'].values()],
-                np.float32,
-            ),
-            speed=odom['twist']['twist']['linear']['x'],
-        )
+        felt = [*imu['linear_acceleration'].values(), *imu['angular_velocity'].values()]
+        inputs = {
+            'image': policy.encode('image', rec.picture(frame)),
+            'imu': np.array(felt, np.float32),
+            'speed': np.array([odom['twist']['twist']['linear']['x']], np.float32),
+        }
+        command = policy.step(inputs, 0.05)
         assert np.array_equal(tick.command, command)
 
 
@@ -149,7 +145,8 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path, policy: Policy)
         bag = rec.write_bag(tmp_path / f'{seconds}', rec.drive_entries(seconds))
         with BagReader(bag) as reader:
             tracemalloc.start()
-            ticks = sum(1 for _ in replay(reader, policy, TOPICS, wheelbase=0.325))
+            topics = choose_topics(reader, policy.contract)
+            ticks = sum(1 for _ in replay(reader, policy, topics, wheelbase=0.325))
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
         assert ticks == round(20 * seconds) + 1
@@ -201,7 +198,7 @@ def test_unreadable_picture_leaves_the_one_before_in_charge(
     broken = next(e for e in entries if e.stamp_ns == rec.START_NS + 3 * rec.FRAME_NS)
     broken.values['encoding'] = 'teletext'
     ticks = replayed(rec.write_bag(tmp_path / 'bag', entries), policy)
-    seen = [(tick.image_stamp_ns - rec.START_NS) // rec.FRAME_NS for tick in ticks]
+    seen = [(tick.stamps['image'] - rec.START_NS) // rec.FRAME_NS for tick in ticks]
     assert seen == [0, 1, 2, 4, 6, 7, 9]  # the third tick would have seen frame 3
     assert not any(tick.problem for tick in ticks)
 
@@ -246,7 +243,7 @@ def test_command_that_is_no_number_is_refused(tmp_path: Path) -> None:
     broken = Policy.load(make_bundle(tmp_path / 'broken', break_='nan'))
     bag = rec.write_bag(tmp_path / 'bag', rec.drive_entries(0.3))
     with pytest.raises(ReplayError, match=r'policy broken: output is not finite: nan'):
-        replayed(bag, broken, TopicRoles(image=rec.IMAGE, imu=rec.IMU, command=rec.COMMAND))
+        replayed(bag, broken)
 
 
 def test_camera_less_policy_counts_imu_messages_as_frames(tmp_path: Path) -> None:
@@ -266,17 +263,18 @@ def run_as_recorded(policy: Policy, count: int) -> tuple[list[Any], list[tuple[i
     for tick in range(1, count + 1):
         stamp_ns, pixels = frames[(tick - 1) // 2]
         imu = rng.normal(size=6).astype(np.float32)
-        elapsed, speed = float(rng.uniform(0.04, 0.08)), float(np.float32(rng.uniform(0, 2)))
-        command = policy.step(
-            elapsed=elapsed, features=policy.encode(pixels), imu=imu, speed=speed
-        )
+        elapsed, speed = float(rng.uniform(0.04, 0.08)), np.float32(rng.uniform(0, 2))
+        inputs = {'image': policy.encode('image', pixels), 'imu': imu, 'speed': np.array([speed])}
+        command = policy.step(inputs, elapsed)
+        stamp = SimpleNamespace(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
         states.append(
             SimpleNamespace(
                 tick=tick,
                 missed=0,
-                image_stamp=SimpleNamespace(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9),
-                imu=imu,
-                speed=speed,
+                input_names=['image', 'imu', 'speed'],
+                input_stamps=[stamp] * 3,
+                input_widths=[0, 6, 1],
+                input_values=np.append(imu, speed),
                 elapsed=elapsed,
                 command_raw=command,
                 neurons=policy.state.copy(),
@@ -287,7 +285,7 @@ def run_as_recorded(policy: Policy, count: int) -> tuple[list[Any], list[tuple[i
 
 def test_recorded_ticks_computed_again_give_the_same_commands(policy: Policy) -> None:
     states, frames = run_as_recorded(policy, 20)
-    again = list(replay_ticks(policy, states, frames))
+    again = list(replay_ticks(policy, states, {'image': frames}))
     assert len(again) == 20
     for state, command in again:
         np.testing.assert_array_equal(command, state.command_raw)
@@ -295,7 +293,7 @@ def test_recorded_ticks_computed_again_give_the_same_commands(policy: Policy) ->
 
 def test_recorded_ticks_go_on_after_a_lost_message(policy: Policy) -> None:
     states, frames = run_as_recorded(policy, 20)
-    again = list(replay_ticks(policy, states[3:10] + states[12:], frames))
+    again = list(replay_ticks(policy, states[3:10] + states[12:], {'image': frames}))
     # The first tick of each stretch only tells the state.
     assert [state.tick for state, _ in again] == [*range(5, 11), *range(14, 21)]
     for state, command in again:
@@ -305,12 +303,12 @@ def test_recorded_ticks_go_on_after_a_lost_message(policy: Policy) -> None:
 def test_recorded_ticks_without_their_frame_are_refused(policy: Policy) -> None:
     states, frames = run_as_recorded(policy, 20)
     with pytest.raises(ReplayError, match='which is not in the recording'):
-        list(replay_ticks(policy, states, frames[:4] + frames[5:]))
+        list(replay_ticks(policy, states, {'image': frames[:4] + frames[5:]}))
 
 
 def test_recorded_ticks_before_the_first_frame_only_tell_the_state(policy: Policy) -> None:
     states, frames = run_as_recorded(policy, 20)
-    again = list(replay_ticks(policy, states, frames[3:]))
+    again = list(replay_ticks(policy, states, {'image': frames[3:]}))
     assert [state.tick for state, _ in again] == list(range(7, 21))
     for state, command in again:
         np.testing.assert_array_equal(command, state.command_raw)

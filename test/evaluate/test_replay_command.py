@@ -134,7 +134,7 @@ def test_truncated_bag_is_replayed_as_far_as_it_goes(tmp_path: Path, policy: Pat
 def test_missing_sensor_names_the_part_and_the_topics(tmp_path: Path, policy: Path) -> None:
     entries = [e for e in rec.drive_entries(0.3) if e.topic != rec.IMU]
     line = refused('replay', rec.write_bag(tmp_path / 'bag', entries), '--policy', policy)
-    assert 'needs a topic for imu' in line
+    assert 'has no topic for imu of type sensor_msgs/msg/Imu' in line
     assert '/camera/image_raw (sensor_msgs/msg/Image)' in line
 
 
@@ -142,7 +142,7 @@ def test_missing_commands_are_named(tmp_path: Path, policy: Path) -> None:
     entries = [e for e in rec.drive_entries(0.3) if e.topic != rec.COMMAND]
     line = refused('replay', rec.write_bag(tmp_path / 'bag', entries), '--policy', policy)
     assert 'needs a topic for command' in line
-    assert '--command-topic may also name an Odometry' in line
+    assert '--topic command=TOPIC may also name an Odometry' in line
 
 
 def test_two_cameras_need_one_to_be_named(tmp_path: Path, policy: Path) -> None:

@@ -134,7 +134,7 @@ def test_every_kind_of_command_can_be_compared_with(
         for entry in rec.drive_entries(1.0)
     ]
     bag = rec.write_bag(tmp_path / 'bag', entries, **{topic[1:]: msgtype})
-    trace = replayed(bag, policy, odom_topic=rec.ODOM, command_topic=topic)
+    trace = replayed(bag, policy, topics={'odom': rec.ODOM, 'command': topic})
     np.testing.assert_allclose(trace.recorded, [[ANGLE, 1.0]] * len(trace.stamp_ns), atol=1e-6)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,11 @@ import numpy as np
 
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
-from liquid_control.bags.topics import TopicRoles
 from liquid_control.contract.contract import Contract
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay.compare import CommandError, Comparison, command_errors
 from liquid_control.evaluate.replay.replayer import Faults, ReplayedTick, Stages, replay
-from liquid_control.evaluate.replay.topics import choose_topics
+from liquid_control.evaluate.replay.topics import ReplayTopics, choose_topics
 from liquid_control.evaluate.replay.trace import Trace
 from liquid_control.runtime.inference.policy import Policy
 
@@ -34,10 +33,8 @@ class Options:
     """Index of the first frame."""
     end_frame: int | None = None
     """Index of the first frame left out."""
-    image_topic: str | None = None
-    imu_topic: str | None = None
-    odom_topic: str | None = None
-    command_topic: str | None = None
+    topics: Mapping[str, str] = field(default_factory=dict)
+    """That the user named: of inputs, and 'command'."""
     wheelbase: float | None = None
     """Of the recorded robot, m; joins yaw rate and steering angle. None: that of the robot that
     the policy learnt from, or of the simulated car."""
@@ -121,9 +118,7 @@ class BagReplay:
 
 def frame_count(reader: BagReader, contract: Contract, options: Options) -> int:
     """Frames that a replay of this bag would go through, for a progress bar. Raises TopicError."""
-    topics = _topics(reader, contract, options)
-    leading = topics.image or topics.imu or topics.odom
-    count = reader.message_counts[leading or '']
+    count = reader.message_counts[_topics(reader, contract, options).frames]
     return min(options.end_frame or count, count) - options.start_frame
 
 
@@ -230,13 +225,5 @@ def _leave_out_spikes(trace: Trace, begun: list[int], topic: str, faults: Faults
             recorded[index : ends[number]] = np.nan
 
 
-def _topics(reader: BagReader, contract: Contract, options: Options) -> TopicRoles:
-    return choose_topics(
-        reader,
-        contract,
-        image=options.image_topic,
-        imu=options.imu_topic,
-        odom=options.odom_topic,
-        command=options.command_topic,
-        need_command=options.need_command,
-    )
+def _topics(reader: BagReader, contract: Contract, options: Options) -> ReplayTopics:
+    return choose_topics(reader, contract, options.topics, need_command=options.need_command)

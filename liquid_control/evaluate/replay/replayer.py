@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,18 @@ from numpy.typing import NDArray
 
 from liquid_control.bags import samples
 from liquid_control.bags.clock import Jump, in_one_clock
+from liquid_control.bags.input_topics import InputTopics, Part
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.refusals import Refusals
-from liquid_control.bags.topics import IMU_TYPES, ODOM_TYPES, TopicRoles
 from liquid_control.common.errors import ImageError, SensorError
 from liquid_control.common.image import Pixels
-from liquid_control.contract.contract import Contract
+from liquid_control.contract.inputs import Reading
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay.stream import Instant, instants
+from liquid_control.evaluate.replay.topics import ReplayTopics
 from liquid_control.runtime.control.runner import PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.runtime.sensing.image import Preprocessor
-from liquid_control.runtime.sensing.observation import Slot
+from liquid_control.runtime.sensing.observation import Sensors
 
 # Ticks that go through each stage together: what a stage works with stays in the cache of the CPU,
 # which takes a quarter of the time away. More gain nothing.
@@ -43,7 +44,8 @@ class ReplayedTick:
     stamp_ns: int
     frame: int
     """Index of the newest frame at or before the tick."""
-    image_stamp_ns: int
+    stamps: dict[str, int]
+    """Of what the policy saw, by input, ns."""
     elapsed: float
     """As given to the network, s."""
     command: NDArray[np.float32]
@@ -82,7 +84,7 @@ class Faults:
 def replay(
     reader: BagReader,
     policy: Policy,
-    topics: TopicRoles,
+    topics: ReplayTopics,
     *,
     wheelbase: float,
     start_frame: int = 0,
@@ -109,37 +111,39 @@ def replay(
     stages, faults = stages or Stages(), faults or Faults()
     policy.reset()
     runner = PolicyRunner(policy, time_budget=math.inf)
-    sensors, period = runner.sensors, contract.period_ns / 1e9
+    period = contract.period_ns / 1e9
     unknown = np.full(len(contract.commands), np.nan)
     recorded, recorded_ns = unknown, 0
-    messages = reader.messages({topic for topic in asdict(topics).values() if topic})
-    max_age = _max_age(contract, topics)
+    max_age, aside = topics.inputs.max_age(contract.inputs), topics.inputs.aside
+    messages = in_one_clock(reader.messages(topics.all), faults.refusals, max_age, aside)
     ticks = instants(
-        faults.noted(in_one_clock(messages, faults.refusals, max_age)),
-        topics,
+        faults.noted(messages),
+        topics.all,
+        topics.frames,
         contract.period_ns,
+        aside=aside,
         start_frame=start_frame,
         end_frame=end_frame,
         left_ns=round(max(max_age.values()) * 1e9),
     )
-    values = _Values(reader, policy, stages, faults.refusals)
+    values = _Values(policy, runner.sensors, topics.inputs, stages, faults.refusals)
     for block in _blocks(ticks):
-        values.read(queue[-1] for t in block for queue in (t.image, t.imu, t.odom) if queue)
+        values.read(block)
         actions = []
         for tick in block:
             if tick.reset:
-                sensors.clear()
+                values.reset_drive()
                 runner.reset()
-            values.put_newest(tick.image, sensors.image, sensors.put_features)
-            values.put_newest(tick.imu, sensors.imu, sensors.put_imu)
-            values.put_newest(tick.odom, sensors.speed, sensors.put_speed)
+            values.put_newest(tick)
             actions.append(runner.step(tick.stamp_ns, period))
         for tick, action in zip(block, actions, strict=True):
             if action.fault:
                 raise ReplayError(
                     f'{action.fault} at {tick.stamp_ns} ns; train or export it again'
                 )
-            command = values.command(tick.command, contract.command_names, wheelbase)
+            command = values.command(
+                tick.messages.get(topics.command or '', ()), contract.command_names, wheelbase
+            )
             if command is not None:
                 recorded_ns, recorded = command
             elif tick.reset or tick.stamp_ns - recorded_ns > samples.COMMAND_HOLD_NS:
@@ -148,7 +152,7 @@ def replay(
             yield ReplayedTick(
                 stamp_ns=tick.stamp_ns,
                 frame=tick.frame,
-                image_stamp_ns=action.observation.image_stamp_ns,
+                stamps=action.observation.stamps,
                 elapsed=action.elapsed,
                 command=unknown.astype(np.float32) if action.raw is None else action.raw,
                 recorded=recorded,
@@ -157,22 +161,12 @@ def replay(
         values.reset()
 
 
-def _max_age(contract: Contract, topics: TopicRoles) -> dict[str, float]:
-    """By topic, s."""
-    inputs = (
-        (topics.image, contract.image),
-        (topics.imu, contract.imu),
-        (topics.odom, contract.speed),
-    )
-    return {topic: spec.max_age for topic, spec in inputs if topic and spec is not None}
-
-
 def _blocks(ticks: Iterable[Instant]) -> Iterator[list[Instant]]:
     """Some ticks at a time, fewer where pictures are large."""
     block, held = [], 0
     for tick in ticks:
         block.append(tick)
-        held += sum(len(message.raw) for message in tick.image)
+        held += sum(len(message.raw) for queue in tick.messages.values() for message in queue)
         if len(block) == _BLOCK or held > _BLOCK_BYTES:
             yield block
             block, held = [], 0
@@ -180,57 +174,88 @@ def _blocks(ticks: Iterable[Instant]) -> Iterator[list[Instant]]:
 
 
 class _Values:
-    """What messages say, read for a block of ticks before the first of them is acted on."""
+    """What messages say, read for a block of ticks before the first of them is acted on.
+
+    Of an input of one topic only the newest message at a tick is read; of one of several topics
+    every message, in the order of the stamps: its reader keeps what it was told.
+    """
 
     def __init__(
-        self, reader: BagReader, policy: Policy, stages: Stages, refusals: Refusals
+        self,
+        policy: Policy,
+        sensors: Sensors,
+        topics: InputTopics,
+        stages: Stages,
+        refusals: Refusals,
     ) -> None:
-        self._refusals = refusals
-        self._reader = reader
         self._policy = policy
+        self._sensors = sensors
         self._stages = stages
-        self._known: dict[int, Any] = {}
-        """By the message's identity; an error where it cannot be read."""
+        self._refusals = refusals
+        self._parts: dict[str, list[tuple[str, Part]]] = {}
+        """Input -> its topics."""
+        for topic, parts in topics.parts.items():
+            for part in parts:
+                self._parts.setdefault(part.name, []).append((topic, part))
+        self._readers = {n: spec.reader() for n, spec in policy.contract.inputs.items()}
+        self._known: dict[tuple[str, int], Any] = {}
+        """By input and the message's identity; an error where it cannot be read."""
         self._refused: set[int] = set()
 
-    def read(self, messages: Iterable[BagMessage]) -> None:
-        """Read messages; of pictures, first all inputs of the encoder, then all features."""
-        inputs: dict[int, Pixels] = {}
-        for message in messages:
-            key = id(message)
-            try:
-                if message.msgtype in IMU_TYPES:
-                    self._known[key] = samples.imu(self._reader, message)
-                elif message.msgtype in ODOM_TYPES:
-                    self._known[key] = samples.speed(self._reader, message)
-                elif self._policy.preprocess is not None:
-                    inputs[key] = self._input(message, self._policy.preprocess)
-            except (SensorError, ImageError) as error:
-                self._known[key] = error
-                self._refuse(message, error)
-        started = time.perf_counter()
-        for key, pixels in inputs.items():
-            self._known[key] = self._policy.encode_input(pixels)
-        self._stages.encoder += time.perf_counter() - started
+    def read(self, block: Iterable[Instant]) -> None:
+        """Read the newest messages; pictures are all cut before the first is encoded."""
+        pictures: list[tuple[str, BagMessage, Pixels]] = []
+        for tick in block:
+            for name, topics in self._parts.items():
+                if len(topics) == 1 and (queue := tick.messages[topics[0][0]]):
+                    self._read(name, queue[-1], pictures)
+        self._encode(pictures)
 
     def reset(self) -> None:
         """Let go of all messages: an identity may come again."""
         self._known.clear()
         self._refused.clear()
 
-    def put_newest(
-        self, messages: tuple[BagMessage, ...], slot: Slot | None, put: Callable[[int, Any], None]
-    ) -> None:
-        """Take the newest message not refused, as a robot that met them one by one would."""
-        if slot is None:
-            return
-        for message in reversed(messages):
-            try:
-                return put(message.stamp_ns, self._of(message))
-            except SensorError as error:
-                self._refuse(message, error)
-            except ImageError as error:
-                _note(slot, error)
+    def reset_drive(self) -> None:
+        """Forget everything, for a clock that went back."""
+        self._sensors.clear()
+        self._readers = {n: spec.reader() for n, spec in self._policy.contract.inputs.items()}
+
+    def put_newest(self, tick: Instant) -> None:
+        """Take what was new at a tick, as a robot that met it message by message would."""
+        for name, topics in self._parts.items():
+            if len(topics) == 1:
+                for message in reversed(tick.messages[topics[0][0]]):
+                    if self._put(name, message, self._of(name, message)):
+                        break
+            else:
+                self._put_joined(name, topics, tick)
+
+    def _put_joined(self, name: str, topics: list[tuple[str, Part]], tick: Instant) -> None:
+        came = [(part, message) for topic, part in topics for message in tick.messages[topic]]
+        readings = []
+        # What was told at the same time is known by then.
+        for part, message in sorted(came, key=lambda one: (one[1].stamp_ns, one[0].leading)):
+            found = self._taken(name, part.role, message)
+            if found is not None:
+                readings.append((message, found))
+        for message, found in reversed(readings):
+            if self._put(name, message, found):
+                break
+
+    def _put(self, name: str, message: BagMessage, found: Any) -> bool:
+        """Offer a value, or the error in its place; returns whether it was taken."""
+        if isinstance(found, Exception):  # counted when it was read
+            with suppress(SensorError):
+                self._sensors.slots[name].refuse(str(found))
+            return False
+        try:
+            reading = Reading(message.stamp_ns, found)
+            self._sensors.put(name, reading, message.stamp_ns)
+        except SensorError as error:
+            self._refuse(message, error)
+            return False
+        return True
 
     def command(
         self, messages: tuple[BagMessage, ...], names: Sequence[str], wheelbase: float
@@ -251,22 +276,47 @@ class _Values:
             why, number = str(error), message.number
             self._refusals.add(message.topic, kind, why, message.stamp_ns, number)
 
-    def _of(self, message: BagMessage) -> Any:
-        if id(message) not in self._known:
-            self.read([message])
-        value = self._known[id(message)]
-        if isinstance(value, Exception):
-            raise value
-        return value
+    def _of(self, name: str, message: BagMessage) -> Any:
+        key = name, id(message)
+        if key not in self._known:
+            pictures: list[tuple[str, BagMessage, Pixels]] = []
+            self._read(name, message, pictures)
+            self._encode(pictures)
+        return self._known[key]
 
-    def _input(self, message: BagMessage, preprocess: Preprocessor) -> Pixels:
+    def _read(
+        self, name: str, message: BagMessage, pictures: list[tuple[str, BagMessage, Pixels]]
+    ) -> None:
+        """Read a message of an input of one topic; a picture is added to those to encode."""
         started = time.perf_counter()
-        picture = samples.picture(self._reader, message)
-        decoded = time.perf_counter()
-        self._stages.decoding += decoded - started
-        pixels = preprocess(picture)
-        self._stages.encoder += time.perf_counter() - decoded
-        return pixels
+        found = self._taken(name, '', message)
+        cut = self._policy.preprocess.get(name)
+        if cut is not None and not isinstance(found, Exception):
+            decoded = time.perf_counter()
+            self._stages.decoding += decoded - started
+            try:
+                pictures.append((name, message, cut(found)))
+            except ImageError as error:
+                self._refuse(message, error)
+                found = error
+            self._stages.encoder += time.perf_counter() - decoded
+        self._known[name, id(message)] = found
+
+    def _encode(self, pictures: list[tuple[str, BagMessage, Pixels]]) -> None:
+        started = time.perf_counter()
+        for name, message, pixels in pictures:
+            if not isinstance(self._known[name, id(message)], Exception):
+                self._known[name, id(message)] = self._policy.encode_input(name, pixels)
+        self._stages.encoder += time.perf_counter() - started
+
+    def _taken(self, name: str, role: str, message: BagMessage) -> Any:
+        """What a message says: a value, an error, or None where it only adds to others."""
+        try:
+            reading = self._readers[name].take(role, message.to_cdr(), message.msgtype)
+        except (SensorError, ImageError) as error:
+            self._refuse(message, error)
+            return error
+        return None if reading is None else reading.value
 
 
 def replay_ticks(
@@ -351,10 +401,3 @@ def _encoded(
         return features
 
     return encode
-
-
-def _note(slot: Slot, error: ImageError) -> None:
-    try:
-        slot.refuse(str(error))
-    except SensorError:
-        return

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from operator import attrgetter
 
 from liquid_control.bags.clock import PAUSE_NS, REORDER_NS, Jump
 from liquid_control.bags.reader import BagMessage
-from liquid_control.bags.topics import TopicRoles
 
 # A recorder on a busy machine falls behind with one of its topics by less than this, ns.
 MAX_LAG_NS = PAUSE_NS
@@ -27,6 +26,9 @@ _LOOK_EVERY = 64
 
 # Older ones are only looked at where newer ones are refused.
 _KEPT = 8
+
+# Of topics that nobody waits for.
+_NEVER = 1 << 63
 
 _stamp_ns = attrgetter('stamp_ns')
 
@@ -40,10 +42,8 @@ class Instant:
     """Index of the newest frame at or before the tick."""
     reset: bool
     """Whether the clock went back before this tick."""
-    image: tuple[BagMessage, ...]
-    imu: tuple[BagMessage, ...]
-    odom: tuple[BagMessage, ...]
-    command: tuple[BagMessage, ...]
+    messages: Mapping[str, tuple[BagMessage, ...]]
+    """By topic."""
 
 
 def by_stamp(
@@ -51,8 +51,8 @@ def by_stamp(
 ) -> Iterator[BagMessage | Jump]:
     """Sort messages by stamp; equal stamps stay as they came.
 
-    A message is held back until every topic has come as far, within the limits above, and none
-    comes to the other side of a jump.
+    A message is held back until every one of the topics has come as far, within the limits above,
+    and none comes to the other side of a jump.
     """
     waiting: list[BagMessage] = []
     reached = dict.fromkeys(topics, 0)
@@ -67,7 +67,7 @@ def by_stamp(
             continue
         waiting.append(message)
         held += len(message.raw)
-        if message.stamp_ns > reached[message.topic]:
+        if message.stamp_ns > reached.get(message.topic, _NEVER):
             reached[message.topic] = message.stamp_ns
         if len(waiting) < count and held <= MAX_HELD:
             continue
@@ -87,26 +87,28 @@ def by_stamp(
 
 def instants(
     messages: Iterable[BagMessage | Jump],
-    topics: TopicRoles,
+    topics: Collection[str],
+    leading: str,
     period_ns: int,
     *,
+    aside: Collection[str] = (),
     start_frame: int = 0,
     end_frame: int | None = None,
     left_ns: int = 0,
 ) -> Iterator[Instant]:
     """Cut a recording at the ticks of a control loop.
 
-    A frame is a message of the first of image, IMU and odometry that `topics` names.
-
     Args:
         messages: in the order they were recorded, as `bags.clock.in_one_clock` gives them.
+        topics: of the messages.
+        leading: the one whose messages are counted as frames.
+        aside: topics that nobody waits for: they speak now and then.
         start_frame: index of the frame at whose stamp the first tick is.
         end_frame: index of the first frame left out.
         left_ns: for how long what came before a jump may still be young enough.
     """
-    leading = topics.image or topics.imu or topics.odom
     cutter = _Cutter(topics, period_ns, left_ns)
-    for message in by_stamp(messages, cutter.topics):
+    for message in by_stamp(messages, set(topics) - set(aside)):
         if isinstance(message, Jump):
             yield from cutter.jump(message)
             continue
@@ -124,25 +126,16 @@ def instants(
 class _Cutter:
     """What came in since the last tick, and when the next one is due."""
 
-    def __init__(self, topics: TopicRoles, period_ns: int, left_ns: int) -> None:
+    def __init__(self, topics: Collection[str], period_ns: int, left_ns: int) -> None:
         self.frame = -1
         self._left_ns = left_ns
         self._period_ns = period_ns
-        self._fresh = {part: deque[BagMessage](maxlen=_KEPT) for part in asdict(topics)}
-        # One topic may play two parts: odometry may stand for the commands.
-        self._queues: dict[str, list[deque[BagMessage]]] = {}
-        for part, topic in asdict(topics).items():
-            if topic:
-                self._queues.setdefault(topic, []).append(self._fresh[part])
+        self._fresh = {topic: deque[BagMessage](maxlen=_KEPT) for topic in topics}
         self._tick_ns: int | None = None
         """Of the next tick, in time that runs on; as the newest stamp."""
         self._last_ns = 0
         self._shift_ns = 0
         self._reset = False
-
-    @property
-    def topics(self) -> Iterable[str]:
-        return self._queues
 
     def start(self, stamp_ns: int) -> None:
         """The first tick is at this stamp."""
@@ -156,8 +149,7 @@ class _Cutter:
 
     def take(self, message: BagMessage) -> None:
         self._last_ns = max(self._last_ns, message.stamp_ns + self._shift_ns)
-        for queue in self._queues[message.topic]:
-            queue.append(message)
+        self._fresh[message.topic].append(message)
 
     def jump(self, jump: Jump) -> Iterator[Instant]:
         """The ticks until nothing was recorded any more; the next one is after the jump."""
@@ -179,9 +171,9 @@ class _Cutter:
             yield self._cut(self._tick_ns)
 
     def _cut(self, at_ns: int) -> Instant:
-        taken = {part: tuple(queue) for part, queue in self._fresh.items()}
+        taken = {topic: tuple(queue) for topic, queue in self._fresh.items()}
         for queue in self._fresh.values():
             queue.clear()
         reset, self._reset = self._reset, False
         self._tick_ns = at_ns + self._period_ns
-        return Instant(at_ns - self._shift_ns, self.frame, reset, **taken)
+        return Instant(at_ns - self._shift_ns, self.frame, reset, taken)

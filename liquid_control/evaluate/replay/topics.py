@@ -2,58 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from liquid_control.bags.errors import TopicError
+from liquid_control.bags.input_topics import InputTopics, find_inputs, keys
 from liquid_control.bags.reader import BagReader
-from liquid_control.bags.topics import (
-    COMMAND_TYPES,
-    IMAGE_TYPES,
-    IMU_TYPES,
-    ODOM_TYPES,
-    TopicRoles,
-    find_topic,
-)
+from liquid_control.bags.topics import COMMAND_TYPES, find_topic
 from liquid_control.contract.contract import Contract
+
+
+@dataclass(frozen=True)
+class ReplayTopics:
+    """Where the inputs of a policy and the recorded commands come from."""
+
+    inputs: InputTopics
+    command: str | None
+    frames: str
+    """The topic whose messages are counted as frames: of the first image, or else input."""
+
+    @property
+    def all(self) -> set[str]:
+        """Topics that are read."""
+        return {*self.inputs.parts, *([self.command] if self.command else [])}
 
 
 def choose_topics(
     reader: BagReader,
     contract: Contract,
+    named: Mapping[str, str] | None = None,
     *,
-    image: str | None = None,
-    imu: str | None = None,
-    odom: str | None = None,
-    command: str | None = None,
     need_command: bool = True,
-) -> TopicRoles:
+) -> ReplayTopics:
     """The topics that a policy's inputs and the recorded commands come from.
 
     Args:
-        image, imu, odom, command: topics that the user named.
+        named: topics that the user named: 'command', or as `bags.input_topics.keys` has it.
         need_command: whether a bag without commands is refused.
 
     Raises:
         TopicError: one is missing, several could play the part, or the one named cannot.
     """
-    named = {'command': command, 'image': image, 'imu': imu, 'odom': odom}
-    types = {
-        'command': COMMAND_TYPES,
-        'image': IMAGE_TYPES if contract.image else (),
-        'imu': IMU_TYPES if contract.imu else (),
-        'odom': ODOM_TYPES if contract.speed else (),
-    }
-    found: dict[str, str | None] = {}
-    for part, kinds in types.items():
-        topic = named[part]
-        if not kinds:  # what the policy does not use cannot be ambiguous
-            if topic is not None:
-                raise TopicError(f'policy {contract.name} has no input for --{part}-topic {topic}')
-            continue
-        needed = need_command or part != 'command'
-        found[part] = find_topic(reader.filled, part, topic, optional=not needed)
-        if needed and found[part] is None:
-            hint = f'; --{part}-topic may also name an Odometry' if part == 'command' else ''
-            raise TopicError(
-                f'policy {contract.name} needs a topic for {part} of type {" or ".join(kinds)}'
-                f'{hint}; the bag has {reader.describe()}'
-            )
-    return TopicRoles(**found)
+    named = named or {}
+    _check_named(contract, named)
+    command = find_topic(reader.filled, 'command', named.get('command'), optional=not need_command)
+    if need_command and command is None:
+        raise TopicError(
+            f'policy {contract.name} needs a topic for command of type '
+            f'{" or ".join(COMMAND_TYPES)}; --topic command=TOPIC may also name an Odometry; the '
+            f'bag has {reader.describe()}'
+        )
+    inputs = find_inputs(reader, contract.inputs, named)
+    leading = inputs.leading
+    images = [name for name, spec in contract.inputs.items() if spec.encoder == 'image']
+    return ReplayTopics(inputs, command, leading[[*images, *contract.inputs][0]])
+
+
+def _check_named(contract: Contract, named: Mapping[str, str]) -> None:
+    """Refuse topics of inputs that the policy has not."""
+    known = {'command'}
+    for name, spec in contract.inputs.items():
+        sources = spec.sources(name)
+        known |= {key for each in sources for key in keys(name, each, alone=len(sources) == 1)}
+    for key, topic in named.items():
+        if key not in known:
+            raise TopicError(f'policy {contract.name} has no input for {key}={topic}')
