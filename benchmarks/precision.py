@@ -20,7 +20,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from liquid_control.contract.bundle import ENCODER_FILE
+from liquid_control.contract.bundle import encoder_file
 from liquid_control.learn.data.dataset import build
 from liquid_control.learn.data.sequences import Steps, whole
 from liquid_control.learn.export.exporter import export_bundle
@@ -68,28 +68,26 @@ def export(
         control_rate=recipe.control_rate,
         elapsed_range=recipe.elapsed_range,
         steps=steps,
-        image=recipe.signals.image,
-        imu=recipe.signals.imu,
-        speed=recipe.signals.speed,
         precision=precision,
     )
     # Of float32 nothing is told: the others are compared with it.
     facts = contract.provenance.get('encoder', {})
     loss = facts.get('rms_loss_share_of_range', dict.fromkeys(contract.command_names, 0.0))
-    size = (path / ENCODER_FILE).stat().st_size
+    size = sum((path / encoder_file(name)).stat().st_size for name in contract.images)
     return {'precision': precision, 'bytes': size, 'loss': loss, 'steps': len(steps.elapsed)}
 
 
 def time_pictures(bundles: dict[str, Path], steps: Steps) -> dict[str, float]:
     """Median microseconds of a picture that is already cut and resized."""
     policies = {name: Policy.load(path) for name, path in bundles.items()}
-    pictures = steps.images.numpy()[:PICTURES]
+    (image,) = next(iter(policies.values())).contract.images
+    pictures = steps.inputs[image].numpy()[:PICTURES]
     times: dict[str, list[float]] = {name: [] for name in policies}
     for turn in range(TURNS + 1):
         for name, policy in policies.items():
             begin = time.perf_counter()
             for picture in pictures:
-                policy.encode_input(np.ascontiguousarray(picture))
+                policy.encode_input(image, np.ascontiguousarray(picture))
             if turn > 0:  # the first turn warms up
                 times[name].append(1e6 * (time.perf_counter() - begin) / len(pictures))
     return {name: statistics.median(measured) for name, measured in times.items()}

@@ -36,7 +36,8 @@ from rich.table import Table
 from step_floor import build, floor_of
 from torch import Tensor, nn
 
-from liquid_control.contract.contract import CommandSpec, ImageSpec, SensorSpec
+from liquid_control.contract.contract import CommandSpec
+from liquid_control.contract.inputs import ImageSpec, ImuSpec, InputSpec
 from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.export.exporter import export_bundle
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC
@@ -190,22 +191,29 @@ def policy_candidates(cell: str, folder: Path) -> dict[str, dict[str, Call]]:
         CommandSpec('steering_angle', 'rad', -0.4, 0.4),
         CommandSpec('speed', 'm/s', 0.0, 3.0),
     )
-    network = PolicyNetwork(
-        NetworkConfig(
-            commands=commands,
-            cell=cell,
-            neurons=32,
-            image_size=(48, 96),
+    inputs: dict[str, InputSpec] = {
+        'image': ImageSpec(
+            width=96,
+            height=48,
+            source_width=160,
+            source_height=120,
+            crop=(0, 40, 160, 80),
+            rate=30.0,
+            max_age=0.3,
             features=32,
-            imu=True,
-        )
+        ),
+        'imu': ImuSpec(rate=200.0, max_age=0.1),
+    }
+    network = PolicyNetwork(
+        NetworkConfig(inputs=inputs, commands=commands, cell=cell, neurons=32)
     ).eval()
     rng = np.random.default_rng(0)
     count = 64
     steps = Steps(
-        images=torch.from_numpy(rng.integers(0, 256, (count, 48, 96, 3), dtype=np.uint8)),
-        imu=torch.from_numpy(rng.normal(size=(count, 6)).astype(np.float32)),
-        speed=torch.zeros(count, 0),
+        inputs={
+            'image': torch.from_numpy(rng.integers(0, 256, (count, 48, 96, 3), dtype=np.uint8)),
+            'imu': torch.from_numpy(rng.normal(size=(count, 6)).astype(np.float32)),
+        },
         elapsed=torch.full((count,), ELAPSED),
         commands=torch.zeros(count, 2),
         weights=torch.ones(count),
@@ -217,33 +225,24 @@ def policy_candidates(cell: str, folder: Path) -> dict[str, dict[str, Call]]:
         control_rate=20.0,
         elapsed_range=(0.005, 0.25),
         steps=steps,
-        image=ImageSpec(
-            width=96,
-            height=48,
-            source_width=160,
-            source_height=120,
-            crop=(0, 40, 160, 80),
-            rate=30.0,
-            max_age=0.3,
-            features=32,
-        ),
-        imu=SensorSpec(200.0, 0.1),
     )
     policy = Policy.load(folder / cell)
     picture = rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)
-    features, imu = policy.encode(picture), steps.imu[0].numpy()
-    tensors = torch.from_numpy(features)[None], steps.imu[:1], None, torch.full((1, 1), ELAPSED)
+    seen = {'image': policy.encode('image', picture), 'imu': steps.inputs['imu'][0].numpy()}
+    tensors = {name: torch.from_numpy(values)[None] for name, values in seen.items()}
+    elapsed = torch.full((1, 1), ELAPSED)
     state = torch.zeros(1, network.state_size)
 
     def eager_frame() -> Tensor:
-        return network.encoder(torch.from_numpy(policy.preprocess(picture))[None])
+        pixels = policy.preprocess['image'](picture)
+        return network.encoders['image'](torch.from_numpy(pixels)[None])
 
     return {
         f'tick {cell}': {
-            'eager': lambda: network.core(*tensors, state),
-            'bound': lambda: policy.step(elapsed=ELAPSED, features=features, imu=imu),
+            'eager': lambda: network.core(tensors, elapsed, state),
+            'bound': lambda: policy.step(seen, ELAPSED),
         },
-        f'frame {cell}': {'eager': eager_frame, 'bound': lambda: policy.encode(picture)},
+        f'frame {cell}': {'eager': eager_frame, 'bound': lambda: policy.encode('image', picture)},
     }
 
 
