@@ -1,7 +1,9 @@
 # Two commands do everything on a bare machine: `make drive` and `make test`.
 # Where a ROS 2 is sourced (ROS_DISTRO is set) it is used; elsewhere ROS 2 Jazzy comes from wheels.
 
-POLICY ?= track_cfc
+ROBOT ?= car
+# Empty: the policy that is shipped for the robot.
+POLICY ?=
 SEED ?= 101
 LAPS ?= 2
 RATE ?= 20
@@ -33,10 +35,10 @@ RUN := PATH="$(BIN):$$PATH" && export PATH && . install/local_setup.sh && export
 
 help:  ## this text
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
-	@echo 'variables of drive: POLICY=$(POLICY) SEED=$(SEED) LAPS=$(LAPS) RATE=$(RATE); VIEW=1: with the page'
+	@echo 'variables of drive: ROBOT=$(ROBOT) POLICY=$(POLICY) SEED=$(SEED) LAPS=$(LAPS) RATE=$(RATE); VIEW=1: with the page'
 
-drive: install/.built $(VENV)/.gl $(if $(VIEW),$(VENV)/.view)  ## simulator, policy node and recorder: two laps on an unseen track, with a report
-	@$(RUN) liquid-control drive --policy $(POLICY) --seed $(SEED) --laps $(LAPS) --rate $(RATE) $(if $(VIEW),--view)
+drive: install/.built $(VENV)/.gl $(if $(VIEW),$(VENV)/.view)  ## simulator, policy node and recorder: an unseen world, with a report; ROBOT=car or quadrotor
+	@$(RUN) liquid-control drive --robot $(ROBOT) --policy '$(POLICY)' --seed $(SEED) --laps $(LAPS) --rate $(RATE) $(if $(VIEW),--view)
 
 test: install/.built $(VENV)/.gl $(VENV)/.test  ## install what tests need and run all of them
 	@$(RUN) ruff check . && ruff format --check . && mypy && lint-imports

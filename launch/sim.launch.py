@@ -1,6 +1,7 @@
-"""The simulated car with a policy at the wheel, under simulated time.
+"""A simulated robot that a policy drives, under simulated time.
 
 ros2 launch liquid_control sim.launch.py policy:=track_ltc seed:=102
+ros2 launch liquid_control sim.launch.py robot:=quadrotor
 """
 
 from pathlib import Path
@@ -9,17 +10,21 @@ from launch import LaunchDescription, LaunchDescriptionEntity
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
+from liquid_control.common.assets import SIMULATED
 from liquid_control.nodes.common.launching import SHARED, Arguments, Given, describe
 
 # Passed on to drive.launch.py.
 DRIVE: Arguments = {
     'policy': ('', 'policy bundle: a directory, or the name of a shipped one'),
-    'robot': ('', 'robot file with wheelbase and limits: a path, or a shipped name'),
     'record': ('true', 'record the drive'),
     'output_directory': ('', 'where recordings go; {stamp}: the time of now'),
     **SHARED,
 }
-ARGUMENTS: Arguments = {'seed': ('', 'of the track and its looks'), **DRIVE}
+ARGUMENTS: Arguments = {
+    'robot': ('', 'car or quadrotor; a car without it'),
+    'seed': ('', 'of the world and its looks'),
+    **DRIVE,
+}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -28,11 +33,14 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _nodes(given: Given) -> list[LaunchDescriptionEntity]:
+    robot = given['robot']
+    its_own = {'robot': f'simulated_{robot}', 'policy': SIMULATED.get(robot, '')} if robot else {}
     drive = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(Path(__file__).with_name('drive.launch.py'))),
         launch_arguments={
-            **{name: given[name] for name in DRIVE},
+            **its_own,
+            **{name: given[name] for name in DRIVE if given[name] or name not in its_own},
             'use_sim_time': 'true',
         }.items(),
     )
-    return [*given.node('simulator_node', given.parameters(seed=int)), drive]
+    return [*given.node('simulator_node', given.parameters(robot=str, seed=int)), drive]

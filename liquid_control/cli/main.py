@@ -68,9 +68,14 @@ def _liquid_control() -> None:
 
 @app.command()
 def drive(
-    policy: Policy = 'track_cfc',
-    seed: Annotated[int, typer.Option(help='Of the track; training never sees 101 to 103.')] = 101,
-    laps: Annotated[int, typer.Option(help='To drive.')] = 2,
+    policy: Annotated[
+        str, typer.Option(help="A directory, or a shipped name; the robot's own without it.")
+    ] = '',
+    robot: Annotated[
+        str, typer.Option(help='car or quadrotor; what the policy commands without it.')
+    ] = '',
+    seed: Annotated[int, typer.Option(help='Of the world; training never sees 101 to 103.')] = 101,
+    laps: Annotated[int, typer.Option(help='Of the car.')] = 2,
     rate: Annotated[float, typer.Option(help='Control rate, Hz.')] = 20.0,
     out: Annotated[
         Path | None, typer.Option(help='Directory to make; out/drive/<stamp> without it.')
@@ -79,12 +84,12 @@ def drive(
         bool, typer.Option('--view', help='Serve the page on which a person can take over.')
     ] = False,
 ) -> None:
-    """Drive the simulated car: simulator, policy node and recorder, and a report."""
+    """Drive a simulated robot: simulator, policy node and recorder, and a report."""
     from liquid_control.evaluate.closed_loop.drive import DriveOptions
     from liquid_control.evaluate.closed_loop.drive import drive as drive_laps
     from liquid_control.evaluate.errors import DriveError
 
-    reason = drive_laps(DriveOptions(policy, seed, laps, rate, out, view), Console())
+    reason = drive_laps(DriveOptions(policy, seed, laps, rate, out, view, robot), Console())
     if reason:
         raise DriveError(reason)
 

@@ -22,6 +22,10 @@ from liquid_control.common.errors import BundleError, ConfigError
 CONTRACT_FILE = 'policy.yaml'  # what makes a directory a policy bundle
 
 
+SIMULATED = {'car': 'track_cfc', 'quadrotor': 'quadrotor_cfc', 'rover': 'rover_cfc'}
+"""The simulated robots, and the policy that each one drives with where none is named."""
+
+
 @cache
 def shipped_folder() -> Path:
     """The folder that holds `config`, `launch` and `models`.

@@ -148,6 +148,11 @@ class OutdoorsWorld:
         """The target's middle, and where its front looks to."""
         return self.place.target
 
+    @property
+    def goal(self) -> tuple[float, float, float]:
+        """The target's middle: x, y, z, m."""
+        return self.target.x, self.target.y, self.target.z
+
     def spec(self) -> mujoco.MjSpec:
         """The place, its ground still unpainted."""
         return mujoco.MjSpec.from_string(_describe(self.place))

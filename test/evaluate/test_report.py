@@ -10,6 +10,7 @@ import pytest
 from support import drives
 from support import recordings as rec
 
+from liquid_control.evaluate.closed_loop.courses.track import TrackCourse
 from liquid_control.evaluate.closed_loop.record import DriveRecord, read_drive, summary
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.report.drive_report import rows, write_report
@@ -22,7 +23,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> DriveRecord:
     """18 s by the expert, who needs 16 s for a lap; ticks 5, 6 and 100 were missed."""
     path = tmp_path_factory.mktemp('drive') / 'recording'
     drives.record_drive(path, seed=101, seconds=18.0, missed=(5, 6, 100))
-    return read_drive(path, 101)
+    return read_drive(path, TrackCourse(101, 1))
 
 
 def test_figures_are_those_of_the_drive(drive: DriveRecord) -> None:
@@ -37,7 +38,7 @@ def test_figures_are_those_of_the_drive(drive: DriveRecord) -> None:
     assert figures['core_ms'] == {'p50': 0.03, 'p99': 0.03}
     assert 0 < figures['lateness_ms']['p50'] < figures['lateness_ms']['p99'] < 2
     lap = figures['lap_times'][0]
-    assert drive.track.length / 2.0 < lap < drive.track.length / 1.5
+    assert drive.course.track.length / 2.0 < lap < drive.course.track.length / 1.5
     assert figures['distance'] == pytest.approx(18 * figures['mean_speed'], rel=0.01)
     assert figures['mean_offset'] <= figures['max_offset'] < 0.1
 
@@ -64,7 +65,9 @@ def test_only_what_the_policy_drove_counts(drive: DriveRecord) -> None:
 
 def test_leaving_the_road_is_counted(tmp_path: Path) -> None:
     path = drives.record_drive(tmp_path / 'recording', seed=102, seconds=4.0, steer_off_at=2.0)
-    figures = summary(read_drive(path, 102), seed=102, real_time_factor=1.0, folder=HERE)
+    figures = summary(
+        read_drive(path, TrackCourse(102, 1)), seed=102, real_time_factor=1.0, folder=HERE
+    )
     assert figures['off_track'] == 1
     assert figures['laps'] == 0
     assert figures['max_offset'] > 0.375
@@ -73,7 +76,7 @@ def test_leaving_the_road_is_counted(tmp_path: Path) -> None:
 def test_recording_without_a_drive_is_refused(tmp_path: Path) -> None:
     path = drives.record_drive(tmp_path / 'recording', seed=101, seconds=0.0)
     with pytest.raises(ReplayError, match='the policy never drove in this recording'):
-        read_drive(path, 101)
+        read_drive(path, TrackCourse(101, 1))
 
 
 def test_recording_without_a_policy_node_is_refused(tmp_path: Path) -> None:
@@ -81,7 +84,7 @@ def test_recording_without_a_policy_node_is_refused(tmp_path: Path) -> None:
 
     path = rec.write_bag(tmp_path / 'bag', rec.drive_entries(0.2))
     with pytest.raises(TopicError, match='has no topic /policy_node/state'):
-        read_drive(path, 101)
+        read_drive(path, TrackCourse(101, 1))
 
 
 class Page(HTMLParser):
@@ -113,5 +116,5 @@ def test_report_is_one_page_that_needs_nothing_else(tmp_path: Path, drive: Drive
     assert len(page.pictures) == 4 + 6  # path, commands, neurons, timing; six camera frames
     assert not page.elsewhere
     assert 'left the road at &lt;b&gt;3 m&lt;/b&gt;' in text
-    for _, value in rows(figures):
+    for _, value in rows(drive.course, figures):
         assert value in text

@@ -73,6 +73,15 @@ def test_view_takes_its_arguments_and_shows_the_camera_of_the_drive() -> None:
     assert view.remappings['image_raw'] == launch('drive')['policy_node'].remappings['image_raw']
 
 
+def test_a_simulated_robot_comes_with_its_policy_and_its_limits() -> None:
+    nodes = launch('sim', robot='quadrotor')
+    assert nodes['simulator_node'].parameters['robot'] == 'quadrotor'
+    policy = nodes['policy_node'].parameters
+    assert (policy['policy'], policy['robot']) == ('quadrotor_cfc', 'simulated_quadrotor')
+    policy = launch('sim', robot='quadrotor', policy='mine')['policy_node'].parameters
+    assert (policy['policy'], policy['robot']) == ('mine', 'simulated_quadrotor')
+
+
 def test_launch_files_run_in_a_python_that_has_only_system_packages() -> None:
     """That of `ros2 launch`, where the nodes have a virtual environment."""
     missing = 'cv2 lz4 matplotlib mcap mujoco onnxruntime rich rosbags torch typer zstandard'

@@ -1,6 +1,6 @@
 """`liquid-control drive`: simulator, policy node and recorder as processes, and a report.
 
-The car drives its laps under simulated time, paced to real time; what is told of the drive is read
+The robot does its task under simulated time, paced to real time; what is told of the drive is read
 from its recording.
 """
 
@@ -23,16 +23,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from liquid_control.common.assets import find_bundle
+from liquid_control.common.assets import SIMULATED, find_bundle
 from liquid_control.common.errors import ConfigError, LiquidControlError
 from liquid_control.common.files import make_directory
 from liquid_control.common.packages import explained
 from liquid_control.contract.bundle import load_bundle
+from liquid_control.evaluate.closed_loop.courses import Course, open_course, robot_of
 from liquid_control.evaluate.closed_loop.domains import isolated_environment
 from liquid_control.evaluate.closed_loop.processes import Children, ProcessError
 from liquid_control.evaluate.closed_loop.record import AUTONOMOUS, read_drive, summary
 from liquid_control.evaluate.errors import DriveError
-from liquid_control.sim.track import generate_track
 
 SIMULATOR, POLICY, RECORDER = 'simulator_node', 'policy_node', 'recorder_node'
 VIEW = 'view_node'
@@ -41,9 +41,8 @@ ADDRESS = 'http://localhost:8080/'
 
 _START_TIMEOUT = 60.0  # s of wall time for a node to answer; imports are slow on a busy machine
 _LOOK_AROUND = 2.0  # s of wall time; nodes make themselves known every second (config/fastdds.xml)
-_STOP_TIMEOUT = 10.0  # s of wall time for the car to come to rest
-_SILENCE = 15.0  # s of wall time without news of the car
-_SLOWEST = 0.3  # m/s; a car slower than this on average does not finish
+_STOP_TIMEOUT = 10.0  # s of wall time for the robot to come to rest
+_SILENCE = 15.0  # s of wall time without news of the robot
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,19 @@ class DriveOptions:
     """One drive."""
 
     policy: str
-    """Bundle: a directory, or a shipped name."""
+    """Bundle: a directory, or a shipped name; '': the one shipped for the robot."""
     seed: int
-    """Of the track."""
+    """Of the world."""
     laps: int
+    """Of the car."""
     rate: float
     """Control rate, Hz."""
     out: Path | None = None
     """Directory to make; out/drive/<stamp> where None."""
     view: bool = False
     """Serve the page, from which a person may stop, take over and engage again."""
+    robot: str = ''
+    """'': the one that the policy commands; the car where there is no policy either."""
 
     def __post_init__(self) -> None:
         if self.laps < 1:
@@ -69,6 +71,10 @@ class DriveOptions:
             raise ConfigError(f'--rate must be within 1..1000 Hz, found {self.rate:g}')
         if self.seed < 0:
             raise ConfigError(f'--seed must be >= 0, found {self.seed}')
+        if self.robot and self.robot not in SIMULATED:
+            raise ConfigError(
+                f'--robot must be one of {", ".join(SIMULATED)}, found {self.robot!r}'
+            )
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class DriveOutcome:
     """How a drive ended."""
 
     reason: str
-    """Why it counts as failed; '' when the car finished its laps on the road."""
+    """Why it counts as failed; '' when the robot has done its task."""
     real_time_factor: float
 
 
@@ -89,8 +95,9 @@ def drive(options: DriveOptions, console: Console) -> str:
     for package in ('rclpy', 'liquid_control.msg', 'mujoco', *(['nicegui'] * options.view)):
         if importlib.util.find_spec(package) is None:
             raise explained(ModuleNotFoundError(name=package))
-    bundle = find_bundle(options.policy).resolve()
-    load_bundle(bundle)
+    bundle = find_bundle(options.policy or SIMULATED[options.robot or 'car']).resolve()
+    robot = options.robot or robot_of(load_bundle(bundle).contract.command_names)
+    course = open_course(robot, options.seed, options.laps, patient=options.view)
     environment = isolated_environment()
     if os.environ.get('ROS_DOMAIN_ID'):  # else the domain is nobody else's
         _require_no_other(environment)
@@ -99,13 +106,15 @@ def drive(options: DriveOptions, console: Console) -> str:
         if any(out.iterdir()):
             raise ConfigError(f'{out} is not empty: name another directory')
         parameters = out / 'parameters.yaml'
-        parameters.write_text(yaml.safe_dump(_parameters(options, bundle, out / 'recording')))
+        parameters.write_text(
+            yaml.safe_dump(_parameters(options, robot, bundle, out / 'recording'))
+        )
     except OSError as error:
         raise DriveError(f'cannot write to {error.filename}: {error.strerror}') from error
     with _terminated_as_interrupted(), Children(out / 'log', environment) as children:
-        outcome = _run(options, children, parameters, environment, console)
+        outcome = _run(options, course, children, parameters, environment, console)
     try:
-        _report(options, outcome, out, console)
+        _report(options.seed, course, outcome, out, console)
     except (LiquidControlError, OSError) as error:
         if not outcome.reason:
             raise DriveError(f'no report: {error}') from error
@@ -126,18 +135,21 @@ def _require_no_other(environment: dict[str, str]) -> None:
         )
 
 
-def _parameters(options: DriveOptions, bundle: Path, recordings: Path) -> dict[str, Any]:
+def _parameters(
+    options: DriveOptions, robot: str, bundle: Path, recordings: Path
+) -> dict[str, Any]:
     nodes: dict[str, dict[str, Any]] = {
-        SIMULATOR: {'seed': options.seed},
+        SIMULATOR: {'robot': robot, 'seed': options.seed},
         POLICY: {
             'use_sim_time': True,
             'policy': str(bundle),
+            'robot': f'simulated_{robot}',
             'control_rate': float(options.rate),
         },
         RECORDER: {
             'use_sim_time': True,
             'output_directory': str(recordings),
-            'robot': 'simulated_car',
+            'robot': f'simulated_{robot}',
             # A person who stops and goes on does not end the recording.
             **({'start_on': 'activate'} if options.view else {}),
         },
@@ -148,27 +160,27 @@ def _parameters(options: DriveOptions, bundle: Path, recordings: Path) -> dict[s
 
 def _run(
     options: DriveOptions,
+    course: Course,
     children: Children,
     parameters: Path,
     environment: dict[str, str],
     console: Console,
 ) -> DriveOutcome:
-    """Start everything, drive, and bring the car to rest."""
+    """Start everything, drive, and bring the robot to rest."""
     arguments = ['--ros-args', '--params-file', str(parameters)]
     remap = ['-r', 'image_raw:=/camera/image_raw']
     if options.view:
         children.start(VIEW, 'liquid_control.nodes.view.node', [*arguments, *remap])
         console.print(f'the page: {ADDRESS}')
-    # They end in this order: the car brakes and the bag is closed while time still passes.
+    # They end in this order: the robot brakes and the bag is closed while time still passes.
     children.start(POLICY, 'liquid_control.nodes.policy.node', [*arguments, *remap])
     children.start(RECORDER, 'liquid_control.nodes.recorder.node', arguments)
     children.start(SIMULATOR, 'liquid_control.nodes.simulator.node', arguments)
     # Importing ROS takes its time; by now the processes do so too.
     from liquid_control.evaluate.closed_loop.monitor import monitoring
 
-    track = generate_track(options.seed)
     os.environ.update(environment)
-    with monitoring(children, track) as monitor:
+    with monitoring(children, course) as monitor:
         with console.status('starting the simulator ...') as status:
             monitor.wait(lambda: monitor.status is not None, _START_TIMEOUT, 'no odometry came')
             status.update('starting the recorder ...')
@@ -176,14 +188,14 @@ def _run(
             status.update('loading the policy ...')
             monitor.activate(POLICY, _START_TIMEOUT)
             monitor.engage(_START_TIMEOUT)
-        outcome = _follow(options, monitor, track.length, console)
+        outcome = _follow(course, monitor, options.view, console)
         # The drive is over; whatever goes wrong now does not change how it went.
         with suppress(ProcessError):
             monitor.disengage(_STOP_TIMEOUT)
         return outcome
 
 
-def _follow(options: DriveOptions, monitor: Any, lap: float, console: Console) -> DriveOutcome:
+def _follow(course: Course, monitor: Any, view: bool, console: Console) -> DriveOutcome:
     """Show the drive until it ends, one way or another."""
     monitor.restart_judge()
     started = time.monotonic()
@@ -194,60 +206,41 @@ def _follow(options: DriveOptions, monitor: Any, lap: float, console: Console) -
                 monitor.look()
             except ProcessError as error:
                 reason = str(error)
-            reason = reason or _verdict(options, monitor, lap)
-            line.update(_progress(options, monitor, lap))
-    simulated = monitor.status.stamp_ns / 1e9 if monitor.status is not None else 0.0
-    return DriveOutcome(reason, simulated / (time.monotonic() - started))
+            reason = reason or _verdict(course, monitor, view)
+            line.update(_progress(course, monitor))
+    return DriveOutcome(reason, monitor.simulated / (time.monotonic() - started))
 
 
-def _verdict(options: DriveOptions, monitor: Any, lap: float) -> str | None:
-    """Why the drive is over: '' when the car has finished, None when it goes on."""
-    status = monitor.status
+def _verdict(course: Course, monitor: Any, view: bool) -> str | None:
+    """Why the drive is over: '' when the robot has done its task, None when it goes on."""
     if monitor.silence > _SILENCE:
         return f'no odometry came for {_SILENCE:.0f} s'
-    if status is None:
+    if monitor.status is None:
         return None
-    if status.departures:
-        return (
-            f'the car left the road {status.place.station:.1f} m into lap '
-            f'{len(status.lap_times) + 1}'
-        )
-    if len(status.lap_times) >= options.laps:
-        return ''
-    if options.view:
-        return None  # a person may stop it, drive, and engage again; Ctrl-C ends it
-    if monitor.mode != AUTONOMOUS:
-        return f'the policy node stopped the car: {monitor.reason}'
-    if status.stamp_ns / 1e9 > options.laps * lap / _SLOWEST:
-        return f'the car did not finish at {_SLOWEST} m/s or more'
-    return None
+    verdict = course.verdict(monitor.status)
+    if view:
+        return verdict  # a person may stop it, drive, and engage again; Ctrl-C ends it
+    if verdict is None and monitor.mode != AUTONOMOUS:
+        return f'the policy node stopped the {course.robot}: {monitor.reason}'
+    return verdict
 
 
-def _progress(options: DriveOptions, monitor: Any, lap: float) -> Text:
-    status = monitor.status
-    if status is None:
+def _progress(course: Course, monitor: Any) -> Text:
+    if monitor.status is None:
         return Text('no odometry yet')
-    number = min(len(status.lap_times) + 1, options.laps)
-    share = min(max(status.progress / lap - (number - 1), 0.0), 1.0)
-    return Text.assemble(
-        (f'lap {number}/{options.laps}', 'bold'),
-        f' {share:4.0%}   {status.motion.speed:4.2f} m/s   '
-        f'{100 * status.place.offset:+5.1f} cm from the centre   '
-        f'control {monitor.control_rate:5.2f} Hz',
-    )
+    head, rest = course.progress(monitor.status)
+    return Text.assemble((head, 'bold'), f'{rest}   control {monitor.control_rate:5.2f} Hz')
 
 
-def _report(options: DriveOptions, outcome: DriveOutcome, out: Path, console: Console) -> None:
+def _report(seed: int, course: Course, outcome: DriveOutcome, out: Path, console: Console) -> None:
     """Write summary, pictures and page from the recording; print the table."""
     from liquid_control.evaluate.report.drive_report import rows, write_report
 
     episodes = sorted((out / 'recording').glob('episode_*'))
     if not episodes:
         raise ProcessError(f'nothing was recorded; see {out}/log/{RECORDER}.log')
-    record = read_drive(episodes[-1], options.seed)
-    figures = summary(
-        record, seed=options.seed, real_time_factor=outcome.real_time_factor, folder=out
-    )
+    record = read_drive(episodes[-1], course)
+    figures = summary(record, seed=seed, real_time_factor=outcome.real_time_factor, folder=out)
     (out / 'summary.json').write_text(json.dumps(figures, indent=2) + '\n')
     page = out / 'report.html'
     write_report(
@@ -257,8 +250,8 @@ def _report(options: DriveOptions, outcome: DriveOutcome, out: Path, console: Co
         page=page,
         trajectory=out / 'trajectory.png',
     )
-    table = Table(title=f'{figures["policy"]} on track {options.seed}', show_header=False)
-    for name, value in rows(figures):
+    table = Table(title=f'{figures["policy"]} on {course.name}', show_header=False)
+    for name, value in rows(course, figures):
         table.add_row(name, value)
     console.print(table)
     console.print(f'report: {page}', soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""The ROS side of a drive: brings the nodes to active, engages, watches the car."""
+"""The ROS side of a drive: brings the nodes to active, engages, watches the robot."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool
 
+from liquid_control.evaluate.closed_loop.courses import Course
 from liquid_control.evaluate.closed_loop.processes import Children, ProcessError
-from liquid_control.evaluate.closed_loop.record import ODOM, STATE, motion_values
+from liquid_control.evaluate.closed_loop.record import ODOM, STATE, motion_of
 from liquid_control.msg import ControlMode, PolicyState
-from liquid_control.sim.judge import LapJudge, LapStatus
-from liquid_control.sim.protocols import Motion
-from liquid_control.sim.track import Track
 
 MODE, ENGAGE = '/policy_node/mode', '/policy_node/engage'
 
@@ -34,11 +32,11 @@ _RATE_WINDOW_NS = 2_000_000_000
 
 
 @contextmanager
-def monitoring(children: Children, track: Track) -> Iterator[DriveMonitor]:
+def monitoring(children: Children, course: Course) -> Iterator[DriveMonitor]:
     """A monitor in a ROS context of its own, which leaves the signals to the caller."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        yield DriveMonitor(children, track)
+        yield DriveMonitor(children, course)
     finally:
         rclpy.try_shutdown()
 
@@ -66,12 +64,14 @@ def nodes_present(names: set[str], seconds: float) -> list[str]:
 class DriveMonitor(Node):
     """Talks to the drive's processes; every wait ends with an error when one of them dies."""
 
-    def __init__(self, children: Children, track: Track) -> None:
+    def __init__(self, children: Children, course: Course) -> None:
         super().__init__('drive')
         self._children = children
-        self._track = track
-        self._judge: LapJudge | None = None
-        self._start_ns = 0
+        self._course = course
+        self._judging = False
+        self._start_ns = self._now_ns = 0
+        self.status: Any = None
+        """How the drive goes; None before the robot was first seen."""
         self._odometry_at = time.monotonic()
         self._ticks: deque[int] = deque(maxlen=1000)
         self.mode = ControlMode.DISENGAGED
@@ -84,9 +84,9 @@ class DriveMonitor(Node):
         self._executor_.add_node(self)
 
     @property
-    def status(self) -> LapStatus | None:
-        """How the drive goes; None before the car was first seen."""
-        return self._judge.status if self._judge is not None else None
+    def simulated(self) -> float:
+        """Time since judging began, s."""
+        return (self._now_ns - self._start_ns) / 1e9
 
     @property
     def control_rate(self) -> float:
@@ -97,7 +97,7 @@ class DriveMonitor(Node):
 
     @property
     def silence(self) -> float:
-        """Time since the car was last heard of, s."""
+        """Time since the robot was last heard of, s."""
         return time.monotonic() - self._odometry_at
 
     def look(self, timeout: float = _POLL) -> None:
@@ -143,17 +143,17 @@ class DriveMonitor(Node):
         self.wait(lambda: self.mode != ControlMode.DISENGAGED, timeout, f'no news came on {MODE}')
 
     def disengage(self, timeout: float) -> None:
-        """Let the car brake to rest. Raises ProcessError."""
+        """Let the robot brake to rest. Raises ProcessError."""
         client = self.create_client(SetBool, ENGAGE)
         self._call(client, SetBool.Request(data=False), timeout)
         self.destroy_client(client)
         self.wait(
-            lambda: self.mode == ControlMode.DISENGAGED, timeout, 'the car did not come to rest'
+            lambda: self.mode == ControlMode.DISENGAGED, timeout, 'the robot did not come to rest'
         )
 
     def restart_judge(self) -> None:
-        """Count laps from where the car is now."""
-        self._judge = None
+        """Judge from where the robot is now."""
+        self._judging, self.status = False, None
 
     def _call(self, client: Client, request: Any, timeout: float) -> Any:
         self.wait(client.service_is_ready, timeout, f'{client.srv_name} was not there')
@@ -164,10 +164,11 @@ class DriveMonitor(Node):
     def _on_odometry(self, message: Odometry) -> None:
         self._odometry_at = time.monotonic()
         stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
-        motion = Motion(*motion_values(message))
-        if self._judge is None:
-            self._judge, self._start_ns = LapJudge(self._track, motion), stamp_ns
-        self._judge.look(stamp_ns - self._start_ns, motion)
+        motion, self._now_ns = motion_of(message), stamp_ns
+        if not self._judging:
+            self._judging, self._start_ns = True, stamp_ns
+            self._course.begin(stamp_ns, motion)
+        self.status = self._course.look(stamp_ns, motion)
 
     def _on_state(self, message: PolicyState) -> None:
         self._ticks.append(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)

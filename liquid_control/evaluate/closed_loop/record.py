@@ -1,7 +1,8 @@
-"""A drive of the simulated car, read back from its recording: path, ticks, frames, figures."""
+"""A drive of a simulated robot, read back from its recording: path, ticks, frames, figures."""
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,9 @@ from numpy.typing import NDArray
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
 from liquid_control.common.image import Pixels
+from liquid_control.evaluate.closed_loop.courses import Course
 from liquid_control.evaluate.errors import ReplayError
-from liquid_control.sim.judge import LapJudge, LapStatus
 from liquid_control.sim.protocols import Motion
-from liquid_control.sim.track import Track, generate_track
 
 Array = NDArray[np.float64]
 
@@ -64,16 +64,12 @@ class DriveRecord:
     """A drive, from the first tick at which the policy drove until it no longer did."""
 
     recording: Path
-    track: Track
+    course: Course
     ticks: Ticks
     path_ns: NDArray[np.int64]
     """[M], stamps of the poses."""
-    path: Array
-    """[M, 5]: x, y (m), yaw (rad), speed (m/s), yaw rate (rad/s)."""
-    offset: Array
-    """[M], m to the left of the centre line."""
-    status: LapStatus
-    """How the drive went, at its end."""
+    statuses: tuple[Any, ...]
+    """[M], how the drive went at each pose."""
     frames: tuple[tuple[float, Pixels], ...]
     """Some camera pictures with their times, s since the first tick."""
 
@@ -82,25 +78,25 @@ class DriveRecord:
         return np.asarray((stamp_ns - self.ticks.stamp_ns[0]) / 1e9)
 
 
-def read_drive(recording: Path, seed: int) -> DriveRecord:
+def read_drive(recording: Path, course: Course) -> DriveRecord:
     """Read a recorded drive.
 
     Args:
         recording: the bag.
-        seed: of the track.
+        course: what was asked of the robot.
 
     Raises:
         BagError: the bag cannot be read.
         ReplayError: the policy never drove in it.
     """
-    track = generate_track(seed)
     with BagReader(recording) as reader:
         ticks, end_ns = _read_ticks(reader)
         start_ns = int(ticks.stamp_ns[0])
         path_ns, path = _read_path(reader, start_ns, end_ns)
         frames = _read_frames(reader, start_ns, end_ns) if IMAGE in reader.topics else ()
-    status, offset = _judge(track, path_ns - start_ns, path)
-    return DriveRecord(recording, track, ticks, path_ns, path, offset, status, frames)
+    course.begin(int(path_ns[0]), path[0])
+    statuses = tuple(map(course.look, path_ns.tolist(), path))
+    return DriveRecord(recording, course, ticks, path_ns, statuses, frames)
 
 
 def summary(
@@ -116,13 +112,8 @@ def summary(
     return {
         'policy': ticks.policy,
         'seed': seed,
-        'laps': len(drive.status.lap_times),
-        'lap_times': [round(lap, 3) for lap in drive.status.lap_times],
-        'off_track': drive.status.departures,
-        'distance': round(drive.status.progress, 3),
-        'max_offset': round(drive.status.max_offset, 4),
-        'mean_offset': round(float(np.abs(drive.offset).mean()), 4),
-        'mean_speed': round(float(drive.path[:, 3].mean()), 4),
+        'robot': drive.course.robot,
+        **drive.course.figures(drive.statuses),
         'rate_hz': round(ticks.rate, 3),
         'ticks': len(ticks.stamp_ns),
         'missed': ticks.missed,
@@ -178,25 +169,37 @@ def _read_ticks(reader: BagReader) -> tuple[Ticks, int]:
     return ticks, end_ns
 
 
-def _read_path(reader: BagReader, start_ns: int, end_ns: int) -> tuple[NDArray[np.int64], Array]:
-    stamps, rows = [], []
+def _read_path(
+    reader: BagReader, start_ns: int, end_ns: int
+) -> tuple[NDArray[np.int64], list[Motion]]:
+    stamps, path = [], []
     for message in reader.messages([ODOM]):
         if start_ns <= message.stamp_ns <= end_ns:
             stamps.append(message.stamp_ns)
-            rows.append(motion_values(message.value))
-    if not rows:
+            path.append(motion_of(message.value))
+    if not path:
         raise ReplayError(f'{reader.path}: no {ODOM} message in the time that the policy drove')
-    return np.array(stamps, np.int64), np.array(rows, np.float64)
+    return np.array(stamps, np.int64), path
 
 
-def motion_values(odometry: Any) -> tuple[float, float, float, float, float]:
-    """x, y (m), yaw (rad), speed (m/s) and yaw rate (rad/s) of a nav_msgs/Odometry."""
+def motion_of(odometry: Any) -> Motion:
+    """What a nav_msgs/Odometry says."""
     pose, twist = odometry.pose.pose, odometry.twist.twist
-    turn = pose.orientation
-    yaw = np.arctan2(
-        2 * (turn.w * turn.z + turn.x * turn.y), 1 - 2 * (turn.y * turn.y + turn.z * turn.z)
+    x, y, z, w = (getattr(pose.orientation, name) for name in 'xyzw')
+    return Motion(
+        x=pose.position.x,
+        y=pose.position.y,
+        z=pose.position.z,
+        yaw=math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)),
+        pitch=math.asin(min(max(2 * (w * y - z * x), -1.0), 1.0)),
+        roll=math.atan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y)),
+        speed=twist.linear.x,
+        velocity_y=twist.linear.y,
+        velocity_z=twist.linear.z,
+        yaw_rate=twist.angular.z,
+        pitch_rate=twist.angular.y,
+        roll_rate=twist.angular.x,
     )
-    return pose.position.x, pose.position.y, float(yaw), twist.linear.x, twist.angular.z
 
 
 def _read_frames(
@@ -210,15 +213,6 @@ def _read_frames(
         if message is not None:
             frames.append(((message.stamp_ns - start_ns) / 1e9, samples.picture(reader, message)))
     return tuple(frames)
-
-
-def _judge(track: Track, times_ns: NDArray[np.int64], path: Array) -> tuple[LapStatus, Array]:
-    judge = LapJudge(track, Motion(*path[0]))
-    offsets = []
-    for time_ns, row in zip(times_ns.tolist(), path.tolist(), strict=True):
-        judge.look(time_ns, Motion(*row))
-        offsets.append(judge.status.place.offset)
-    return judge.status, np.array(offsets, np.float64)
 
 
 def _nanoseconds(stamp: Any) -> int:

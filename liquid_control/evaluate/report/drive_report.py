@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 
 from liquid_control.common.image import Pixels
+from liquid_control.evaluate.closed_loop.courses import Course
 from liquid_control.evaluate.closed_loop.figures import (
     draw_commands,
     draw_neurons,
-    draw_path,
     draw_timing,
 )
 from liquid_control.evaluate.closed_loop.record import DriveRecord
@@ -35,13 +35,12 @@ def write_report(
         reason: why the drive counts as failed, '' when it does not.
         page, trajectory: HTML and PNG file to write.
     """
-    title = f'{summary["policy"]} on track {summary["seed"]}'
-    laps = summary['laps']
-    path = draw_path(drive, f'{title}: {laps} lap{"" if laps == 1 else "s"}')
+    title = f'{summary["policy"]} on {drive.course.name}'
+    path = drive.course.draw(drive.statuses, title)
     path.savefig(trajectory, dpi=DPI)
-    verdict = reason or 'finished its laps on the road'
+    verdict = reason or drive.course.success
     sections = [
-        section('Figures', table(rows(summary))),
+        section('Figures', table(rows(drive.course, summary))),
         section('Path', image(trajectory.read_bytes())),
         section('Commands', figure(draw_commands(drive))),
         section(
@@ -58,22 +57,11 @@ def write_report(
     )
 
 
-def rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+def rows(course: Course, summary: dict[str, Any]) -> list[tuple[str, str]]:
     """The summary as a person reads it: label and value."""
     lateness, latency = summary['lateness_ms'], summary['sense_to_act_ms']
-    laps = ', '.join(f'{lap:.2f} s' for lap in summary['lap_times'])
     return [
-        ('laps', f'{summary["laps"]}{f" ({laps})" if laps else ""}'),
-        (
-            'left the road',
-            'never' if not summary['off_track'] else f'{summary["off_track"]} times',
-        ),
-        ('distance', f'{summary["distance"]:.1f} m at {summary["mean_speed"]:.2f} m/s'),
-        (
-            'from the centre line',
-            f'{100 * summary["mean_offset"]:.1f} cm on average, '
-            f'{100 * summary["max_offset"]:.1f} cm at most',
-        ),
+        *course.rows(summary),
         (
             'control',
             f'{summary["rate_hz"]:.2f} Hz, {summary["ticks"]} ticks, {summary["missed"]} missed, '
