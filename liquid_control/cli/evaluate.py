@@ -90,6 +90,25 @@ def compact(
     _run(study(_bundles(policies), scores=known, quick=quick), 1, out)
 
 
+@app.command()
+def flights(
+    policies: Policies,
+    test: Annotated[
+        list[str] | None, typer.Option(help='To fly; may be repeated. All without it.')
+    ] = None,
+    number: Annotated[
+        int, typer.Option('--flights', help='Of each policy in the training scene.', min=1)
+    ] = 100,
+    others: Annotated[int, typer.Option(help='In each other test.', min=1)] = 50,
+    jobs: Jobs = None,
+    out: Out = None,
+) -> None:
+    """Flights in other seasons, from afar, target turned, hidden, with a distractor: by name."""
+    from liquid_control.evaluate.evidence.flights import study
+
+    _run(study(_bundles(policies), tests=test or (), flights=number, others=others), jobs, out)
+
+
 def _bundles(policies: list[str]) -> list[Path]:
     from liquid_control.common.assets import find_bundle
 
