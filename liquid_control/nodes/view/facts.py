@@ -94,5 +94,4 @@ def part(name: str) -> str:
 
 
 def _max_ages(contract: Contract) -> dict[str, float]:
-    inputs = {'image': contract.image, 'imu': contract.imu, 'speed': contract.speed}
-    return {name: spec.max_age for name, spec in inputs.items() if spec is not None}
+    return {name: spec.max_age for name, spec in contract.inputs.items()}

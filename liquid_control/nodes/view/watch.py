@@ -19,6 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from liquid_control.msg import ControlMode, PolicyComparison, PolicyState, RecorderStatus
 from liquid_control.nodes.common.inbox import OwnThread
 from liquid_control.nodes.view.facts import Facts, part
+from liquid_control.runtime.control.state_message import values_of
 
 MODES = ('DISENGAGED', 'AUTONOMOUS', 'MANUAL', 'SAFE_STOP')
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -221,21 +222,16 @@ def _commands(
 
 
 def _sensors(state: PolicyState, waited: float, facts: Facts) -> list[dict[str, Any]]:
-    ages = {'image': state.image_age, 'imu': state.imu_age, 'speed': state.speed_age}
+    values = values_of(state)
     return [
         {
             'name': name,
             'age': _number(age + waited),
             'maxAge': facts.max_ages.get(name),
-            'values': _numbers(_values(state, name)),
+            'values': _numbers(values[name]),
         }
-        for name, age in ages.items()
-        if name in facts.max_ages or math.isfinite(age)
+        for name, age in zip(state.input_names, state.input_ages, strict=True)
     ]
-
-
-def _values(state: PolicyState, name: str) -> Iterable[float]:
-    return {'imu': state.imu, 'speed': (state.speed,)}.get(name, ())
 
 
 def _at(values: list[float | None], index: int) -> float | None:

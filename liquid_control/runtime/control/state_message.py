@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liquid_control.common.cdr import Writer
 from liquid_control.runtime.control.controller import Tick
@@ -57,3 +59,10 @@ def state_bytes(tick: Tick, timing: LoopTiming, measured: Measured) -> bytes:
     message.put('f', measured.sense_to_act)
     message.put('f', timing.rate, late.p50, late.p99, late.max)
     return message.done()
+
+
+def values_of(state: Any) -> dict[str, NDArray[np.float32]]:
+    """What a PolicyState says of each input, by name: nothing of an image."""
+    values = np.asarray(state.input_values, np.float32)
+    parts = np.split(values, np.cumsum(state.input_widths)[:-1])
+    return dict(zip(state.input_names, parts, strict=False))
