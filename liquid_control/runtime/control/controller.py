@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.common.errors import ConfigError, LiquidControlError
+from liquid_control.contract.commands import axis_of
+from liquid_control.contract.contract import Contract
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
 from liquid_control.runtime.control.fence import Pose, outside
@@ -95,7 +97,7 @@ class Controller:
         Raises:
             ConfigError: the robot's limits do not cover the policy's commands.
         """
-        _check_landing(runner.policy.contract.command_names, robot)
+        _check_fits(runner.policy.contract, robot)
         self.robot = robot
         self.runner = runner
         self.shadow: PolicyRunner | None = None
@@ -151,6 +153,7 @@ class Controller:
                 f'policy {runner.name} commands {its}, the running one {mine}; restart the node '
                 'to change what is commanded'
             )
+        _check_fits(runner.policy.contract, self.robot)
         Envelope(runner.policy.contract.commands, self.robot)
 
     def use(self, runner: PolicyRunner) -> None:
@@ -180,6 +183,8 @@ class Controller:
         problem = 'the node is about to end' if self._leaving else self._problem(now_ns)
         if problem:
             return problem
+        if self.mode is Mode.DISENGAGED:
+            self._envelope.place(self._positions(now_ns))
         if self.mode in (Mode.DISENGAGED, Mode.SAFE_STOP):
             self._disengage_at_rest = False
             self._enter(Mode.AUTONOMOUS, 'engaged')
@@ -430,6 +435,18 @@ class Controller:
             or self._out_of_bounds(now_ns)
         )
 
+    def _positions(self, now_ns: int) -> dict[str, float]:
+        """What the policy sees of what it commands: where the joints of an arm are."""
+        observation = self.runner.sensors.observe(now_ns)
+        positions: dict[str, float] = {}
+        for name, spec in self.runner.policy.contract.inputs.items():
+            if spec.encoder != 'image':
+                values = observation.values[name].tolist()
+                positions |= dict(
+                    zip((each.name for each in spec.elements()), values, strict=True)
+                )
+        return {name: positions[name] for name in _held_joints(self.runner.policy.contract)}
+
     def _out_of_bounds(self, now_ns: int) -> str:
         """Why the robot's place lets no policy drive it; '' where it does."""
         pose, problem = self._pose(now_ns)
@@ -456,9 +473,23 @@ def _max_pose_age(robot: Robot) -> float:
     return robot.fence.max_age if robot.fence is not None else _MAX_POSE_AGE
 
 
-def _check_landing(names: Sequence[str], robot: Robot) -> None:
+def _check_fits(contract: Contract, robot: Robot) -> None:
+    """Refuse a policy that could not land a robot, or not start from where an arm is."""
+    names = contract.command_names
     if robot.land is not None and 'velocity_z' not in names:
         raise ConfigError(
             f'robot {robot.name} lands by itself (land), which needs the command velocity_z; the '
             f'policy commands {", ".join(names)}'
         )
+    seen = {each.name for spec in contract.inputs.values() for each in spec.elements()}
+    if blind := [name for name in _held_joints(contract) if name not in seen]:
+        raise ConfigError(
+            f'policy {contract.name} commands {", ".join(blind)} and does not see it: it could '
+            'not start from where the joint is; train it with the input joints'
+        )
+
+
+def _held_joints(contract: Contract) -> list[str]:
+    """Commands that hold a joint's position."""
+    axes = [axis_of(name) for name in contract.command_names]
+    return [axis.name for axis in axes if axis.family == 'joint' and axis.stop == 'hold']
