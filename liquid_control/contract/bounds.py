@@ -33,6 +33,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     'features': (1, 65_536),
     'inputs': (1, 16),  # how many there are
     'joints': (1, 64),  # likewise
+    'length': (1, 1024),  # of a vector
+    'scale': (1e-6, 1e6),  # of its numbers
     'sectors': (1, 4096),
     'field_of_view': (0.01, 2 * math.pi),  # rad
     'near': (0.0, 1000.0),  # m, of a range finder

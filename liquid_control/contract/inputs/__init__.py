@@ -29,6 +29,7 @@ from liquid_control.contract.inputs.joints import JointsSpec
 from liquid_control.contract.inputs.odometry import SpeedSpec, VelocitySpec
 from liquid_control.contract.inputs.rangefinder import RangeSpec
 from liquid_control.contract.inputs.scan import ScanSpec
+from liquid_control.contract.inputs.vector import VectorSpec
 
 __all__ = [
     'KINDS',
@@ -44,6 +45,7 @@ __all__ = [
     'ScanSpec',
     'Source',
     'SpeedSpec',
+    'VectorSpec',
     'VelocitySpec',
     'check_names',
     'plain_inputs',
@@ -61,6 +63,7 @@ KINDS: dict[str, type[InputSpec]] = {
         ScanSpec,
         RangeSpec,
         JointsSpec,
+        VectorSpec,
     )
 }
 
