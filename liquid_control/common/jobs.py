@@ -53,9 +53,8 @@ def run_all(
     # Spawned, not forked: OpenGL and threads do not survive a fork.
     processes = multiprocessing.get_context('spawn')
     cancelled = processes.Event()
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
     with (
-        Progress(*columns, TimeRemainingColumn(), console=console) as progress,
+        count_progress(console) as progress,
         ProcessPoolExecutor(
             workers, processes, initializer=_begin_worker, initargs=(cancelled,)
         ) as pool,
@@ -80,6 +79,12 @@ def run_all(
             pool.shutdown(cancel_futures=True)
             raise
     return [job.result() for job in jobs]
+
+
+def count_progress(console: Console | None) -> Progress:
+    """A progress bar of things that are counted, with the time gone and the time left."""
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console)
 
 
 @contextlib.contextmanager

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from liquid_control.common.errors import ConfigError
+from liquid_control.common.jobs import count_progress
 from liquid_control.common.packages import explained
 
 Item = TypeVar('Item')
@@ -50,8 +50,7 @@ def run_on_ray(
         task = ray.remote(_call)
         jobs = [task.remote(work, item) for item in items]
         pending = list(jobs)
-        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        with count_progress(console) as progress:
             bar = progress.add_task(title, total=len(jobs))
             while pending:
                 (done,), pending = ray.wait(pending)
