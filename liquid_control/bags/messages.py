@@ -8,6 +8,7 @@ from rosbags.interfaces import Nodetype
 from rosbags.typesys.store import Typestore
 
 from liquid_control.bags.definitions import typestore
+from liquid_control.common.stamps import split_ns
 
 _TIME = 'builtin_interfaces/msg/Time'
 _HEADER = 'std_msgs/msg/Header'
@@ -28,7 +29,7 @@ def serialize(msgtype: str, values: Mapping[str, Any], stamp_ns: int) -> bytes:
     """
     store = typestore(msgtype)
     if dict(store.fielddefs[msgtype][1]).get('header') == (Nodetype.NAME, _HEADER):
-        sec, nanosec = divmod(stamp_ns, 1_000_000_000)
+        sec, nanosec = split_ns(stamp_ns)
         stamp = {'stamp': {'sec': sec, 'nanosec': nanosec}}
         values = {**values, 'header': {**stamp, **values.get('header', {})}}
     return bytes(store.serialize_cdr(_build(store, msgtype, values), msgtype))

@@ -23,8 +23,7 @@ from liquid_control.bags.metadata import FILE_NAME, read_qos
 from liquid_control.bags.parts import FIRST_NS, LAST_NS, Channel, Part, merged
 from liquid_control.bags.unpacking import ZSTD_MAGIC, unpack_message
 from liquid_control.common.errors import LiquidControlError
-
-_NS = 1_000_000_000
+from liquid_control.common.stamps import NS
 
 
 class _Kind:
@@ -182,7 +181,7 @@ class BagReader:
                 offset = kind.stamp_offset
                 if offset is not None and len(raw) >= offset + STAMP.size:
                     sec, nanosec = STAMP.unpack_from(raw, offset)
-                    stamp_ns = sec * _NS + nanosec or log_ns
+                    stamp_ns = sec * NS + nanosec or log_ns
                 yield BagMessage(kind, log_ns, stamp_ns, raw)
 
     def offered_qos(self, topic: str) -> list[Qos]:

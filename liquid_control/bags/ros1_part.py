@@ -26,6 +26,7 @@ from liquid_control.bags.unpacking import (
     unpack_torn,
 )
 from liquid_control.common.files import open_regular
+from liquid_control.common.stamps import NS, to_ns
 
 MAGIC = b'#ROSBAG V2.0\n'
 
@@ -136,7 +137,7 @@ class Ros1Part:
         count = len(data) // _INDEX_ENTRY.size
         indexed[int.from_bytes(header['conn'], 'little')] += count
         for sec, nanosec, _ in _INDEX_ENTRY.iter_unpack(data[: count * _INDEX_ENTRY.size]):
-            index.append(sec * 1_000_000_000 + nanosec)
+            index.append(sec * NS + nanosec)
 
     def _take(self, chunk: _Chunk | None, indexed: Counter[int], times: list[int]) -> None:
         """Take a chunk in; one without index, or with unknown connections, is looked into."""
@@ -246,4 +247,4 @@ def _fields(data: bytes) -> dict[str, bytes]:
 
 def _time(header: dict[str, bytes]) -> int:
     sec, nanosec = _TIME.unpack(header['time'])
-    return int(sec) * 1_000_000_000 + int(nanosec)
+    return to_ns(sec, nanosec)

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.common.errors import SensorError
+from liquid_control.common.stamps import split_ns, to_ns
 
 Serialized = bytes | memoryview
-NS = 1_000_000_000
 _ENCAPSULATION = 4  # bytes before the data; alignment counts from after them
 
 
@@ -87,7 +87,7 @@ class Cursor:
     def time(self) -> int:
         """A builtin_interfaces/Time, ns."""
         sec, nanosec = self.take('iI', 4)
-        return int(sec) * NS + int(nanosec)
+        return to_ns(sec, nanosec)
 
     def header(self) -> int:
         """A std_msgs/Header -> stamp, ns."""
@@ -117,7 +117,7 @@ class Writer:
 
     def time(self, stamp_ns: int) -> None:
         """A builtin_interfaces/Time."""
-        sec, nanosec = divmod(stamp_ns, NS)
+        sec, nanosec = split_ns(stamp_ns)
         self.put('i', sec)
         self.put('I', nanosec)
 

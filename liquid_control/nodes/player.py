@@ -28,10 +28,10 @@ from liquid_control.bags.errors import BagError, TopicError
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.common.assets import user_path
 from liquid_control.common.errors import ConfigError
+from liquid_control.common.stamps import NS
 from liquid_control.nodes.common.lifecycle import ManagedNode, run
 from liquid_control.nodes.common.parameters import guard_parameters, parameter, read_parameters
 
-_NS = 1_000_000_000
 _DEPTH = 100  # messages kept for reliable subscribers that are behind
 # A publisher learns of its subscriber before the subscriber learns of it, and what is published in
 # between is lost to best-effort subscribers. In this time /clock shows where the bag begins: who
@@ -44,8 +44,8 @@ _WAIT_SECONDS = 0.02  # between two looks at who subscribes
 _PATIENCE = 5.0  # s after which somebody should know who is waited for
 _ACKNOWLEDGE_SECONDS = 5.0
 # Longer than this without a message is no pause to sit through, but a clock that was set.
-_LONGEST_PAUSE_NS = 60 * _NS
-_LAST_NS = ((1 << 31) - 2) * _NS  # ROS counts seconds in 32 bits
+_LONGEST_PAUSE_NS = 60 * NS
+_LAST_NS = ((1 << 31) - 2) * NS  # ROS counts seconds in 32 bits
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class PlayerNode(ManagedNode):
             self._clock_publisher.publish(Clock(clock=Time(nanoseconds=stamp_ns).to_msg()))
 
     def _start_ns(self, bag: BagReader) -> int:
-        return _begin_ns(bag) + round(self._config.start * _NS)
+        return _begin_ns(bag) + round(self._config.start * NS)
 
     def _play(self, bag: BagReader) -> bool:
         """Play the bag once; False where playing was stopped."""
@@ -234,11 +234,11 @@ class PlayerNode(ManagedNode):
                 once=True,
             )
         if self._config.end:
-            end_ns = _begin_ns(bag) + round(self._config.end * _NS)
+            end_ns = _begin_ns(bag) + round(self._config.end * NS)
         messages = bag.messages(self._publishers_by_topic, start_ns=start_ns, end_ns=end_ns + 1)
         began = time.monotonic()
         for stamp_ns, message, gone_over_ns in self._timeline(messages, start_ns, end_ns):
-            elapsed = (stamp_ns - start_ns - gone_over_ns) / _NS / self._config.rate
+            elapsed = (stamp_ns - start_ns - gone_over_ns) / NS / self._config.rate
             began = self._sleep_until(began, elapsed)
             if self._stopping:
                 return False
@@ -256,7 +256,7 @@ class PlayerNode(ManagedNode):
         with the time that has been gone over so far: a clock that was set is not waited for.
         """
         rate = self._config.clock_rate
-        period_ns = round(_NS / rate) if rate else 0
+        period_ns = round(NS / rate) if rate else 0
         tick_ns = last_ns = start_ns
         gone_over_ns = 0
         tail_ns = _TAIL_NS if self._config.loop else 0
@@ -267,7 +267,7 @@ class PlayerNode(ManagedNode):
             stamp_ns = last_tick_ns if message is None else message.log_ns
             if stamp_ns - last_ns > _LONGEST_PAUSE_NS:
                 self.get_logger().warning(
-                    f'nothing was recorded for {(stamp_ns - last_ns) / _NS:.0f} s: gone over'
+                    f'nothing was recorded for {(stamp_ns - last_ns) / NS:.0f} s: gone over'
                 )
                 gone_over_ns += stamp_ns - last_ns
                 tick_ns = stamp_ns

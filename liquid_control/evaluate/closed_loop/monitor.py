@@ -20,6 +20,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool
 
+from liquid_control.common.stamps import ns_of
 from liquid_control.evaluate.closed_loop.courses import Course
 from liquid_control.evaluate.closed_loop.processes import Children, ProcessError
 from liquid_control.evaluate.closed_loop.record import ODOM, STATE, motion_of
@@ -163,7 +164,7 @@ class DriveMonitor(Node):
 
     def _on_odometry(self, message: Odometry) -> None:
         self._odometry_at = time.monotonic()
-        stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+        stamp_ns = ns_of(message.header.stamp)
         motion, self._now_ns = motion_of(message), stamp_ns
         if not self._judging:
             self._judging, self._start_ns = True, stamp_ns
@@ -171,7 +172,7 @@ class DriveMonitor(Node):
         self.status = self._course.look(stamp_ns, motion)
 
     def _on_state(self, message: PolicyState) -> None:
-        self._ticks.append(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
+        self._ticks.append(ns_of(message.header.stamp))
         while self._ticks[-1] - self._ticks[0] > _RATE_WINDOW_NS:
             self._ticks.popleft()
 

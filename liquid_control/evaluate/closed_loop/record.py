@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
 from liquid_control.common.image import Pixels
+from liquid_control.common.stamps import ns_of
 from liquid_control.evaluate.closed_loop.courses import Course
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.sim.protocols import Motion
@@ -145,15 +146,15 @@ def _read_ticks(reader: BagReader) -> tuple[Ticks, int]:
             f'{reader.path}: the policy never drove in this recording: no {STATE} message has the '
             'mode AUTONOMOUS'
         )
-    last_ns = _nanoseconds(driven[-1].header.stamp)
-    after = (_nanoseconds(value.header.stamp) for value in values)
+    last_ns = ns_of(driven[-1].header.stamp)
+    after = (ns_of(value.header.stamp) for value in values)
     end_ns = min((stamp_ns for stamp_ns in after if stamp_ns > last_ns), default=last_ns)
 
     def column(name: str) -> Array:
         return np.array([getattr(value, name) for value in driven], np.float64)
 
     ticks = Ticks(
-        stamp_ns=np.array([_nanoseconds(value.header.stamp) for value in driven], np.int64),
+        stamp_ns=np.array([ns_of(value.header.stamp) for value in driven], np.int64),
         names=tuple(driven[0].command_names),
         raw=column('command_raw'),
         sent=column('command'),
@@ -213,7 +214,3 @@ def _read_frames(
         if message is not None:
             frames.append(((message.stamp_ns - start_ns) / 1e9, samples.picture(reader, message)))
     return tuple(frames)
-
-
-def _nanoseconds(stamp: Any) -> int:
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from liquid_control.common.errors import ConfigError
+from liquid_control.common.stamps import ns_of
 from liquid_control.contract.commands import check_together
 from liquid_control.contract.px4 import to_world
 from liquid_control.contract.wire import FORMS, Form, check_carried, vector
@@ -172,7 +173,7 @@ class CommandPort:
         if not self._hand.stamped:
             return None
         stamp = message.header.stamp
-        return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec) or None
+        return ns_of(stamp) or None
 
     def _is_passive(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._passive)

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 
 from liquid_control.common.errors import ConfigError
+from liquid_control.common.stamps import NS
 from liquid_control.nodes.common.parameters import parameter
 
 _MEGABYTE = 1_000_000
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class RecorderConfig:
     @property
     def split_ns(self) -> int | None:
         """Nanoseconds; None for no limit."""
-        return round(self.split_duration * _NS) or None
+        return round(self.split_duration * NS) or None
 
     @property
     def cache_bytes(self) -> int:
@@ -100,7 +100,7 @@ class RecorderConfig:
     @property
     def snapshot_ns(self) -> int:
         """Nanoseconds."""
-        return round(self.snapshot_duration * _NS)
+        return round(self.snapshot_duration * NS)
 
     @property
     def snapshot_bytes(self) -> int:

@@ -36,6 +36,7 @@ from rosbags.interfaces import (
 
 from liquid_control.bags.definitions import Definition, definition
 from liquid_control.bags.errors import DefinitionError
+from liquid_control.common.stamps import split_ns
 from liquid_control.nodes.recorder.config import RecorderConfig
 
 # Messages that may wait in the middleware while this process is not scheduled: one second of a
@@ -43,7 +44,6 @@ from liquid_control.nodes.recorder.config import RecorderConfig
 _DEPTH = 1000
 _LARGE_DEPTH = 60
 _LARGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/PointCloud2'}
-_NS = 1_000_000_000
 
 
 @dataclass
@@ -283,11 +283,11 @@ def _bag_qos(profile: QoSProfile) -> Qos:
         depth=profile.depth,
         reliability=QosReliability(profile.reliability.value),
         durability=QosDurability(profile.durability.value),
-        deadline=QosTime(*divmod(profile.deadline.nanoseconds, _NS)),
-        lifespan=QosTime(*divmod(profile.lifespan.nanoseconds, _NS)),
+        deadline=QosTime(*split_ns(profile.deadline.nanoseconds)),
+        lifespan=QosTime(*split_ns(profile.lifespan.nanoseconds)),
         liveliness=QosLiveliness(profile.liveliness.value),
         liveliness_lease_duration=QosTime(
-            *divmod(profile.liveliness_lease_duration.nanoseconds, _NS)
+            *split_ns(profile.liveliness_lease_duration.nanoseconds)
         ),
         avoid_ros_namespace_conventions=profile.avoid_ros_namespace_conventions,
     )

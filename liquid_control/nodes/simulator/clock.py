@@ -16,6 +16,7 @@ from rclpy.subscription import Subscription
 from rosgraph_msgs.msg import Clock
 
 from liquid_control.common.errors import ConfigError
+from liquid_control.common.stamps import ns_of, split_ns
 
 SLICE_NS = 5_000_000
 """Simulated time between two messages on /clock."""
@@ -78,7 +79,7 @@ class SimulatedTime:
         """The car has lived until then."""
         if self._publisher is not None:
             now_ns = time_ns + self.offset_ns
-            self._message.clock.sec, self._message.clock.nanosec = divmod(now_ns, 1_000_000_000)
+            self._message.clock.sec, self._message.clock.nanosec = split_ns(now_ns)
             self._publisher.publish(self._message)
 
     def settle(self) -> None:
@@ -116,7 +117,7 @@ class SimulatedTime:
             if nodes.count((self._node.get_name(), self._node.get_namespace())) > 1:
                 raise self._duplicate()
             self._node.get_logger().info('another node publishes /clock: the car lives by it')
-        self._heard_ns = message.clock.sec * 1_000_000_000 + message.clock.nanosec
+        self._heard_ns = ns_of(message.clock)
         self._heard_at = time.monotonic()
 
     def _begin_to_lead(self, time_ns: int) -> None:

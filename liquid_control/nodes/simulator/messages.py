@@ -16,6 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image, Imu
 
+from liquid_control.common.stamps import split_ns
 from liquid_control.rollout.messages import (
     BASE_FRAME_ID,
     CAMERA_FRAME_ID,
@@ -137,7 +138,7 @@ class SampleMessages:
         return on_road, 'on the road' if on_road else 'off the road', values
 
     def _set_stamp(self, stamp: Time, time_ns: int) -> None:
-        stamp.sec, stamp.nanosec = divmod(time_ns + self.offset_ns, 1_000_000_000)
+        stamp.sec, stamp.nanosec = split_ns(time_ns + self.offset_ns)
 
 
 def told(status: Status) -> dict[str, str]:
