@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from liquid_control.common.metrics import errors_of
 from liquid_control.evaluate.replay.trace import Trace
 
 # What changes by less than this share of its size does so by rounding.
@@ -49,20 +50,15 @@ def _command_error(
     if not known.any():
         return None
     found, wanted = policy[known].astype(np.float64), recorded[known]
+    errors = errors_of(found, wanted, constant=CONSTANT * float(np.abs(wanted).max()))
     error = found - wanted
     worst = int(np.abs(error).argmax())
-    deviation, swing = wanted - wanted.mean(), found - found.mean()
-    variance, other = (
-        float(change @ change) if np.abs(change).max() > CONSTANT * np.abs(of).max() else 0.0
-        for change, of in ((deviation, wanted), (swing, found))
-    )
+    swings = errors.r2 is not None and found.std() > CONSTANT * np.abs(found).max()
     return CommandError(
-        mae=float(np.abs(error).mean()),
-        rmse=float(np.sqrt(np.mean(error**2))),
-        r2=1 - float(error @ error) / variance if variance > 0 else None,
-        corr=float(deviation @ swing) / np.sqrt(variance * other)
-        if variance * other > 0
-        else None,
+        mae=errors.mae,
+        rmse=errors.rmse,
+        r2=errors.r2,
+        corr=float(np.corrcoef(wanted, found)[0, 1]) if swings else None,
         max_abs=float(np.abs(error[worst])),
         max_at_ns=int(stamp_ns[known][worst]),
         ticks=int(known.sum()),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from liquid_control.common.metrics import errors_of
 from liquid_control.contract.contract import CommandSpec
 
 # A command that varies less than this share of its range has no R² worth the name.
@@ -29,12 +30,11 @@ def scores(
         if not known.any():
             result[command.name] = {'r2': 'unknown'}
             continue
-        truth, error = recorded[known, index], (given - recorded)[known, index]
-        spread = float((truth - truth.mean()).square().mean().sqrt())
-        varies = spread > CONSTANT * (command.max - command.min)
+        found, wanted = (part[known, index].double().numpy() for part in (given, recorded))
+        errors = errors_of(found, wanted, constant=CONSTANT * (command.max - command.min))
         result[command.name] = {
-            'mae': float(error.abs().mean()),
-            'rmse': float(error.square().mean().sqrt()),
-            'r2': 1 - float(error.square().mean()) / spread**2 if varies else 'constant',
+            'mae': errors.mae,
+            'rmse': errors.rmse,
+            'r2': errors.r2 if errors.r2 is not None else 'constant',
         }
     return result
