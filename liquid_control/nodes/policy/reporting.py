@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from liquid_control.common.stamps import split_ns
 from liquid_control.contract.modes import Mode
 from liquid_control.msg import ControlMode, PolicyComparison, PolicyState
 from liquid_control.runtime.control.controller import Tick
@@ -25,7 +26,8 @@ _LATCHED = QoSProfile(
 
 def to_stamp(now_ns: int) -> Time:
     """Nanoseconds as builtin_interfaces/Time."""
-    return Time(sec=now_ns // 1_000_000_000, nanosec=now_ns % 1_000_000_000)
+    sec, nanosec = split_ns(now_ns)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 class ModeReport:

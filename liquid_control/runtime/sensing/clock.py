@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from liquid_control.common.cdr import NS, Cursor, Serialized
+from liquid_control.common.cdr import Cursor, Serialized
 from liquid_control.common.errors import SensorError
+from liquid_control.common.stamps import NS, to_ns
 
 
 def read_clock(message: Serialized) -> int:
@@ -11,4 +12,4 @@ def read_clock(message: Serialized) -> int:
     sec, nanosec = Cursor(message, 'rosgraph_msgs/Clock').take('iI', 4)
     if sec < 0 or nanosec >= NS:
         raise SensorError(f'/clock must tell a time since 1970, found {sec} s and {nanosec} ns')
-    return int(sec) * NS + int(nanosec)
+    return to_ns(sec, nanosec)
