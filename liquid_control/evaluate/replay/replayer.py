@@ -23,6 +23,7 @@ from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.refusals import Refusals
 from liquid_control.common.errors import ImageError, SensorError
 from liquid_control.common.image import Pixels
+from liquid_control.common.stamps import ns_of
 from liquid_control.contract.inputs import Reading
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay.stream import Instant, instants
@@ -372,7 +373,7 @@ def _seen(state: Any) -> dict[str, NDArray[np.float32]]:
 
 def _stamp_ns(state: Any, name: str) -> int:
     stamp = state.input_stamps[list(state.input_names).index(name)]
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    return ns_of(stamp)
 
 
 def _encoded(
