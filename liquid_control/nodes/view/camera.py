@@ -29,22 +29,19 @@ class Camera:
         problem: why the newest frame cannot be shown; '' when it can.
     """
 
-    def __init__(self, node: Node, topic: str, attention: str, *, compressed: bool) -> None:
+    def __init__(self, node: Node, topic: str, kind: str, attention: str) -> None:
         """Subscribe; nothing is decoded before it is asked for.
 
         Args:
+            kind: type of message on the topic.
             attention: topic of a sensor_msgs/Image whose brightness says how much a place counts.
         """
         self.number = 0
         self.problem = ''
-        self._type = COMPRESSED if compressed else RAW
+        self._type = kind
         self._reader = ImageReader()
-        self._inbox = Inbox(
-            node,
-            CompressedImage if compressed else Image,
-            f'{topic}/compressed' if compressed else topic,
-            _NEWEST,
-        )
+        message = CompressedImage if kind == COMPRESSED else Image
+        self._inbox = Inbox(node, message, topic, _NEWEST)
         self._attention_inbox = Inbox(node, Image, attention, _NEWEST)
         self._message: Serialized | None = None
         self._pixels: Pixels | None = None

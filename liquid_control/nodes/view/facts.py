@@ -11,6 +11,7 @@ from liquid_control.common.errors import LiquidControlError
 from liquid_control.contract.bundle import CONTRACT_FILE
 from liquid_control.contract.commands import FORWARD, TURNING, axis_of
 from liquid_control.contract.contract import Contract
+from liquid_control.contract.inputs import ImageSpec, InputSpec
 from liquid_control.contract.robot import Robot
 from liquid_control.nodes.view.hand import Axis
 
@@ -40,10 +41,16 @@ class Facts:
     """What a person may command, in the contract's order: the robot's limits."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """What the policy may command, by name: its contract's limits within the robot's."""
-    max_ages: Mapping[str, float] = field(default_factory=dict)
-    """By input, s."""
+    inputs: Mapping[str, InputSpec] = field(default_factory=dict)
+    """What the policy sees, by name."""
     problem: str = ''
     """Why limits are not known; '' when they are."""
+
+    @property
+    def cameras(self) -> dict[str, dict[str, str]]:
+        """Topics of every camera that the policy sees, by name and type of message."""
+        images = (each for each in self.inputs.items() if isinstance(each[1], ImageSpec))
+        return {name: spec.sources(name)[0].topics() for name, spec in images}
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Facts:
@@ -79,7 +86,7 @@ class Facts:
                 'control_rate': contract.control_rate,
                 'axes': tuple(axes),
                 'ranges': ranges,
-                'max_ages': _max_ages(contract),
+                'inputs': contract.inputs,
             }
         )
 
@@ -91,7 +98,3 @@ def part(name: str) -> str:
     if name in TURNING:
         return 'turn'
     return {'velocity_y': 'left', 'velocity_z': 'up'}.get(name, '')
-
-
-def _max_ages(contract: Contract) -> dict[str, float]:
-    return {name: spec.max_age for name, spec in contract.inputs.items()}

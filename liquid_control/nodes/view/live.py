@@ -23,6 +23,7 @@ from builtin_interfaces.msg import Time
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from liquid_control.nodes.view.access import Role
+from liquid_control.nodes.view.camera import Camera
 from liquid_control.nodes.view.desk import Answer
 from liquid_control.nodes.view.hand import HandError, Wheel, command
 from liquid_control.nodes.view.link import Link
@@ -49,8 +50,10 @@ class Viewer:
         self.socket, self.role = socket, role
         self.link = Link(period)
         self.heard = time.monotonic()
-        self.frame = 0
-        """Number of the newest frame that was sent."""
+        self.camera = ''
+        """By name; '' for the first."""
+        self.frame: tuple[Camera | None, int] = (None, 0)
+        """The newest that was sent: of which camera, and its number."""
         self._number = 0
         self._sent: OrderedDict[int, tuple[float, Time]] = OrderedDict()
         self._waiting: list[str | bytes] = []
@@ -79,7 +82,7 @@ class Viewer:
             self._sent.popitem(last=False)
         self._put(f'{{"n":{self._number},{snapshot[1:]}')
 
-    def show(self, jpeg: bytes, frame: int, now: float) -> None:
+    def show(self, jpeg: bytes, frame: tuple[Camera, int], now: float) -> None:
         """Send a frame."""
         self.frame = frame
         self._put(struct.pack('<I', self.link.sent(now)) + jpeg)
@@ -207,15 +210,16 @@ class Live:
             viewer.offer(text, now, stamp)
 
     def _show_frames(self, now: float) -> None:
-        camera = self._robot.camera
-        if camera is None:
-            return
-        ready = [viewer for viewer in self.viewers.values() if viewer.link.ready(now)]
-        if ready:
-            camera.look()
-        for viewer in ready:
-            if viewer.frame != camera.number and (jpeg := camera.jpeg(viewer.link.size)):
-                viewer.show(jpeg, camera.number, now)
+        looked: set[Camera] = set()
+        for viewer in self.viewers.values():
+            camera = self._robot.camera(viewer.camera) if viewer.link.ready(now) else None
+            if camera is None:
+                continue
+            if camera not in looked:
+                camera.look()
+                looked.add(camera)
+            if viewer.frame != (camera, camera.number) and (jpeg := camera.jpeg(viewer.link.size)):
+                viewer.show(jpeg, (camera, camera.number), now)
 
     async def _listen(self, viewer: Viewer) -> None:
         while True:
@@ -237,6 +241,8 @@ class Live:
         """What a page says; what it may not or cannot is answered, and changes nothing."""
         if isinstance(frame := message.get('f'), int):
             viewer.link.acknowledged(frame, now)
+        if isinstance(camera := message.get('camera'), str):
+            viewer.camera = camera
         try:
             seen = viewer.seen(message['n'], now) if 'n' in message else None
             if ('hand' in message or 'do' in message) and viewer.role != 'drive':

@@ -102,7 +102,8 @@ def _header(drives: bool) -> None:
 def _camera() -> None:
     ui.html(
         '<canvas id="camera" width="160" height="120"></canvas>'
-        '<div id="camera-note">no frame yet</div>',
+        '<canvas id="scan" style="display: none"></canvas>'
+        '<div id="cameras"></div><div id="camera-note">no frame yet</div>',
         sanitize=False,
     ).classes('camera')
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rclpy.node import Node
 
+from liquid_control.contract.inputs.image import COMPRESSED, RAW
 from liquid_control.msg import ControlMode
 from liquid_control.nodes.view.camera import Camera
 from liquid_control.nodes.view.desk import Desk
@@ -18,7 +19,8 @@ from liquid_control.nodes.view.watch import Watch
 
 _ASK_EVERY = 3.0  # s; parameters may be set by others, too
 _REST_AFTER = 10.0  # s without a viewer
-_CAMERA = 'image_raw'
+# Before it is known what the policy sees.
+_ANY_CAMERA = {'image': {RAW: 'image_raw', COMPRESSED: 'image_raw/compressed'}}
 
 
 class RobotView:
@@ -32,7 +34,8 @@ class RobotView:
         self._asked_at = -math.inf
         self._asked_for = ''
         self._asking: asyncio.Task[None] | None = None
-        self.camera: Camera | None = None
+        self._cameras: dict[str, Camera] = {}
+        self._type = COMPRESSED if parameters.image_transport == 'compressed' else RAW
         self.desk = Desk(node, parameters.policy_node, parameters.recorder_node)
         self.overrides = Overrides(node)
         self.facts = Facts()
@@ -71,10 +74,28 @@ class RobotView:
         """See `Watch.snapshot`."""
         assert self._watch is not None
         snapshot = self._watch.snapshot(self.facts)
-        camera = self.camera
-        snapshot['camera'] = camera.problem if camera is not None else ''
-        snapshot['attention'] = camera is not None and camera.has_attention
+        snapshot['cameras'] = list(self._known_cameras)
+        problems = [camera.problem for camera in self._cameras.values() if camera.problem]
+        snapshot['camera'] = problems[0] if problems else ''
+        snapshot['attention'] = any(camera.has_attention for camera in self._cameras.values())
         return snapshot
+
+    def camera(self, name: str) -> Camera | None:
+        """A camera that the policy sees, by name, else the first; None where there is none."""
+        known = self._known_cameras
+        if self._watch is None or not known:
+            return None
+        name = name if name in known else next(iter(known))
+        if name not in self._cameras:
+            attention = f'{self._parameters.policy_node}/attention'
+            self._cameras[name] = Camera(
+                self._node, known[name][self._type], self._type, attention
+            )
+        return self._cameras[name]
+
+    @property
+    def _known_cameras(self) -> dict[str, dict[str, str]]:
+        return self.facts.cameras if self.facts.inputs else _ANY_CAMERA
 
     def close(self) -> None:
         """Give everything back."""
@@ -85,20 +106,14 @@ class RobotView:
     def _begin(self) -> None:
         parameters = self._parameters
         self._watch = Watch(self._node, parameters.policy_node, parameters.recorder_node)
-        self.camera = Camera(
-            self._node,
-            _CAMERA,
-            f'{parameters.policy_node}/attention',
-            compressed=parameters.image_transport == 'compressed',
-        )
 
     def _rest(self) -> None:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
-        if self.camera is not None:
-            self.camera.close()
-            self.camera = None
+        for camera in self._cameras.values():
+            camera.close()
+        self._cameras.clear()
 
     async def _ask(self) -> None:
         facts = await self.desk.facts()

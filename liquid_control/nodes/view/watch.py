@@ -19,12 +19,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from liquid_control.msg import ControlMode, PolicyComparison, PolicyState, RecorderStatus
 from liquid_control.nodes.common.inbox import OwnThread
 from liquid_control.nodes.view.facts import Facts, part
-from liquid_control.runtime.control.state_message import values_of
 
 MODES = ('DISENGAGED', 'AUTONOMOUS', 'MANUAL', 'SAFE_STOP')
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _MAX_NEURONS = 512  # shown; a page is no place for more
+_MAX_VALUES, _SHOWN = 256, 8  # of an input: sent, and written out on the page
 _MAX_QUEUE = 20
 # A shadow that has not been compared for so long is no longer there, s.
 _SHADOW_LASTS = 3.0
@@ -222,16 +222,24 @@ def _commands(
 
 
 def _sensors(state: PolicyState, waited: float, facts: Facts) -> list[dict[str, Any]]:
-    values = values_of(state)
-    return [
-        {
-            'name': name,
-            'age': _number(age + waited),
-            'maxAge': facts.max_ages.get(name),
-            'values': _numbers(values[name]),
-        }
-        for name, age in zip(state.input_names, state.input_ages, strict=True)
-    ]
+    """Whatever the policy sees; the values of an image are the camera's matter."""
+    found, begin = [], 0
+    widths = zip(state.input_names, state.input_ages, state.input_widths, strict=True)
+    for name, age, width in widths:
+        values = state.input_values[begin : begin + width]
+        begin += width
+        spec = facts.inputs.get(name)
+        found.append(
+            {
+                'name': name,
+                'kind': spec.kind if spec is not None else '',
+                'age': _number(age + waited),
+                'maxAge': spec.max_age if spec is not None else None,
+                'values': _numbers(values[:_MAX_VALUES]),
+                'units': [each.unit for each in spec.elements()[:_SHOWN]] if spec else [],
+            }
+        )
+    return found
 
 
 def _at(values: list[float | None], index: int) -> float | None:

@@ -51,6 +51,9 @@
     socket.onclose = () => {
       letGo();
       link('not connected', 'bad');
+      document.body.dataset.mode = 'UNKNOWN'; // what is on the page is old
+      text('mode', 'NOT CONNECTED');
+      text('reason', '');
       setTimeout(connect, RETRY);
     };
   }
@@ -301,7 +304,8 @@
       each.name,
       [milliseconds(each.age), each.age === null || each.age > each.maxAge ? 'bad' : 'good'],
       [each.maxAge ? `at most ${milliseconds(each.maxAge)}` : '', 'dim'],
-      [each.values.slice(0, 8).map((value) => number(value)).join('  '), 'dim'],
+      [each.values.slice(0, 8).map((value) => number(value)).join('  ')
+        + (each.values.length > 8 ? ' …' : ''), 'dim'],
     ]));
     const late = state.lateness || [];
     rows('timing', state.rate === undefined ? [['no tick yet']] : [
@@ -311,11 +315,56 @@
       ['sense to act', milliseconds(state.senseToAct),
         [`encoder ${milliseconds(state.encoderTime)}, core ${milliseconds(state.coreTime)}`, 'dim']],
     ]);
+    showCameras();
+    showScan();
     showPolicy();
     showRecorder();
     showTeach();
     drawNeurons(state.neurons || []);
     useSliders();
+  }
+
+  // Where a policy sees several cameras, a click chooses one.
+  function showCameras() {
+    const area = find('cameras');
+    const names = state.cameras || [];
+    if (!area || area.dataset.names === names.join()) return;
+    area.dataset.names = names.join();
+    area.replaceChildren(...(names.length > 1 ? names : []).map((name) => {
+      const button = Object.assign(document.createElement('button'), { type: 'button', textContent: name });
+      button.addEventListener('click', () => { send({ camera: name }); button.blur(); });
+      return button;
+    }));
+    find('camera').style.display = names.length ? '' : 'none';
+  }
+
+  // A lidar's sectors from above, the robot's front upwards.
+  function showScan() {
+    const canvas = find('scan');
+    const scan = (state.sensors || []).find((each) => each.kind === 'scan');
+    canvas.style.display = scan ? '' : 'none';
+    if (!scan) return;
+    const size = 300;
+    if (canvas.width !== size) { canvas.width = size; canvas.height = size; }
+    const context = canvas.getContext('2d');
+    context.clearRect(0, 0, size, size);
+    const far = scan.far || Math.max(1, ...scan.values);
+    const field = scan.fieldOfView || 2 * Math.PI;
+    const at = (angle, range) => {
+      const radius = (range / far) * (size / 2 - 4);
+      return [size / 2 - Math.sin(angle) * radius, size / 2 - Math.cos(angle) * radius];
+    };
+    context.fillStyle = '#1976d255';
+    context.beginPath();
+    scan.values.forEach((range, i) => {
+      for (const edge of [0, 1]) {
+        const angle = ((i + edge) / scan.values.length - 0.5) * field;
+        context.lineTo(...at(angle, range ?? 0));
+      }
+    });
+    context.fill();
+    context.fillStyle = '#ef6c00';
+    context.fillRect(size / 2 - 3, size / 2 - 5, 6, 10);
   }
 
   function showPolicy() {
