@@ -19,6 +19,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from support import bundles
+from support.layouts import LAYOUTS, fields
 
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
@@ -105,6 +106,8 @@ def test_shipped_policy_finishes_a_lap_and_its_ticks_can_be_computed_again(tmp_p
     assert 'class="verdict"' in (out / 'report.html').read_text()
     with BagReader(out / summary['recording']) as reader:
         assert_replayed_ticks_agree(policy, reader)
+        shown = {topic for name in LAYOUTS for topic, _ in fields(name)}
+        assert shown - {'/scan', '/goal_pose'} <= reader.topics.keys(), 'of config/layouts'
 
 
 def test_car_that_leaves_the_road_is_a_failure_with_a_report(tmp_path: Path) -> None:
