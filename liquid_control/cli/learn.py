@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -306,9 +306,11 @@ def _recipe(
     notes: list[str] = []
     inferred: list[Any] = []
 
-    def signals(wheelbase: float | None, named: Mapping[str, str] | None) -> Any:
-        seen = kinds or named
-        inferred.append(_signals(sources, topics, notes.append, wheelbase, seen, wanted))
+    def signals(
+        wheelbase: float | None, named: Mapping[str, str] | None, stated: Sequence[str]
+    ) -> Any:
+        seen, told = kinds or named, wanted or stated
+        inferred.append(_signals(sources, topics, notes.append, wheelbase, seen, told))
         return inferred[0]
 
     chosen = build_recipe(signals, path=file, changes=changes or (), start=policy)
@@ -334,7 +336,7 @@ def _signals(
     on_status: Callable[[str], None],
     wheelbase: float | None,
     inputs: Mapping[str, str] | None,
-    commands: list[str],
+    commands: Sequence[str],
 ) -> Any:
     """What to take from bags: as a dataset among them says, or else the first bag."""
     from liquid_control.learn.data.dataset import dataset_signals, is_dataset

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,16 @@ def build(folder: Path, text: str = '', *changes: str, start: Recipe | None = No
     path = folder / 'recipe.yaml'
     path.write_text(text)
     return build_recipe(
-        lambda wheelbase, wanted: replace(SIGNALS, wheelbase=wheelbase or SIGNALS.wheelbase),
+        lambda wheelbase, *_: replace(SIGNALS, wheelbase=wheelbase or SIGNALS.wheelbase),
         path=path if text else None,
         changes=changes,
         start=start,
     )
 
 
-def unasked(wheelbase: float | None, wanted: Mapping[str, str] | None) -> Signals:
+def unasked(
+    wheelbase: float | None, wanted: Mapping[str, str] | None, commands: Sequence[str]
+) -> Signals:
     raise AssertionError('a recording was asked')
 
 
@@ -47,7 +49,9 @@ def test_inputs_that_name_their_kinds_are_asked_of_the_recording(tmp_path: Path)
     (tmp_path / 'recipe.yaml').write_text('signals: {inputs: {front: {kind: image}}}')
     image = SIGNALS.inputs['image']
 
-    def suggest(wheelbase: float | None, wanted: Mapping[str, str] | None) -> Signals:
+    def suggest(
+        wheelbase: float | None, wanted: Mapping[str, str] | None, commands: Sequence[str]
+    ) -> Signals:
         asked.append(wanted)
         return replace(SIGNALS, inputs={'front': image})
 
@@ -134,4 +138,19 @@ def test_a_range_of_seeds_that_runs_backwards_is_refused() -> None:
 
 
 def test_the_defaults_of_a_recipe_are_recipe_enough() -> None:
-    assert build_recipe(lambda wheelbase, wanted: SIGNALS).fit == Fit()
+    assert build_recipe(lambda *_: SIGNALS).fit == Fit()
+
+
+def test_commands_that_a_recipe_names_are_not_asked_of_a_recording(tmp_path: Path) -> None:
+    asked: list[Sequence[str]] = []
+
+    def suggest(wheelbase: Any, wanted: Any, commands: Sequence[str]) -> Signals:
+        asked.append(commands)
+        return SIGNALS
+
+    (tmp_path / 'recipe.yaml').write_text(
+        'signals: {commands: [{name: steering, unit: "1", min: -1.0, max: 1.0}]}'
+    )
+    recipe = build_recipe(suggest, path=tmp_path / 'recipe.yaml')
+    assert asked == [['steering']]
+    assert recipe.signals.command_names == ('steering',)

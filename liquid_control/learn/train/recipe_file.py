@@ -51,7 +51,7 @@ def plain_recipe(recipe: Recipe) -> dict[str, Any]:
 
 
 def build_recipe(
-    signals: Callable[[float | None, Mapping[str, str] | None], Signals],
+    signals: Callable[[float | None, Mapping[str, str] | None, Sequence[str]], Signals],
     *,
     path: Path | None = None,
     changes: Sequence[str] = (),
@@ -61,9 +61,9 @@ def build_recipe(
 
     Args:
         signals: as recordings suggest them, for a wheelbase (m) where it is stated, and for inputs
-            by name and kind where the file says of all of them what they are; asked only where
-            nothing else says them. Signals of the file that stand alone, commands and something
-            to see, are taken as they are.
+            by name and kind where the file says of all of them what they are, and for commands by
+            name where it has them; asked only where nothing else says them. Signals of the file
+            that stand alone, commands and something to see, are taken as they are.
         path: of the file.
         changes: options like 'fit.epochs=3', which have the last word.
         start: of the policy to go on from: it holds where the file is silent.
@@ -79,7 +79,7 @@ def build_recipe(
         plain = plain_recipe(start)
     else:
         _check_what_needs_no_recording(document, where)
-        found = signals(_wheelbase(stated, changes), _wanted(stated))
+        found = signals(_wheelbase(stated, changes), _wanted(stated), _commands(stated))
         plain = plain_recipe(Recipe(signals=found))
     recipe = read_recipe(_merge(plain, document), where=where)
     for change in changes:
@@ -132,6 +132,12 @@ def _required(kind: Any) -> set[str]:
     spec = KINDS.get(kind) if isinstance(kind, str) else None
     options = fields(spec or InputSpec)
     return {'kind', *(entry.name for entry in options if entry.default is MISSING)}
+
+
+def _commands(signals: Any) -> list[str]:
+    """Names of the commands that are stated, so that no recording is asked what they are."""
+    commands = signals.get('commands') if isinstance(signals, dict) else None
+    return [str(entry['name']) for entry in commands or ()]
 
 
 def _wanted(signals: Any) -> dict[str, str] | None:
