@@ -59,8 +59,6 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         writer = stack.enter_context(BagWriter(folder / 'bag'))
-        for topic, msgtype in messages.TYPES.items():
-            writer.add_topic(topic, msgtype)
         variants = {
             'physics, IMU, odometry, expert': (simulate_car(SEED, camera=False), None),
             'and a camera 80x60': (simulate_car(SEED, image_width=80, image_height=60), None),
@@ -68,6 +66,9 @@ def main() -> None:
             'and a camera 320x240': (simulate_car(SEED, image_width=320, image_height=240), None),
             'and a camera 160x120, recorded': (simulate_car(SEED), writer),
         }
+        recorded = variants['and a camera 160x120, recorded'][0]
+        for topic, msgtype in messages.types_of(recorded).items():
+            writer.add_topic(topic, msgtype)
         drives = {name: seconds_of_driving(*parts) for name, parts in variants.items()}
         costs: dict[str, list[float]] = {name: [] for name in drives}
         for _ in range(1 + ROUNDS):

@@ -1,6 +1,6 @@
 """Expert drives as rosbag2 recordings: the topics that a robot records, faster than life.
 
-One bag for each seed, `seed_0007/` and so on, with the camera (JPEG), the IMU, the odometry and
+One bag for each seed, `seed_0007/` and so on, with the robot's sensors (a camera as JPEG) and
 the expert's commands; see `liquid_control.rollout.messages`.
 """
 
@@ -21,11 +21,6 @@ from liquid_control.rollout.recording import is_recorded, recording
 from liquid_control.rollout.tasks import Task, open_task, task_kind
 from liquid_control.sim.robots import IMU_RATE
 from liquid_control.sim.simulator import EVALUATION_SEEDS, HELD_OUT_SEEDS, SELECTION_SEEDS
-
-COMMAND_RATE = 50
-"""Hz: finer than any control rate, so that every tick finds a command for its own pose."""
-
-_PERIOD_NS = 10**9 // COMMAND_RATE
 
 
 def check_seed(seed: int) -> None:
@@ -127,7 +122,7 @@ def record(drive: Drive, out_dir: Path, *, is_cancelled: IsCancelled = lambda: F
         open_task(drive.robot, drive.seed, difficulty) as task,
         recording(path, drive.custom_data) as writer,
     ):
-        for topic, msgtype in messages.TYPES.items():
+        for topic, msgtype in messages.types_of(task.simulator).items():
             writer.add_topic(topic, msgtype)
         for _ in _drive(drive, task, writer):
             if is_cancelled():
@@ -139,13 +134,13 @@ def _drive(drive: Drive, task: Task, writer: BagWriter) -> Iterator[None]:
     """Record the drive, one command period at a time."""
     if drive.disturb:
         task.begin(np.random.default_rng([drive.seed, 7]))
-    simulator = task.simulator
+    simulator, period_ns = task.simulator, 10**9 // task_kind(drive.robot).command_rate
     while simulator.time_ns < drive.seconds * 1e9 and not task.over:
         stamp_ns = simulator.time_ns
         command = task.expert()
         actuated = task.disturbed(command) if drive.disturb else command
         writer.write_message(messages.COMMAND_TOPIC, messages.describe_command(command), stamp_ns)
-        for sample in simulator.step(actuated, _PERIOD_NS):
+        for sample in simulator.step(actuated, period_ns):
             topic, values = messages.describe(sample, IMU_RATE)
             writer.write_message(topic, values, sample.stamp_ns)
         yield

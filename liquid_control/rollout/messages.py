@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from liquid_control.contract.wire import twist_axes
+from liquid_control.sim import lidar
 from liquid_control.sim.car import WHEELBASE
 from liquid_control.sim.protocols import Command, Sample
 from liquid_control.sim.sensors import sample_deviation
+from liquid_control.sim.simulator import Simulator
 
 IMAGE_TOPIC = '/camera/image_raw/compressed'
 IMU_TOPIC = '/imu/data'
 ODOMETRY_TOPIC = '/odom'
+SCAN_TOPIC = '/scan'
+GOAL_TOPIC = '/goal_pose'
 COMMAND_TOPIC = '/cmd_vel'
 
-TYPES = {
-    IMAGE_TOPIC: 'sensor_msgs/msg/CompressedImage',
-    IMU_TOPIC: 'sensor_msgs/msg/Imu',
-    ODOMETRY_TOPIC: 'nav_msgs/msg/Odometry',
-    COMMAND_TOPIC: 'geometry_msgs/msg/TwistStamped',
+COMMAND_TYPE = 'geometry_msgs/msg/TwistStamped'
+
+BY_SENSOR = {
+    'image': (IMAGE_TOPIC, 'sensor_msgs/msg/CompressedImage'),
+    'imu': (IMU_TOPIC, 'sensor_msgs/msg/Imu'),
+    'odom': (ODOMETRY_TOPIC, 'nav_msgs/msg/Odometry'),
+    'scan': (SCAN_TOPIC, 'sensor_msgs/msg/LaserScan'),
+    'goal': (GOAL_TOPIC, 'geometry_msgs/msg/PoseStamped'),
 }
+"""Topic and type, by the name of the sensor."""
 
 CAMERA_FRAME_ID = 'camera_optical_frame'
 IMU_FRAME_ID = 'imu_link'
 ODOMETRY_FRAME_ID = 'odom'
 BASE_FRAME_ID = 'base_link'
+SCAN_FRAME_ID = 'base_scan'
 
 COMMAND_NAMES = ('steering_angle', 'speed')
 
@@ -37,6 +49,12 @@ _JPEG = [
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
 ]
+
+
+def types_of(simulator: Simulator[Any, Any]) -> dict[str, str]:
+    """Topics and types of a robot's recordings: its sensors and its commands."""
+    sensors = dict(BY_SENSOR[sensor.name] for sensor in simulator.sensors)
+    return sensors | {COMMAND_TOPIC: COMMAND_TYPE}
 
 
 def describe(sample: Sample, imu_rate: float) -> tuple[str, dict[str, Any]]:
@@ -65,6 +83,13 @@ def describe(sample: Sample, imu_rate: float) -> tuple[str, dict[str, Any]]:
                 'angular_velocity_covariance': diagonal(rotation),
             },
         )
+    if sample.sensor == 'scan':
+        return SCAN_TOPIC, _scan(sample.value)
+    if sample.sensor == 'goal':
+        return GOAL_TOPIC, {
+            'header': {'frame_id': ODOMETRY_FRAME_ID},
+            'pose': {'position': _vector(*sample.value), 'orientation': {'w': 1.0}},
+        }
     motion = sample.value
     x, y, z, w = motion.orientation
     return ODOMETRY_TOPIC, {
@@ -82,6 +107,20 @@ def describe(sample: Sample, imu_rate: float) -> tuple[str, dict[str, Any]]:
                 'angular': _vector(motion.roll_rate, motion.pitch_rate, motion.yaw_rate),
             }
         },
+    }
+
+
+def _scan(ranges: NDArray[np.float32]) -> dict[str, Any]:
+    """A whole turn, counterclockwise from behind."""
+    step = 2.0 * math.pi / len(ranges)
+    return {
+        'header': {'frame_id': SCAN_FRAME_ID},
+        'angle_min': -math.pi,
+        'angle_max': math.pi - step,
+        'angle_increment': step,
+        'range_min': lidar.NEAR,
+        'range_max': lidar.FAR,
+        'ranges': ranges,
     }
 
 

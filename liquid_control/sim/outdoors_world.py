@@ -130,6 +130,7 @@ class OutdoorsWorld:
     """
 
     difficulties: ClassVar[Mapping[str, str]] = DIFFICULTIES
+    judge_rate: ClassVar[float] = 100.0
 
     def __init__(
         self, seed: int, difficulty: Mapping[str, float] | None = None, scene: str | None = None

@@ -141,6 +141,9 @@ class World(Protocol[Seen]):
     difficulties: ClassVar[Mapping[str, str]]
     """Names of what can be made harder, and what each one does; a strength is from 0 to 1."""
 
+    judge_rate: ClassVar[float]
+    """How often an episode is looked at, Hz."""
+
     @property
     def seed(self) -> int:
         """What it was drawn from."""

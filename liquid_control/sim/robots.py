@@ -14,8 +14,11 @@ from liquid_control.sim import quadrotor
 from liquid_control.sim.camera import Camera, Mount
 from liquid_control.sim.car import CAMERA_X, WHEEL_RADIUS, Car
 from liquid_control.sim.judge import LapStatus
+from liquid_control.sim.lidar import Goal, Lidar
 from liquid_control.sim.outdoors_world import HoldStatus, OutdoorsWorld
 from liquid_control.sim.protocols import Sensor
+from liquid_control.sim.rooms_world import ReachStatus, RoomsWorld
+from liquid_control.sim.rover import Rover
 from liquid_control.sim.sensors import Imu, Odometry
 from liquid_control.sim.simulator import Simulator
 from liquid_control.sim.track_world import TrackWorld
@@ -23,6 +26,9 @@ from liquid_control.sim.track_world import TrackWorld
 CAMERA_RATE = 30.0
 IMU_RATE = 200.0
 ODOMETRY_RATE = 50.0
+SCAN_RATE = 10.0
+ROVER_ODOMETRY_RATE = 20.0
+GOAL_RATE = 1.0
 
 CarSimulator = Simulator[TrackWorld, LapStatus]
 
@@ -125,9 +131,42 @@ def simulate_quadrotor(
     return Simulator(world, quadrotor.Quadrotor(), sensors)
 
 
+RoverSimulator = Simulator[RoomsWorld, ReachStatus]
+
+
+def simulate_rover(
+    seed: int,
+    *,
+    difficulty: Mapping[str, float] | None = None,
+    camera: bool = False,
+    scan_rate: float = SCAN_RATE,
+    odometry_rate: float = ROVER_ODOMETRY_RATE,
+) -> RoverSimulator:
+    """The rover in its rooms.
+
+    Args:
+        seed: draws rooms, furniture, people, the task and the sensors' errors.
+        difficulty: strength, 0 to 1, of each of `RoomsWorld.difficulties`; 1 where left out.
+        camera: it has none.
+        scan_rate, odometry_rate: Hz, each at most the physics rate of 100 Hz.
+
+    Raises:
+        ConfigError: there is no such difficulty, or its strength is none.
+    """
+    world = RoomsWorld(seed, difficulty)
+    strength = world.lidar_strength
+    sensors: list[Sensor] = [
+        Odometry('odom', odometry_rate),
+        Goal('goal', GOAL_RATE, world.goal),
+        Lidar('scan', scan_rate, noise=0.02 * strength, lost=0.01 * strength),
+    ]
+    return Simulator(world, Rover(), sensors)
+
+
 ROBOTS: dict[str, Callable[..., Simulator[Any, Any]]] = {
     'car': simulate_car,
     'quadrotor': simulate_quadrotor,
+    'rover': simulate_rover,
 }
 """By name: a function of a seed and of what can be chosen, at least `difficulty` and `camera`."""
 

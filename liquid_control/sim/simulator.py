@@ -35,8 +35,6 @@ SELECTION_SEEDS = tuple(range(201, 211))
 EVALUATION_SEEDS = range(5000, 6000)
 """Worlds for judging policies once they have been chosen, by the hundred; nor these."""
 
-_JUDGE_RATE = 100.0
-
 W = TypeVar('W', bound=World[Status])
 S = TypeVar('S', bound=Status)
 
@@ -87,7 +85,7 @@ class Simulator(Generic[W, S]):
         for sensor in sensors:
             sensor.bind(scene)
         self._due = [(Schedule(sensor.rate), sensor) for sensor in sensors]
-        self._judge_due = Schedule(_JUDGE_RATE)
+        self._judge_due = Schedule(world.judge_rate)
         self.reset()
 
     def reset(self, pose: Pose | None = None) -> None:
@@ -108,7 +106,7 @@ class Simulator(Generic[W, S]):
 
     @property
     def status(self) -> S:
-        """How the episode goes, at most 10 ms old."""
+        """How the episode goes, as of the last look."""
         return self._judge.status  # type: ignore[return-value]  # S is what W's judge says
 
     def step(self, command: Command, duration_ns: int) -> list[Sample]:

@@ -29,6 +29,7 @@ class TrackWorld:
     """
 
     difficulties: ClassVar[Mapping[str, str]] = DIFFICULTIES
+    judge_rate: ClassVar[float] = 100.0
 
     def __init__(self, seed: int, difficulty: Mapping[str, float] | None = None) -> None:
         self.seed = seed

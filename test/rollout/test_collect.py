@@ -31,8 +31,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_recording_has_the_topics_and_rates_of_a_robot(bag: Path) -> None:
     with BagReader(bag) as reader:
-        assert dict(reader.topics) == messages.TYPES
-        count = {topic: 0 for topic in messages.TYPES}
+        count = {topic: 0 for topic in reader.topics}
         for message in reader.messages():
             count[message.topic] += 1
     assert count == {

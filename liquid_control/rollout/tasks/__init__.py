@@ -10,9 +10,11 @@ from typing import Any
 from liquid_control.common.errors import ConfigError
 from liquid_control.rollout.tasks.base import Task
 from liquid_control.rollout.tasks.flight import FlightTask
+from liquid_control.rollout.tasks.reach import ReachTask
 from liquid_control.rollout.tasks.track import TrackTask
 from liquid_control.sim.outdoors_world import OutdoorsWorld
 from liquid_control.sim.robots import simulate
+from liquid_control.sim.rooms_world import RoomsWorld
 from liquid_control.sim.simulator import Simulator
 from liquid_control.sim.track_world import TrackWorld
 
@@ -24,16 +26,20 @@ class TaskKind:
     make: of an open simulation
     difficulties: of its worlds
     seconds: how long an expert's recording is usually
+    command_rate: how often the expert's answer is recorded, Hz: finer than any control rate, so
+        that every tick finds a command for its own pose
     """
 
     make: Callable[[Simulator[Any, Any]], Task]
     difficulties: Mapping[str, str]
     seconds: float
+    command_rate: int = 50
 
 
 TASKS: dict[str, TaskKind] = {
     'car': TaskKind(TrackTask, TrackWorld.difficulties, seconds=40.0),
     'quadrotor': TaskKind(FlightTask, OutdoorsWorld.difficulties, seconds=14.0),
+    'rover': TaskKind(ReachTask, RoomsWorld.difficulties, seconds=60.0, command_rate=20),
 }
 """By the name of the robot."""
 

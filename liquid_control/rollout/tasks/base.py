@@ -35,6 +35,13 @@ class Task(Protocol):
         Robust Imitation Learning", CoRL 2017).
         """
 
+    def needs_expert(self, driving: bool) -> bool:
+        """Whether the expert must drive on from here, where a policy learns with its help.
+
+        Args:
+            driving: whether it drives already; it goes on until all is well again.
+        """
+
     @property
     def over(self) -> bool:
         """Whether there is nothing more to be shown."""

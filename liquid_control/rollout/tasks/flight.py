@@ -18,6 +18,11 @@ _MORE_BEARING = math.radians(10.0)
 _NEARER = 0.3
 """Share of the way to the target that may lie behind already."""
 
+_LOSING, _AHEAD = math.radians(26.0), math.radians(8.0)
+"""The expert takes over with the target further off the heading, and hands back with it nearer."""
+_CLOSE, _CLEAR = 1.2, 1.6
+"""And nearer to the target, or farther from it, m."""
+
 
 class FlightTask:
     """See `liquid_control.rollout.tasks.base.Task`."""
@@ -47,6 +52,13 @@ class FlightTask:
     def disturbed(self, command: Command) -> Command:
         """Pushed along every axis."""
         return self._disturbance.apply(command, self.simulator.time_ns)
+
+    def needs_expert(self, driving: bool) -> bool:
+        """When the target leaves the picture or is about to be hit; until it is ahead again."""
+        status = self.simulator.status
+        if driving:
+            return abs(status.bearing) > _AHEAD or status.distance < _CLEAR
+        return abs(status.bearing) > _LOSING or status.distance < _CLOSE
 
     @property
     def over(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from liquid_control.rollout.disturbance import (
@@ -12,6 +14,13 @@ from liquid_control.rollout.disturbance import (
 from liquid_control.rollout.expert import Expert
 from liquid_control.sim.protocols import Command
 from liquid_control.sim.robots import CarSimulator
+
+_PREVIEW = 0.4
+"""How far ahead the expert looks for the edge of the road, m."""
+_TAKE_OVER = 0.30
+"""The expert takes over when the car will be further than this from the centre line, m."""
+_HAND_BACK = 0.08
+"""And hands back when it is, and will be, nearer than this, m."""
 
 
 class TrackTask:
@@ -42,6 +51,13 @@ class TrackTask:
         return self._disturbance.apply(
             command, self.simulator.status.place, self.simulator.time_ns
         )
+
+    def needs_expert(self, driving: bool) -> bool:
+        """When the car is about to leave the road; until it is back on the centre line."""
+        place = self.simulator.status.place
+        ahead = place.offset + _PREVIEW * math.sin(place.heading_error)
+        furthest = max(abs(place.offset), abs(ahead))
+        return furthest > (_HAND_BACK if driving else _TAKE_OVER)
 
     @property
     def over(self) -> bool:
