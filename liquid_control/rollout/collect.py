@@ -19,7 +19,6 @@ from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
 from liquid_control.rollout import messages
 from liquid_control.rollout.recording import is_recorded, recording
 from liquid_control.rollout.tasks import Task, open_task, task_kind
-from liquid_control.sim.robots import IMU_RATE
 from liquid_control.sim.simulator import EVALUATION_SEEDS, HELD_OUT_SEEDS, SELECTION_SEEDS
 
 
@@ -139,10 +138,11 @@ def _drive(drive: Drive, task: Task, writer: BagWriter) -> Iterator[None]:
         stamp_ns = simulator.time_ns
         command = task.expert()
         actuated = task.disturbed(command) if drive.disturb else command
-        writer.write_message(messages.COMMAND_TOPIC, messages.describe_command(command), stamp_ns)
+        answer = messages.encode_command(command, stamp_ns)
+        writer.write(messages.COMMAND_TOPIC, answer, stamp_ns)
         for sample in simulator.step(actuated, period_ns):
-            topic, values = messages.describe(sample, IMU_RATE)
-            writer.write_message(topic, values, sample.stamp_ns)
+            message = messages.encode(sample)
+            writer.write(message.topic, message.data, sample.stamp_ns)
         yield
 
 

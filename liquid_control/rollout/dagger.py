@@ -3,8 +3,8 @@
 DAgger (Ross et al., "A Reduction of Imitation Learning and Structured Prediction to No-Regret
 Online Learning", AISTATS 2011) with a safety rule for who is at the wheel (Zhang and Cho,
 "Query-Efficient Imitation Learning for End-to-End Autonomous Driving", 2016): the expert takes
-over when the car is about to leave the road and hands back on the centre line, so that every drive
-is as long as it was meant to be.
+over when the car is about to leave the road, or the rover to touch something, and hands back when
+all is well again, so that every drive is as long as it was meant to be.
 
 The recordings are those of `liquid_control.rollout.collect`: the command topic holds the expert's
 answer to every pose, so that `liquid-control train` learns from them as from any other. Who drove
@@ -28,25 +28,16 @@ from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.modes import Mode
 from liquid_control.rollout import messages
-from liquid_control.rollout.collect import COMMAND_RATE, check_seed
-from liquid_control.rollout.driver import PolicyDriver, simulated_car
-from liquid_control.rollout.expert import Expert
+from liquid_control.rollout.collect import check_seed
+from liquid_control.rollout.driver import PolicyDriver
 from liquid_control.rollout.recording import is_recorded, recording
+from liquid_control.rollout.tasks import Task, open_task, robot_of, task_kind
 from liquid_control.runtime.control.state_message import Measured, state_bytes
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.loop.timing import LoopTiming
-from liquid_control.sim.robots import IMU_RATE, CarSimulator, simulate_car
-from liquid_control.sim.track import TrackPose
 
 MODE_TOPIC = '/policy_node/mode'
 STATE_TOPIC = '/policy_node/state'
-
-_PREVIEW = 0.4
-"""How far ahead the expert looks for the edge of the road, m."""
-_TAKE_OVER = 0.30
-"""The expert takes over when the car will be further than this from the centre line, m."""
-_HAND_BACK = 0.08
-"""And hands back when it is, and will be, nearer than this, m."""
 
 # Simulated time does not pass while anything is computed.
 _UNTIMED = Measured(frames=0, lateness=0.0, encoder=0.0, sense_to_act=0.0)
@@ -133,25 +124,29 @@ def _custom_data(drive: Guided) -> dict[str, str]:
 
 def _record(out_dir: Path, drive: Guided, is_cancelled: IsCancelled) -> Path:
     path = out_dir / drive.name
+    policy = Policy.load(drive.policy)
+    robot = robot_of(policy.contract.command_names)
     with (
-        simulate_car(drive.seed) as simulator,
+        open_task(robot, drive.seed) as task,
         recording(path, _custom_data(drive)) as writer,
     ):
-        types = messages.TYPES | {
+        types = messages.types_of(task.simulator) | {
             MODE_TOPIC: 'liquid_control/msg/ControlMode',
             STATE_TOPIC: 'liquid_control/msg/PolicyState',
         }
         for topic, msgtype in types.items():
             writer.add_topic(topic, msgtype)
-        for _ in _drive(drive, simulator, writer):
+        for _ in _drive(drive, policy, robot, task, writer):
             if is_cancelled():
                 raise CancelledError
     return path
 
 
-def _drive(drive: Guided, simulator: CarSimulator, writer: BagWriter) -> Iterator[None]:
+def _drive(
+    drive: Guided, policy: Policy, robot: str, task: Task, writer: BagWriter
+) -> Iterator[None]:
     """Record the drive, one control tick at a time."""
-    policy, expert = Policy.load(drive.policy), Expert(simulator.world.track)
+    simulator = task.simulator
 
     def on_mode(mode: Mode, reason: str) -> None:
         values = {
@@ -162,37 +157,28 @@ def _drive(drive: Guided, simulator: CarSimulator, writer: BagWriter) -> Iterato
         }
         writer.write_message(MODE_TOPIC, values, simulator.time_ns)
 
-    driver = PolicyDriver(policy, simulated_car(), on_mode=on_mode)
-    rng = np.random.default_rng([drive.seed, 8])
-    track = simulator.world.track
-    simulator.reset(simulator.world.pose_at(station=rng.uniform(0.0, track.length)))
+    driver = PolicyDriver(policy, robot, on_mode=on_mode)
+    task.begin(np.random.default_rng([drive.seed, 8]))
     period_ns = policy.contract.period_ns
-    answers = math.ceil(COMMAND_RATE * period_ns / 1e9)
+    answers = math.ceil(task_kind(robot).command_rate * period_ns / 1e9)
     expert_drives, count = False, 0
     timing = LoopTiming(policy.contract.control_rate)
-    while count * period_ns < drive.seconds * 1e9:
+    while count * period_ns < drive.seconds * 1e9 and not task.over:
         now_ns = simulator.time_ns
-        expert_drives = _is_expert_needed(simulator.status.place, expert_drives)
+        expert_drives = task.needs_expert(expert_drives)
         if expert_drives:
-            driver.take_over(expert.command(simulator.motion), now_ns)
+            driver.take_over(task.expert(), now_ns)
         tick = driver.tick(now_ns)
         timing.ticks = count
         writer.write(STATE_TOPIC, state_bytes(tick, timing, _UNTIMED), now_ns)
         for part in range(1, answers + 1):
-            answer = messages.describe_command(expert.command(simulator.motion))
-            writer.write_message(messages.COMMAND_TOPIC, answer, simulator.time_ns)
+            answer = messages.encode_command(task.expert(), simulator.time_ns)
+            writer.write(messages.COMMAND_TOPIC, answer, simulator.time_ns)
             until_ns = count * period_ns + part * period_ns // answers
             duration_ns = until_ns - simulator.time_ns
             for sample in simulator.step(driver.command(tick), duration_ns):
-                topic, values = messages.describe(sample, IMU_RATE)
-                writer.write_message(topic, values, sample.stamp_ns)
+                message = messages.encode(sample)
+                writer.write(message.topic, message.data, sample.stamp_ns)
                 driver.sense(sample)
         count += 1
         yield
-
-
-def _is_expert_needed(place: TrackPose, expert_drives: bool) -> bool:
-    """Who drives the next tick: the one at the wheel goes on between the two limits."""
-    ahead = place.offset + _PREVIEW * math.sin(place.heading_error)
-    furthest = max(abs(place.offset), abs(ahead))
-    return furthest > (_HAND_BACK if expert_drives else _TAKE_OVER)

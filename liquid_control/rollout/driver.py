@@ -10,22 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liquid_control.common.assets import robot_file
 from liquid_control.common.errors import ConfigError
-from liquid_control.contract.inputs import Reading
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
+from liquid_control.rollout import messages
+from liquid_control.rollout.tasks import task_kind
 from liquid_control.runtime.control.controller import Controller, Tick
 from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
-from liquid_control.sim import car
 from liquid_control.sim.protocols import Command, Sample
-from liquid_control.sim.robots import CarSimulator, simulate_car
+from liquid_control.sim.robots import simulate_car
+from liquid_control.sim.simulator import Simulator
 
 LOST = 1.5
 """A drive ends when the car is further than this from the centre line, m."""
@@ -64,33 +64,34 @@ class Rollout:
     """Simulated, s."""
 
 
-def simulated_car() -> Robot:
-    """Limits and wheelbase of the simulated car."""
-    return Robot.load(robot_file('simulated_car'))
+def simulated_robot(name: str) -> Robot:
+    """Limits of a simulated robot, as its robot file has them."""
+    return Robot.load(robot_file(f'simulated_{name}'))
 
 
 class PolicyDriver:
     """A policy bundle at the wheel, engaged as soon as its sensors are alive.
 
     Args:
+        robot: which one, by name.
         on_mode: told of every change of mode, with its reason.
 
     Raises:
-        ConfigError: the policy does not command `steering_angle` and `speed`.
+        ConfigError: the policy does not command what the robot takes.
     """
 
     def __init__(
         self,
         policy: Policy,
-        robot: Robot,
+        robot: str = 'car',
         *,
         on_mode: Callable[[Mode, str], None] = lambda mode, reason: None,
     ) -> None:
-        names = policy.contract.command_names
-        if sorted(names) != ['speed', 'steering_angle']:
+        names, takes = policy.contract.command_names, task_kind(robot).commands
+        if sorted(names) != sorted(takes):
             raise ConfigError(
-                f'the simulated car takes steering_angle and speed, policy {policy.contract.name} '
-                f'commands {list(names)}: choose a policy trained for this car'
+                f'the simulated {robot} takes {" and ".join(takes)}, policy '
+                f'{policy.contract.name} commands {list(names)}: choose one trained for it'
             )
         policy.reset()
         # Simulated time does not pass while the network computes: no step is too slow.
@@ -98,21 +99,19 @@ class PolicyDriver:
         # A hand on the wheel is renewed at every tick, or it is none.
         self._controller = Controller(
             self._runner,
-            robot,
+            simulated_robot(robot),
             on_mode=on_mode,
             override_timeout=0.5 / policy.contract.control_rate,
         )
         self._policy = policy
+        self._newest: dict[str, Sample] = {}
 
     def sense(self, sample: Sample) -> None:
         """Encode pictures, keep the newest of everything else."""
-        inputs, stamp_ns = self._policy.contract.inputs, sample.stamp_ns
         if sample.sensor == 'image':
-            self._runner.encode('image', Frame(sample.value, stamp_ns, stamp_ns))
-            return
-        for name, value in _values(sample).items():
-            if name in inputs:
-                self._runner.sensors.put(name, Reading(stamp_ns, value))
+            self._runner.encode('image', Frame(sample.value, sample.stamp_ns, sample.stamp_ns))
+        else:
+            self._newest[sample.sensor] = sample
 
     def take_over(self, command: Command, now_ns: int) -> None:
         """Let somebody else drive the tick at `now_ns`; the policy goes on after it."""
@@ -121,6 +120,7 @@ class PolicyDriver:
 
     def tick(self, now_ns: int) -> Tick:
         """One control tick, with all that is known of it."""
+        self._ingest()
         if self._controller.mode is Mode.DISENGAGED:
             self._controller.engage(now_ns)
         return self._controller.tick(now_ns)
@@ -130,20 +130,23 @@ class PolicyDriver:
         return self.command(self.tick(now_ns))
 
     def command(self, tick: Tick) -> Command:
-        """What a tick tells the car."""
+        """What a tick tells the robot."""
         if tick.command is None:
-            return car.command()
+            return dict.fromkeys(self._policy.contract.command_names, 0.0)
         return dict(zip(self._policy.contract.command_names, tick.command, strict=True))
 
+    def _ingest(self) -> None:
+        """Read what was sensed as the robot does, message by message."""
+        for sensor in sorted(self._newest):  # a goal before the odometry that it is seen from
+            sample = self._newest[sensor]
+            topic, msgtype, data = messages.encode(sample)
+            arrived = sample.stamp_ns, sample.stamp_ns
+            for refusal in self._runner.ingest.deliver(topic[1:], msgtype, data, *arrived):
+                raise refusal
+        self._newest.clear()
 
-def _values(sample: Sample) -> dict[str, NDArray[np.float32]]:
-    """What inputs of a policy see of it, by name."""
-    if sample.sensor == 'imu':
-        return {'imu': sample.value.astype(np.float32)}
-    return {'speed': np.array([sample.value.speed], np.float32)}
 
-
-def step(simulator: CarSimulator, driver: Driver, until_ns: int) -> None:
+def step(simulator: Simulator[Any, Any], driver: Driver, until_ns: int) -> None:
     """One control step: the driver acts on what it knows, then senses until the next step."""
     command = driver.act(simulator.time_ns)
     for sample in simulator.step(command, until_ns - simulator.time_ns):

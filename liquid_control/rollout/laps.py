@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 
 from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
-from liquid_control.rollout.driver import Driver, PolicyDriver, simulated_car, step
+from liquid_control.rollout.driver import Driver, PolicyDriver, step
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim.robots import CarSimulator, simulate_car
 
@@ -134,9 +134,9 @@ def _drive_until_failure(
 
 
 def _evaluate(bundle: Path, laps: int, seed: int, is_cancelled: IsCancelled) -> Laps:
-    policy, robot = Policy.load(bundle), simulated_car()
+    policy = Policy.load(bundle)
     return drive_laps(
-        lambda: PolicyDriver(policy, robot),
+        lambda: PolicyDriver(policy),
         seed,
         laps=laps,
         control_rate=policy.contract.control_rate,

@@ -1,18 +1,20 @@
-"""A robot's samples and commands as ROS messages in plain values, for bags."""
+"""A robot's samples and commands as serialized ROS messages: for bags, policies and topics."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
+from liquid_control.common.cdr import Writer
+from liquid_control.contract.inputs.odometry import Odometry, write_odometry
 from liquid_control.contract.wire import twist_axes
 from liquid_control.sim import lidar
 from liquid_control.sim.car import WHEELBASE
-from liquid_control.sim.protocols import Command, Sample
+from liquid_control.sim.protocols import Command, Motion, Sample
+from liquid_control.sim.robots import IMU_RATE
 from liquid_control.sim.sensors import sample_deviation
 from liquid_control.sim.simulator import Simulator
 
@@ -51,92 +53,110 @@ _JPEG = [
 ]
 
 
+class Message(NamedTuple):
+    """One serialized message."""
+
+    topic: str
+    msgtype: str
+    data: bytes
+
+
 def types_of(simulator: Simulator[Any, Any]) -> dict[str, str]:
     """Topics and types of a robot's recordings: its sensors and its commands."""
     sensors = dict(BY_SENSOR[sensor.name] for sensor in simulator.sensors)
     return sensors | {COMMAND_TOPIC: COMMAND_TYPE}
 
 
-def describe(sample: Sample, imu_rate: float) -> tuple[str, dict[str, Any]]:
-    """Return the topic and the message values of a sample.
+def encode(sample: Sample, imu_rate: float = IMU_RATE) -> Message:
+    """A sample as the message that a robot would send.
 
     Args:
         imu_rate: Hz; the covariance of an IMU sample follows from it.
     """
-    if sample.sensor == 'image':
-        done, data = cv2.imencode('.jpg', sample.value[..., ::-1], _JPEG)
-        if not done:
-            raise RuntimeError('OpenCV could not encode a picture as JPEG')
-        header = {'frame_id': CAMERA_FRAME_ID}
-        return IMAGE_TOPIC, {'header': header, 'format': 'jpeg', 'data': data.reshape(-1)}
-    if sample.sensor == 'imu':
-        acceleration, _, _, rotation, _, _ = (sample_deviation(imu_rate) ** 2).tolist()
-        return (
-            IMU_TOPIC,
-            {
-                'header': {'frame_id': IMU_FRAME_ID},
-                'orientation_covariance': [-1.0]
-                + [0.0] * 8,  # REP-145: no orientation is measured
-                'linear_acceleration': _vector(*sample.value[:3].tolist()),
-                'linear_acceleration_covariance': diagonal(acceleration),
-                'angular_velocity': _vector(*sample.value[3:].tolist()),
-                'angular_velocity_covariance': diagonal(rotation),
-            },
+    topic, msgtype = BY_SENSOR[sample.sensor]
+    imu = sample.sensor == 'imu'
+    data = _imu(sample, imu_rate) if imu else _ENCODERS[sample.sensor](sample)
+    return Message(topic, msgtype, data)
+
+
+def encode_command(command: Command, stamp_ns: int) -> bytes:
+    """A command as a TwistStamped."""
+    message = Writer()
+    message.header(stamp_ns, BASE_FRAME_ID)
+    message.put('d', *twist_axes(command, WHEELBASE).values())
+    return message.done()
+
+
+def _image(sample: Sample) -> bytes:
+    done, data = cv2.imencode('.jpg', sample.value[..., ::-1], _JPEG)
+    if not done:
+        raise RuntimeError('OpenCV could not encode a picture as JPEG')
+    message = Writer()
+    message.header(sample.stamp_ns, CAMERA_FRAME_ID)
+    message.string('jpeg')
+    message.blob(data.tobytes())
+    return message.done()
+
+
+def _imu(sample: Sample, rate: float) -> bytes:
+    acceleration, _, _, rotation, _, _ = (sample_deviation(rate) ** 2).tolist()
+    values = sample.value.tolist()
+    message = Writer()
+    message.header(sample.stamp_ns, IMU_FRAME_ID)
+    message.put('d', 0.0, 0.0, 0.0, 1.0)
+    message.put('d', -1.0, *[0.0] * 8)  # REP-145: no orientation is measured
+    message.put('d', *values[3:], *diagonal(rotation))
+    message.put('d', *values[:3], *diagonal(acceleration))
+    return message.done()
+
+
+def _odometry(sample: Sample) -> bytes:
+    motion: Motion = sample.value
+    return write_odometry(
+        Odometry(
+            sample.stamp_ns,
+            ODOMETRY_FRAME_ID,
+            (motion.x, motion.y, motion.z),
+            motion.orientation,
+            (
+                motion.speed,
+                motion.velocity_y,
+                motion.velocity_z,
+                motion.roll_rate,
+                motion.pitch_rate,
+                motion.yaw_rate,
+            ),
         )
-    if sample.sensor == 'scan':
-        return SCAN_TOPIC, _scan(sample.value)
-    if sample.sensor == 'goal':
-        return GOAL_TOPIC, {
-            'header': {'frame_id': ODOMETRY_FRAME_ID},
-            'pose': {'position': _vector(*sample.value), 'orientation': {'w': 1.0}},
-        }
-    motion = sample.value
-    x, y, z, w = motion.orientation
-    return ODOMETRY_TOPIC, {
-        'header': {'frame_id': ODOMETRY_FRAME_ID},
-        'child_frame_id': BASE_FRAME_ID,
-        'pose': {
-            'pose': {
-                'position': _vector(motion.x, motion.y, motion.z),
-                'orientation': {'x': x, 'y': y, 'z': z, 'w': w},
-            }
-        },
-        'twist': {
-            'twist': {
-                'linear': _vector(motion.speed, motion.velocity_y, motion.velocity_z),
-                'angular': _vector(motion.roll_rate, motion.pitch_rate, motion.yaw_rate),
-            }
-        },
-    }
+    )
 
 
-def _scan(ranges: NDArray[np.float32]) -> dict[str, Any]:
-    """A whole turn, counterclockwise from behind."""
-    step = 2.0 * math.pi / len(ranges)
-    return {
-        'header': {'frame_id': SCAN_FRAME_ID},
-        'angle_min': -math.pi,
-        'angle_max': math.pi - step,
-        'angle_increment': step,
-        'range_min': lidar.NEAR,
-        'range_max': lidar.FAR,
-        'ranges': ranges,
-    }
+def _scan(sample: Sample) -> bytes:
+    """A whole turn, counterclockwise from behind, all of it at one time."""
+    rays = len(sample.value)
+    step = 2.0 * math.pi / rays
+    message = Writer()
+    message.header(sample.stamp_ns, SCAN_FRAME_ID)
+    message.put('f', -math.pi, math.pi - step, step, 0.0, 0.0, lidar.NEAR, lidar.FAR)
+    message.floats(sample.value)
+    message.floats(())  # intensities
+    return message.done()
 
 
-def describe_command(command: Command) -> dict[str, Any]:
-    """Return the values of a command's TwistStamped."""
-    x, y, z, roll, pitch, yaw = twist_axes(command, WHEELBASE).values()
-    return {
-        'header': {'frame_id': BASE_FRAME_ID},
-        'twist': {'linear': _vector(x, y, z), 'angular': _vector(roll, pitch, yaw)},
-    }
+def _goal(sample: Sample) -> bytes:
+    message = Writer()
+    message.header(sample.stamp_ns, ODOMETRY_FRAME_ID)
+    message.put('d', *sample.value, 0.0, 0.0, 0.0, 1.0)
+    return message.done()
+
+
+_ENCODERS: dict[str, Callable[[Sample], bytes]] = {
+    'image': _image,
+    'odom': _odometry,
+    'scan': _scan,
+    'goal': _goal,
+}
 
 
 def diagonal(variance: float) -> list[float]:
     """Return a 3x3 covariance of independent axes, row by row."""
     return [variance, 0.0, 0.0, 0.0, variance, 0.0, 0.0, 0.0, variance]
-
-
-def _vector(x: float, y: float, z: float) -> dict[str, float]:
-    return {'x': x, 'y': y, 'z': z}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,24 +12,28 @@ import numpy as np
 from rich.console import Console
 
 from liquid_control.common.errors import ConfigError
+from liquid_control.contract.bundle import load_bundle
 from liquid_control.learn.improve.improvement import Evaluation
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.rollout.dagger import Guided, guide, summarise
 from liquid_control.rollout.laps import evaluate_laps
+from liquid_control.rollout.reaching import REACHED, TOUCHED, evaluate_reaching
+from liquid_control.rollout.tasks import robot_of
 from liquid_control.sim.simulator import SELECTION_SEEDS
 
 FAILURES = 'failures per 10 laps'
 OFFSET = 'mean offset from centre, cm'
 STRETCH = 'mean stretch without failure, m'
+FAILED = 'goals not reached, %'
 
 
 @dataclass(frozen=True)
 class SimulatedCollector:
-    """Guided drives on ever new tracks; evaluated by failures on tracks nobody collects on.
+    """Guided drives in ever new worlds; evaluated by failures in worlds nobody collects in.
 
     drives, seconds: number of guided drives in a round, and simulated duration of each, s
     first_seed: of the guided drives, which count up from there
-    evaluation_seeds: tracks to evaluate on, `laps` on each
+    evaluation_seeds: worlds to evaluate in; a car drives `laps` in each
     workers: processes
     """
 
@@ -84,6 +89,14 @@ class SimulatedCollector:
         }
 
     def evaluate(self, policy: Path) -> Evaluation:
+        robot = robot_of(load_bundle(policy).contract.command_names)
+        if robot == 'car':
+            return self._evaluate_laps(policy)
+        if robot == 'rover':
+            return self._evaluate_reaching(policy)
+        raise ConfigError(f'improve knows no score of a simulated {robot}')
+
+    def _evaluate_laps(self, policy: Path) -> Evaluation:
         tracks = evaluate_laps(
             policy,
             self.evaluation_seeds,
@@ -105,4 +118,22 @@ class SimulatedCollector:
                 STRETCH: distance / (failures + len(tracks)),
             },
             details=tuple(asdict(track) for track in tracks),
+        )
+
+    def _evaluate_reaching(self, policy: Path) -> Evaluation:
+        drives = evaluate_reaching(
+            policy, self.evaluation_seeds, workers=self.workers, console=self.console
+        )
+        outcomes = [drive.outcome for drive in drives]
+        failed = 1.0 - outcomes.count(REACHED) / len(drives)
+        detours = [drive.detour for drive in drives if drive.outcome == REACHED]
+        detour = float(np.mean(detours)) if detours else math.inf
+        return Evaluation(
+            score=(failed, detour),
+            metrics={
+                FAILED: 100 * failed,
+                'touched something, %': 100 * outcomes.count(TOUCHED) / len(drives),
+                "path, of the expert's": detour,
+            },
+            details=tuple(asdict(drive) for drive in drives),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,12 @@ from liquid_control.rollout.tasks.base import Task
 from liquid_control.rollout.tasks.flight import FlightTask
 from liquid_control.rollout.tasks.reach import ReachTask
 from liquid_control.rollout.tasks.track import TrackTask
+from liquid_control.sim.car import Car
 from liquid_control.sim.outdoors_world import OutdoorsWorld
+from liquid_control.sim.quadrotor import Quadrotor
 from liquid_control.sim.robots import simulate
 from liquid_control.sim.rooms_world import RoomsWorld
+from liquid_control.sim.rover import Rover
 from liquid_control.sim.simulator import Simulator
 from liquid_control.sim.track_world import TrackWorld
 
@@ -25,6 +28,7 @@ class TaskKind:
 
     make: of an open simulation
     difficulties: of its worlds
+    commands: that the robot takes
     seconds: how long an expert's recording is usually
     command_rate: how often the expert's answer is recorded, Hz: finer than any control rate, so
         that every tick finds a command for its own pose
@@ -32,14 +36,19 @@ class TaskKind:
 
     make: Callable[[Simulator[Any, Any]], Task]
     difficulties: Mapping[str, str]
+    commands: tuple[str, ...]
     seconds: float
     command_rate: int = 50
 
 
 TASKS: dict[str, TaskKind] = {
-    'car': TaskKind(TrackTask, TrackWorld.difficulties, seconds=40.0),
-    'quadrotor': TaskKind(FlightTask, OutdoorsWorld.difficulties, seconds=14.0),
-    'rover': TaskKind(ReachTask, RoomsWorld.difficulties, seconds=60.0, command_rate=20),
+    'car': TaskKind(TrackTask, TrackWorld.difficulties, Car.commands, 40.0),
+    'quadrotor': TaskKind(
+        FlightTask, OutdoorsWorld.difficulties, Quadrotor.commands, seconds=14.0
+    ),
+    'rover': TaskKind(
+        ReachTask, RoomsWorld.difficulties, Rover.commands, seconds=60.0, command_rate=20
+    ),
 }
 """By the name of the robot."""
 
@@ -49,6 +58,15 @@ def task_kind(robot: str) -> TaskKind:
     if robot not in TASKS:
         raise ConfigError(f'the robot must be one of {", ".join(TASKS)}, found {robot!r}')
     return TASKS[robot]
+
+
+def robot_of(commands: Sequence[str]) -> str:
+    """The simulated robot that takes these commands. Raises ConfigError where there is none."""
+    for name, kind in TASKS.items():
+        if sorted(kind.commands) == sorted(commands):
+            return name
+    known = '; '.join(f'{name}: {", ".join(kind.commands)}' for name, kind in TASKS.items())
+    raise ConfigError(f'no simulated robot takes {", ".join(commands)}; there are {known}')
 
 
 @contextmanager
@@ -69,4 +87,4 @@ def open_task(
         yield kind.make(simulator)
 
 
-__all__ = ['TASKS', 'Task', 'TaskKind', 'open_task', 'task_kind']
+__all__ = ['TASKS', 'Task', 'TaskKind', 'open_task', 'robot_of', 'task_kind']
