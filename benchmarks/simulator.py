@@ -24,7 +24,7 @@ from liquid_control.bags.writer import BagWriter
 from liquid_control.rollout import messages
 from liquid_control.rollout.expert import Expert
 from liquid_control.sim import gl
-from liquid_control.sim.robots import IMU_RATE, CarSimulator, simulate_car
+from liquid_control.sim.robots import CarSimulator, simulate_car
 
 SEED, ROUNDS, PERIOD_NS = 12, 7, 20_000_000
 OUT = Path('out/bench/simulator.json')
@@ -37,8 +37,8 @@ def seconds_of_driving(simulator: CarSimulator, writer: BagWriter | None) -> Ite
         for _ in range(10**9 // PERIOD_NS):
             for seen in simulator.step(expert.command(simulator.motion), PERIOD_NS):
                 if writer is not None:
-                    topic, values = messages.describe(seen, IMU_RATE)
-                    writer.write_message(topic, values, seen.stamp_ns)
+                    message = messages.encode(seen)
+                    writer.write(message.topic, message.data, seen.stamp_ns)
         yield
 
 

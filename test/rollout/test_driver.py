@@ -8,14 +8,11 @@ import pytest
 from support.bundles import make_bundle
 
 from liquid_control.common.errors import ConfigError
-from liquid_control.contract.robot import Robot
 from liquid_control.rollout import driver as rollout_module
 from liquid_control.rollout.driver import PolicyDriver, drive
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim.car import command as car_command
 from liquid_control.sim.protocols import Command, Sample
-
-ROBOT = Robot.load(Path(__file__).parents[2] / 'config' / 'robots' / 'simulated_car.yaml')
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +25,7 @@ class Witness(PolicyDriver):
     """Remembers what was sensed and done, and counts the encoder's runs."""
 
     def __init__(self, policy: Policy) -> None:
-        super().__init__(policy, ROBOT)
+        super().__init__(policy)
         self.frames = self.samples = 0
         self.commands: list[tuple[int, Command]] = []
 
@@ -67,4 +64,4 @@ def test_the_same_policy_drives_the_same_way_twice(tmp_path: Path) -> None:
 def test_a_policy_for_another_robot_is_refused(tmp_path: Path) -> None:
     policy = Policy.load(make_bundle(tmp_path / 'donkey', commands=('steering', 'throttle')))
     with pytest.raises(ConfigError, match=r'commands .*throttle'):
-        PolicyDriver(policy, ROBOT)
+        PolicyDriver(policy)

@@ -19,9 +19,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from liquid_control.common.assets import robot_file
 from liquid_control.contract.bundle import load_bundle
-from liquid_control.contract.robot import Robot
 from liquid_control.evaluate.closed_loop.courses import robot_of
 from liquid_control.evaluate.evidence.study import (
     EvidenceError,
@@ -113,7 +111,7 @@ def fly(piece: Piece) -> Measured:
     """One flight, from its start to its outcome."""
     condition = TESTS[piece['test']]
     policy = _policy(piece['policy'])
-    driver = PolicyDriver(policy, Robot.load(robot_file(f'simulated_{ROBOT}')))
+    driver = PolicyDriver(policy, ROBOT)
     period_ns = policy.contract.period_ns
     with simulate_quadrotor(
         piece['seed'], difficulty=condition.difficulty, scene=condition.scene
