@@ -1,9 +1,13 @@
 """Bundles are data from outside: each kind of damage is refused with what to do."""
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import yaml
 from support.bundles import make_bundle
 
 from liquid_control.common.assets import find_bundle
@@ -87,6 +91,54 @@ def test_policy_is_deterministic_and_forgets_on_reset(tmp_path: Path) -> None:
     first, again = run(), run()
     assert np.array_equal(first, again)
     assert not np.array_equal(first[0], first[4]), 'the state must matter'
+
+
+def as_format_1(path: Path) -> None:
+    """Make of a bundle what it would have been before inputs had names."""
+    core = onnx.load(path / 'core.onnx')
+    for node in core.graph.node:
+        node.input[:] = ['features' if name == 'image' else name for name in node.input]
+    for tensor in core.graph.input:
+        tensor.name = 'features' if tensor.name == 'image' else tensor.name
+    onnx.save(core, path / 'core.onnx')
+    (path / 'encoder_image.onnx').rename(path / 'encoder.onnx')
+    contract = yaml.safe_load((path / 'policy.yaml').read_text())
+    for name, spec in contract.pop('inputs').items():
+        known = {key: value for key, value in spec.items() if key not in ('kind', 'orientation')}
+        contract[name] = known
+    contract['hashes'] = {
+        name: hashlib.sha256((path / name).read_bytes()).hexdigest()
+        for name in ('core.onnx', 'encoder.onnx')
+    }
+    (path / 'policy.yaml').write_text(yaml.safe_dump({**contract, 'format_version': 1}))
+
+
+def test_a_bundle_of_format_1_does_what_it_did(tmp_path: Path) -> None:
+    today = make_bundle(tmp_path / 'bundle', speed=True)
+    old = Path(shutil.copytree(today, tmp_path / 'old'))
+    as_format_1(old)
+    policies = [Policy.load(path) for path in (today, old)]
+    assert policies[1].contract.inputs == policies[0].contract.inputs
+    picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    for value in (0.5, 1.0):
+        commands = [
+            policy.step(
+                {
+                    'image': policy.encode('image', picture),
+                    'imu': np.full(6, value, np.float32),
+                    'speed': np.array([value], np.float32),
+                },
+                0.05,
+            )
+            for policy in policies
+        ]
+        np.testing.assert_array_equal(*commands)
+    with pytest.raises(ValueError, match='contracts of format 1 are only read'):
+        policies[1].contract.dump(tmp_path / 'policy.yaml')
+    text = (old / 'policy.yaml').read_text()
+    for wrong in ('inputs: {}', 'goal: {rate: 1.0, max_age: 1.0}'):
+        with pytest.raises(BundleError, match='unknown field'):
+            Contract.parse(f'{text}\n{wrong}\n')
 
 
 def test_missing_input_is_never_filled_in(tmp_path: Path) -> None:
