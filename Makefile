@@ -37,7 +37,7 @@ help:  ## this text
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 	@echo 'variables of drive: ROBOT=$(ROBOT) POLICY=$(POLICY) SEED=$(SEED) LAPS=$(LAPS) RATE=$(RATE); VIEW=1: with the page'
 
-drive: install/.built $(VENV)/.gl $(if $(VIEW),$(VENV)/.view)  ## simulator, policy node and recorder: an unseen world, with a report; ROBOT=car or quadrotor
+drive: install/.built $(VENV)/.gl $(if $(VIEW),$(VENV)/.view)  ## simulator, policy node and recorder: an unseen world, with a report; ROBOT=car, quadrotor or rover
 	@$(RUN) liquid-control drive --robot $(ROBOT) --policy '$(POLICY)' --seed $(SEED) --laps $(LAPS) --rate $(RATE) $(if $(VIEW),--view)
 
 test: install/.built $(VENV)/.gl $(VENV)/.test  ## install what tests need and run all of them

@@ -21,7 +21,7 @@ DRIVE: Arguments = {
     **SHARED,
 }
 ARGUMENTS: Arguments = {
-    'robot': ('', 'car or quadrotor; a car without it'),
+    'robot': ('', 'car, quadrotor or rover; a car without it'),
     'seed': ('', 'of the world and its looks'),
     **DRIVE,
 }

@@ -72,7 +72,7 @@ def drive(
         str, typer.Option(help="A directory, or a shipped name; the robot's own without it.")
     ] = '',
     robot: Annotated[
-        str, typer.Option(help='car or quadrotor; what the policy commands without it.')
+        str, typer.Option(help='car, quadrotor or rover; what the policy commands without it.')
     ] = '',
     seed: Annotated[int, typer.Option(help='Of the world; training never sees 101 to 103.')] = 101,
     laps: Annotated[int, typer.Option(help='Of the car.')] = 2,

@@ -9,9 +9,12 @@ import pytest
 from liquid_control.common.errors import ConfigError
 from liquid_control.evaluate.closed_loop.courses import open_course, robot_of
 from liquid_control.rollout.flight_expert import FlightExpert
+from liquid_control.rollout.tasks import open_task
 from liquid_control.sim.outdoors_world import CRASHED, HELD
+from liquid_control.sim.protocols import Motion
 from liquid_control.sim.quadrotor import command
 from liquid_control.sim.robots import simulate_quadrotor
+from liquid_control.sim.rooms import draw_rooms
 
 SEED, TICK = 4, 50_000_000
 
@@ -51,3 +54,20 @@ def test_the_robot_is_told_from_what_a_policy_commands() -> None:
         robot_of(['throttle'])
     with pytest.raises(ConfigError, match='the robot must be one of car'):
         open_course('boat', 1)
+
+
+def test_a_drive_to_a_goal_is_judged_from_its_odometry_people_included() -> None:
+    seed = next(seed for seed in range(20) if draw_rooms(seed).movers)
+    course = open_course('rover', seed)
+    with open_task('rover', seed) as task:
+        simulator = task.simulator
+        course.begin(0, simulator.motion)
+        while not simulator.status.reached:
+            for sample in simulator.step(task.expert(), 2 * TICK):
+                if sample.sensor == 'odom':
+                    status = course.look(sample.stamp_ns, sample.value)
+        assert course.verdict(status) == simulator.status.problem == ''
+    x, y = draw_rooms(seed).movers[0].place(60.0)
+    course.look(60 * 10**9, Motion(x, y, 0.0, 0.0, 0.0))
+    status = course.look(60 * 10**9 + 1, Motion(x, y, 0.0, 0.0, 0.0))
+    assert 'touched something' in (course.verdict(status) or '')

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import PoseStamped, TwistStamped
 from nav_msgs.msg import Odometry
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image, Imu
+from sensor_msgs.msg import Image, Imu, LaserScan
 from support.ros import TIMEOUT, Peer, Process, running
 
 SECOND = 1_000_000_000
@@ -163,6 +163,29 @@ def test_a_quadrotor_climbs_as_told_and_hovers_when_commands_end(
         values = {entry.key: entry.value for entry in watcher.status[-1].status[0].values}
         assert float(values['distance']) > 2.0
         assert values['outcome'] == ''
+
+
+def test_a_rover_has_the_topics_of_a_turtlebot_and_keeps_its_goal_for_latecomers(
+    peer: Peer, tmp_path: Path
+) -> None:
+    with running('simulator_node', tmp_path / 'node.log', robot='rover', seed=4) as node:
+        scans = peer.listen(LaserScan, '/scan', qos_profile_sensor_data)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        watcher = Watcher(peer)
+        peer.wait(lambda: scans and watcher.odometry, 'sensors', process=node)
+        peer.wait(lambda: watcher.now_ns > 2 * SECOND, 'time to pass', process=node)
+        goals = peer.listen(PoseStamped, '/goal_pose', latched)
+        peer.wait(lambda: goals, 'the goal', process=node)
+        assert goals[0].header.frame_id == watcher.odometry[-1].header.frame_id == 'odom'
+        assert len(scans[-1].ranges) == 360
+        assert scans[-1].angle_min + 360 * scans[-1].angle_increment == pytest.approx(np.pi)
+
+        def turns() -> bool:
+            watcher.command(0.0, 0.8)
+            return abs(watcher.odometry[-1].twist.twist.angular.z - 0.8) < 0.1
+
+        peer.wait(turns, 'it to turn on the spot', process=node)
+        assert abs(watcher.speed) < 0.05
 
 
 def test_sigterm_ends_the_node_cleanly(peer: Peer, node: Process) -> None:

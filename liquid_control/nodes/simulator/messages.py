@@ -6,6 +6,7 @@ would cost more than sending them.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable
 from dataclasses import fields
@@ -13,8 +14,9 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import Image, Imu
+from sensor_msgs.msg import Image, Imu, LaserScan
 
 from liquid_control.common.stamps import split_ns
 from liquid_control.rollout.messages import (
@@ -22,8 +24,10 @@ from liquid_control.rollout.messages import (
     CAMERA_FRAME_ID,
     IMU_FRAME_ID,
     ODOMETRY_FRAME_ID,
+    SCAN_FRAME_ID,
     diagonal,
 )
+from liquid_control.sim import lidar
 from liquid_control.sim.judge import LapStatus
 from liquid_control.sim.protocols import Sample, Status
 from liquid_control.sim.sensors import sample_deviation
@@ -33,6 +37,8 @@ TOPICS: dict[str, tuple[type, str]] = {
     'image': (Image, 'camera/image_raw'),
     'imu': (Imu, 'imu/data'),
     'odom': (Odometry, 'odom'),
+    'scan': (LaserScan, 'scan'),
+    'goal': (PoseStamped, 'goal_pose'),
 }
 """Of the sensors by their names."""
 
@@ -46,6 +52,8 @@ class SampleMessages:
             'image': self.image,
             'imu': self.imu,
             'odom': self.odometry,
+            'scan': self.scan,
+            'goal': self.goal,
         }
         imu_rate = next((s.rate for s in simulator.sensors if s.name == 'imu'), 1.0)
         acceleration, _, _, rotation, _, _ = (sample_deviation(imu_rate) ** 2).tolist()
@@ -58,6 +66,11 @@ class SampleMessages:
         self._odometry.header.frame_id = ODOMETRY_FRAME_ID
         self._image = Image(encoding='rgb8')
         self._image.header.frame_id = CAMERA_FRAME_ID
+        self._scan = LaserScan(range_min=lidar.NEAR, range_max=lidar.FAR)
+        self._scan.header.frame_id = SCAN_FRAME_ID
+        self._goal = PoseStamped()
+        self._goal.header.frame_id = ODOMETRY_FRAME_ID
+        self._goal.pose.orientation.w = 1.0
         self.offset_ns = 0
         """From the robot's time to that of the stamps."""
 
@@ -84,6 +97,23 @@ class SampleMessages:
         turn.x, turn.y, turn.z, turn.w = motion.orientation
         linear.x, linear.y, linear.z = motion.speed, motion.velocity_y, motion.velocity_z
         angular.x, angular.y, angular.z = motion.roll_rate, motion.pitch_rate, motion.yaw_rate
+        return message
+
+    def scan(self, sample: Sample) -> LaserScan:
+        """A whole turn, counterclockwise from behind, all of it at one time."""
+        message, rays = self._scan, len(sample.value)
+        self._set_stamp(message.header.stamp, sample.stamp_ns)
+        message.angle_increment = 2.0 * math.pi / rays
+        message.angle_min, message.angle_max = -math.pi, math.pi - message.angle_increment
+        message.ranges = array('f', sample.value.tobytes())
+        return message
+
+    def goal(self, sample: Sample) -> PoseStamped:
+        """Where the robot is sent, in the frame of its odometry."""
+        message = self._goal
+        self._set_stamp(message.header.stamp, sample.stamp_ns)
+        place = message.pose.position
+        place.x, place.y, place.z = sample.value
         return message
 
     def image(self, sample: Sample) -> Image:

@@ -14,7 +14,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 
 from liquid_control.common.errors import ConfigError
 from liquid_control.contract.commands import axis_of
@@ -41,7 +41,7 @@ _HOVERING = 0.2  # m/s; in gusts nothing stands still
 class SimulatorParameters:
     """Read once at start; config/simulator.yaml gives the reasons for the values."""
 
-    robot: str = parameter('car', 'car or quadrotor; each in its own kind of world.')
+    robot: str = parameter('car', 'car, quadrotor or rover; each in its own kind of world.')
     seed: int = parameter(
         101,
         'Draws the world and its looks; no training sees 101, 102, 103.',
@@ -63,6 +63,8 @@ class SimulatorParameters:
     )
 
 
+# A goal stays one for whoever comes later.
+QOS = {'goal': QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)}
 SENSORS = ('image_width', 'image_height', 'camera_rate', 'imu_rate', 'odometry_rate')
 
 
@@ -86,9 +88,12 @@ class SimulatedRobot(DumpedParameters, Node):
         self._command_ns = 0
         self._command_timeout_ns = round(parameters.command_timeout * 1e9)
         self._at_rest = _HOVERING if 'velocity_z' in robot.commands else _AT_REST
+        self._slice_ns = max(SLICE_NS, self._simulator.step_ns)
         self._status_due = Schedule(_STATUS_RATE)
         self._out = {
-            sensor.name: self.create_publisher(*TOPICS[sensor.name], qos_profile_sensor_data)
+            sensor.name: self.create_publisher(
+                *TOPICS[sensor.name], QOS.get(sensor.name, qos_profile_sensor_data)
+            )
             for sensor in self._simulator.sensors
         }
         self._status_out = self.create_publisher(DiagnosticArray, '~/status', 10)
@@ -118,7 +123,7 @@ class SimulatedRobot(DumpedParameters, Node):
         self._messages.offset_ns = self._time.offset_ns
         stale = simulator.time_ns - self._command_ns > self._command_timeout_ns
         command = _stopped(self._command) if stale else self._command
-        for sample in simulator.step(command, SLICE_NS):
+        for sample in simulator.step(command, self._slice_ns):
             self._out[sample.sensor].publish(self._messages.fill(sample))
         # After the samples: who wakes up at this time shall find them.
         self._time.tell(simulator.time_ns)

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from liquid_control.common.errors import ConfigError
 from liquid_control.evaluate.closed_loop.courses.base import Course
 from liquid_control.evaluate.closed_loop.courses.target import WORDS, TargetCourse
 from liquid_control.evaluate.closed_loop.courses.track import TrackCourse
-from liquid_control.sim.car import Car
-from liquid_control.sim.quadrotor import Quadrotor
-
-_COMMANDS = {robot.name: frozenset(robot.commands) for robot in (Car, Quadrotor)}
-
-
-def robot_of(command_names: Sequence[str]) -> str:
-    """The robot that takes these commands. Raises ConfigError where none does."""
-    for robot, commands in _COMMANDS.items():
-        if commands == frozenset(command_names):
-            return robot
-    raise ConfigError(
-        f'no simulated robot takes {", ".join(command_names)}: choose a policy that was trained '
-        f'for one of {", ".join(_COMMANDS)}'
-    )
+from liquid_control.rollout.tasks import robot_of
 
 
 def open_course(robot: str, seed: int, laps: int = 1, *, patient: bool = False) -> Course:
