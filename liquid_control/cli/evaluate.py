@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -120,4 +121,6 @@ def _run(study: Any, jobs: int | None, out: Path | None) -> None:
 
     cores = len(os.sched_getaffinity(0))
     folder = out or Path('out') / 'evaluate' / study.name
-    run(study, folder, jobs=jobs or cores, console=Console())
+    # Where nobody looks at it the lines may be long.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    run(study, folder, jobs=jobs or cores, console=console)

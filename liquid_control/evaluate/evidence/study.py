@@ -48,12 +48,14 @@ class Table:
         title: what it shows, one line.
         rows: heading -> value; numbers as they are.
         caption: what a reader must know: of how many, by which measure, what cannot be told.
+        listed: whether the terminal shows it too; else it is told where it lies.
     """
 
     name: str
     title: str
     rows: list[dict[str, Any]]
     caption: str = ''
+    listed: bool = True
 
     @property
     def headings(self) -> list[str]:
@@ -168,6 +170,11 @@ def write(report: Report, out: Path, name: str) -> None:
 def show(report: Report, console: Console) -> None:
     """The tables on the terminal, and what they come to."""
     for table in report.tables:
+        if not table.listed:
+            console.print(
+                f'{table.title}: {len(table.rows)} rows in {table.name}.csv', markup=False
+            )
+            continue
         grid = Grid(box=SIMPLE, title=table.title, title_justify='left', caption=table.caption)
         grid.caption_justify = 'left'
         for index, heading in enumerate(table.headings):

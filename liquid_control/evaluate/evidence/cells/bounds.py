@@ -35,7 +35,6 @@ from liquid_control.evaluate.evidence.intervals import (
     hull,
     scaled,
     tanh,
-    total,
     variables,
 )
 from liquid_control.evaluate.evidence.study import Measured, Piece, Report, Study, Table
@@ -196,8 +195,7 @@ def time_constants(cell: object, x: Box, states: Box) -> dict[str, tuple[Floats,
         p = cell.effective_parameters()
         cm, leak = array(p.cm), array(p.gleak)
         all_open = leak + array(p.w).sum(axis=0) + array(p.sensory_w).sum(axis=0)
-        weights, _ = opened(cell, x, states)
-        conductance = total(weights)
+        conductance = opened(cell, x, states).conductance
         return {
             'theorem': (cm / all_open, cm / leak),
             'intervals': (cm / conductance.high, cm / conductance.low),
@@ -392,6 +390,7 @@ def measure(load: LoadNetwork, piece: Piece) -> Measured:
         'commands': [certificate.commands.low.tolist(), certificate.commands.high.tolist()],
         'command_names': [f'{command.name}, {command.unit}' for command in contract.commands],
         'ranges': [low.tolist(), high.tolist()],
+        'single': (certificate.command_rate[:seen].max(axis=0) * CHANGE).tolist(),
         'changes': {str(step): values.tolist() for step, values in changes.items()},
         'lipschitz': float(certificate.state_rate.sum(axis=0).max()),
         'tried': tried.tried,
@@ -420,12 +419,12 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
                 'cell': entry['cell'],
                 'states, for ever': _range(low, high) if entry['never_left'] else 'no bound',
                 'by theorem': _range(*map(np.array, by_theorem)) if by_theorem else None,
-                'Lipschitz, one step': entry['lipschitz'],
-                'Lipschitz of the flow, 1/s': entry.get('flow_rate'),
-                'inputs tried': entry['tried'],
+                'Lipschitz': entry['lipschitz'],
+                'of the flow, 1/s': entry.get('flow_rate'),
+                'tried': entry['tried'],
                 'violations': entry['violations'],
-                'found of the states': entry['share']['states'],
-                'found of the change': entry['share']['changes'],
+                'found: states': entry['share']['states'],
+                'changes': entry['share']['changes'],
             }
         )
         for index, command in enumerate(entry['command_names']):
@@ -435,8 +434,9 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
                     'command': command,
                     'least': entry['commands'][0][index],
                     'most': entry['commands'][1][index],
+                    'one feature': entry['single'][index],
                     **{
-                        f'change in {step}': values[index]
+                        f'all, {step} steps': values[index]
                         for step, values in entry['changes'].items()
                     },
                 }
@@ -454,11 +454,12 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         ),
         Table(
             'commands',
-            f'Commands, and how much they change where every feature changes by {CHANGE:g}',
+            f'Commands, and most that they change where features change by {CHANGE:g}',
             changes,
-            'In one step, or in each of so many from the same state; never more than the range.',
+            'One feature: the most telling one, in one step. All: every feature, in each of so '
+            'many steps from the same state; the range where nothing less is certain.',
         ),
-        Table('neurons', 'Neurons: states and time constants, s', neurons),
+        Table('neurons', 'Neurons: states and time constants, s', neurons, listed=False),
     ]
     verdict = 'a bound was violated' if failed else 'no violation found'
     tried = sum(entry['tried'] for _, entry in found)

@@ -6,6 +6,7 @@ The equations are those of `liquid_control.nn`, in the operations of `intervals`
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -70,27 +71,77 @@ def readout(layer: LiquidLayer, state: Box) -> Box:
 # --- Liquid time constants ---------------------------------------------------------------------
 
 
-def opened(cell: LTCCell, x: Box, v: Box) -> tuple[Box, Floats]:
-    """Conductance of every synapse and the leak [sources + 1, units], and what each pulls to."""
+@dataclass(frozen=True)
+class Opened:
+    """What the synapses of LTC neurons do at some inputs and states.
+
+    Attributes:
+        target: where the neurons go, [units].
+        conductance: how strongly, the leak included, [units].
+        slope: of the openings' arguments by the variables, [variables, sources, units].
+        share: least and most that a synapse's part of the conductance changes with its argument,
+            in shares of the whole conductance, [sources, units] both.
+    """
+
+    target: Box
+    conductance: Box
+    slope: tuple[Floats, Floats] | None
+    share: tuple[Floats, Floats]
+
+
+def opened(cell: LTCCell, x: Box, v: Box) -> Opened:
+    """Synapses at these inputs and states."""
     p = {name: array(value) for name, value in cell.effective_parameters()._asdict().items()}
-    x = _mapped_inputs(cell, x)
-    sensory = _synapses(x, p['sensory_sigma'], p['sensory_mu'], p['sensory_w'])
-    recurrent = _synapses(v, p['sigma'], p['mu'], p['w'])
-    leak = box(p['gleak'][None] + LEAST_CONDUCTANCE)
-    towards = p['gleak'] * p['vleak'] / (p['gleak'] + LEAST_CONDUCTANCE)
-    reversal = np.concatenate([p['sensory_erev'], p['erev'], towards[None]])
-    # Where no synapse is nothing pulls, whatever stands there.
-    weights = join(sensory, recurrent, leak)
-    return weights, np.where(weights.high > 0, reversal, 0.0)
-
-
-def _synapses(source: Box, sigma: Floats, mu: Floats, w: Floats) -> Box:
-    opening = sigmoid(scaled(source[:, None], sigma, -sigma * mu))
-    opening = Box(np.maximum(opening.low, 0), np.minimum(opening.high, 1), opening.slope)
-    found = scaled(opening, w)
-    return Box(
-        np.where(w > 0, np.maximum(found.low, 0), 0), np.where(w > 0, found.high, 0), found.slope
+    sources = join(_mapped_inputs(cell, x), v)
+    w, sigma, mu, erev = (
+        np.concatenate([p[f'sensory_{name}'], p[name]]) for name in ('w', 'sigma', 'mu', 'erev')
     )
+    leak = p['gleak'] + LEAST_CONDUCTANCE
+    argument = scaled(sources[:, None], sigma, -sigma * mu)
+    opening = sigmoid(Box(argument.low, argument.high))
+    low, high = np.clip(opening.low, 0, 1), np.clip(opening.high, 0, 1)
+    weights = Box(np.concatenate([low * w, leak[None]]), np.concatenate([high * w, leak[None]]))
+    values = np.concatenate([np.where(w > 0, erev, 0.0), (p['gleak'] * p['vleak'] / leak)[None]])
+    target, conductance = weighted_mean(weights, values), total(weights)
+    share = _changed_share(w, low, high, leak, conductance)
+    if argument.slope is not None:
+        first, second = by_argument(argument.slope, *_towards(share, values[:-1], target))
+        target = Box(target.low, target.high, (first, second))
+    return Opened(target, conductance, argument.slope, share)
+
+
+def _changed_share(
+    w: Floats, low: Floats, high: Floats, leak: Floats, conductance: Box
+) -> tuple[Floats, Floats]:
+    """Bounds of w s (1 - s) / (w s + rest) for openings s from `low` to `high`.
+
+    The rest of the conductance is at least and at most what all others are. The fraction rises
+    up to one place and falls from there.
+    """
+
+    def fraction(s: Floats, rest: Floats) -> Floats:
+        return w * s * (1 - s) / (w * s + rest)
+
+    least, most = conductance.low - w * low, conductance.high - w * high
+    least = np.maximum(least, leak * (1 - 1e-6))
+    wide = np.maximum(w, 1e-30)
+    best = np.clip((np.sqrt(least * (least + wide)) - least) / wide, low, high)
+    ends = np.minimum(fraction(low, most), fraction(high, most))
+    return ends * (1 - 1e-6), fraction(best, least) * (1 + 1e-6)
+
+
+def _towards(share: tuple[Floats, Floats], values: Floats, target: Box) -> tuple[Floats, Floats]:
+    """Smallest and largest derivative of the target by the argument of each opening."""
+    ends = [part * way for part in share for way in (values - target.high, values - target.low)]
+    return np.minimum.reduce(ends), np.maximum.reduce(ends)
+
+
+def by_argument(slope: tuple[Floats, Floats], low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Derivatives [variables, units], of those by each synapse's argument [sources, units]."""
+    ends = [part * end for part in slope for end in (low, high)]
+    first, second = np.minimum.reduce(ends).sum(axis=1), np.maximum.reduce(ends).sum(axis=1)
+    size = np.maximum(np.abs(first), np.abs(second)) * (len(low) + 8) * 2.0**-52
+    return first - size, second + size
 
 
 def _mapped_inputs(cell: LTCCell, x: Box) -> Box:
@@ -101,12 +152,44 @@ def _mapped_inputs(cell: LTCCell, x: Box) -> Box:
 
 def _ltc(cell: LTCCell, x: Box, v: Box, elapsed: Box) -> Box:
     capacitance = array(cell.effective_parameters().cm)
+    h = scaled(elapsed, 1 / cell.unfolds)
 
-    def pull(v: Box) -> tuple[Box, Box]:
-        weights, reversal = opened(cell, x, v)
-        return weighted_mean(weights, reversal), scaled(total(weights), 1 / capacitance)
+    def towards(at: Box, h: Box) -> Box:
+        """From v, for h, with the synapses as they are at some state."""
+        synapses = opened(cell, x, at)
+        times = product(scaled(synapses.conductance, 1 / capacitance), h)
+        if cell.solver == 'euler':
+            way, steep = times, (times.low, times.high)
+        elif cell.solver == 'fused':
+            way, steep = _implicit(times), _steepness(times, lambda t: t / (1 + t) ** 2)
+        else:
+            way, steep = decayed(times), _steepness(times, lambda t: t * np.exp(-t))
+        if synapses.slope is not None:
+            least, most = (np.multiply(*ends) for ends in zip(synapses.share, steep, strict=True))
+            way = Box(way.low, way.high, by_argument(synapses.slope, least, most))
+        return blend(v, synapses.target, way, most=np.inf if cell.solver == 'euler' else 1.0)
 
-    return _solve(cell.solver, v, elapsed, pull, cell.unfolds)
+    if cell.solver not in ('fused', 'euler', 'exponential_midpoint'):
+        raise _unknown(cell.solver)
+    for _ in range(cell.unfolds):
+        middle = v
+        if cell.solver == 'exponential_midpoint':
+            middle = towards(v, scaled(h, 0.5))
+        v = towards(middle, h)
+    return v
+
+
+def _steepness(x: Box, function: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
+    """Smallest and largest value of a function that rises up to 1 and falls from there."""
+    least = np.minimum(function(x.low), function(x.high))
+    return least * (1 - 1e-9), function(np.clip(1.0, x.low, x.high)) * (1 + 1e-9)
+
+
+def _unknown(solver: str) -> EvidenceError:
+    return EvidenceError(
+        f'nothing is certified for the solver {solver}: choose fused, euler or '
+        'exponential_midpoint'
+    )
 
 
 def _solve(solver: str, v: Box, elapsed: Box, pull: Pull, unfolds: int) -> Box:
@@ -123,10 +206,7 @@ def _solve(solver: str, v: Box, elapsed: Box, pull: Pull, unfolds: int) -> Box:
             target, rate = pull(middle)
             v = blend(v, target, decayed(product(rate, h)))
         else:
-            raise EvidenceError(
-                f'nothing is certified for the solver {solver}: choose fused, euler or '
-                'exponential_midpoint'
-            )
+            raise _unknown(solver)
     return v
 
 
