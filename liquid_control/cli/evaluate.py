@@ -19,6 +19,7 @@ Seed = Annotated[int, typer.Option(help='Same seed, same numbers (but for times)
 Policies = Annotated[
     list[str], typer.Argument(help='Policy bundles: directories, or shipped names.')
 ]
+Worlds = Annotated[int, typer.Option(help='Unseen worlds, the same for all policies.', min=1)]
 
 app = typer.Typer(
     help='Measure what is said of liquid networks. Each study writes tables (CSV), pictures (PNG) '
@@ -108,6 +109,56 @@ def flights(
     from liquid_control.evaluate.evidence.flights import study
 
     _run(study(_bundles(policies), tests=test or (), flights=number, others=others), jobs, out)
+
+
+@app.command()
+def drive(
+    policies: Policies,
+    worlds: Worlds = 20,
+    quick: Quick = False,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    out: Out = None,
+) -> None:
+    """The simulated car over unseen worlds: finished laps, departures, watchdog stops, offset."""
+    from liquid_control.evaluate.evidence.drives.drive import study
+
+    _run(study(_bundles(policies), worlds=worlds, seed=seed, quick=quick), jobs, out)
+
+
+@app.command()
+def robust(
+    policies: Policies,
+    disturbance: Annotated[
+        list[str] | None, typer.Option(help='One of them; may be repeated. All without it.')
+    ] = None,
+    worlds: Worlds = 20,
+    quick: Quick = False,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    out: Out = None,
+) -> None:
+    """Every disturbance raised to the strength at which half of the laps fail."""
+    from liquid_control.evaluate.evidence.drives.robust import study
+
+    bundles = _bundles(policies)
+    chosen = study(bundles, disturbances=disturbance, worlds=worlds, seed=seed, quick=quick)
+    _run(chosen, jobs, out)
+
+
+@app.command()
+def rates(
+    policies: Policies,
+    worlds: Worlds = 10,
+    quick: Quick = False,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    out: Out = None,
+) -> None:
+    """Other rates and irregular ticks, told the elapsed time and not told it."""
+    from liquid_control.evaluate.evidence.drives.rates import study
+
+    _run(study(_bundles(policies), worlds=worlds, seed=seed, quick=quick), jobs, out)
 
 
 def _bundles(policies: list[str]) -> list[Path]:

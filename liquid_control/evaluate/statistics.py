@@ -7,7 +7,7 @@ worlds are resampled, and policies are compared in the same worlds. Everything i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -117,7 +117,7 @@ class Difference:
 
 
 def paired_differences(
-    scores: dict[str, Sequence[float]],
+    scores: Mapping[str, Sequence[float]],
     *,
     against: str | None = None,
     resamples: int = RESAMPLES,

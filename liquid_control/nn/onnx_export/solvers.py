@@ -17,8 +17,9 @@ def solve(
     graph: Graph, solver: str, v: str, elapsed: str, current: SynapticCurrent, unfolds: int
 ) -> str:
     """Nodes from the state [1, units] to that after `elapsed` s [1, 1]; returns its name."""
-    share = graph.constant([[1.0 / unfolds]])
-    h = elapsed if unfolds == 1 else graph.add('Mul', elapsed, share)
+    h = elapsed
+    if unfolds > 1:
+        h = graph.add('Mul', elapsed, graph.constant([[1.0 / unfolds]]))
     for _ in range(unfolds):
         v = SOLVERS[solver](graph, v, h, current)
     return v

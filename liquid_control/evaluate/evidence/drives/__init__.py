@@ -1,0 +1,1 @@
+"""Studies of policies that drive the simulated car."""

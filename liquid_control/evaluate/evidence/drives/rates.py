@@ -1,0 +1,82 @@
+"""Policies at other rates and with irregular ticks than trained, told the elapsed time or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from liquid_control.evaluate.evidence.drives.drive import pieces_of, row
+from liquid_control.evaluate.evidence.drives.lap import failed, measure
+from liquid_control.evaluate.evidence.study import (
+    Measured,
+    Piece,
+    Report,
+    Study,
+    Table,
+    grouped,
+)
+from liquid_control.evaluate.statistics import paired_differences
+
+WORLDS, QUICK_WORLDS = 10, 2
+# Hz, and the largest deviation of a tick as a share of the period.
+CLOCKS = ((5.0, 0.0), (10.0, 0.0), (20.0, 0.0), (20.0, 0.8), (50.0, 0.0), (100.0, 0.0))
+
+
+def study(
+    bundles: list[Path], *, worlds: int = WORLDS, seed: int = 0, quick: bool = False
+) -> Study:
+    """Laps at every clock, told and not told."""
+    count = QUICK_WORLDS if quick else worlds
+    clocks = CLOCKS[1:4] if quick else CLOCKS
+    pieces = [
+        piece
+        for rate, jitter in clocks
+        for told in (True, False)
+        for piece in pieces_of(bundles, count, seed, rate=rate, jitter=jitter, told=told)
+    ]
+    return Study('rates', measure, pieces, summarise)
+
+
+def summarise(found: list[tuple[Piece, Measured]]) -> Report:
+    """A row for each policy and clock, and whether being told makes a difference."""
+    groups = grouped(found, 'name', 'rate', 'jitter', 'told')
+    worlds = sorted({piece['world'] for piece, _ in found})
+    rows, pairs = [], []
+    for (name, rate, jitter, told), laps in groups.items():
+        rows.append(
+            {
+                'policy': name,
+                'rate, Hz': rate,
+                'jitter': jitter,
+                'told': told,
+                **row(laps, worlds),
+            }
+        )
+        if told:
+            other = groups[name, rate, jitter, False]
+            scores = {
+                'told': [lap['offset'] for lap in laps],
+                'not told': [lap['offset'] for lap in other],
+            }
+            (difference,) = paired_differences(scores)
+            pairs.append(
+                {
+                    'policy': name,
+                    'rate, Hz': rate,
+                    'jitter': jitter,
+                    'offset, told − not told, m': str(difference.mean),
+                    'p': difference.p,
+                    'smallest to be seen': difference.detectable,
+                }
+            )
+    tables = [
+        Table(
+            'rates',
+            f'One lap in each of {len(worlds)} unseen worlds, at other rates',
+            rows,
+            'Told: the elapsed time; not told: the period that the policy was trained at. Jitter: '
+            'largest deviation of a tick, as a share of the period.',
+        ),
+        Table('told', 'What being told the elapsed time is worth', pairs, 'p without correction.'),
+    ]
+    verdict = f'{sum(not failed(lap) for _, lap in found)} of {len(found)} laps finished'
+    return Report('Rates', verdict, tables)

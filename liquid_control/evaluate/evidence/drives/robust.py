@@ -1,0 +1,131 @@
+"""Where policies begin to fail: the strength of each disturbance at which half of the laps do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from liquid_control.evaluate.evidence.drives.drive import pieces_of
+from liquid_control.evaluate.evidence.drives.lap import DISTURBANCES, drive_lap
+from liquid_control.evaluate.evidence.study import (
+    EvidenceError,
+    Measured,
+    Piece,
+    Report,
+    Study,
+    Table,
+)
+from liquid_control.evaluate.report.figures import STYLE
+from liquid_control.evaluate.statistics import SEQUENTIAL_RATES, find_threshold
+
+WORLDS, QUICK_WORLDS, HALVINGS, QUICK_HALVINGS = 20, 3, 4, 1
+
+
+def study(
+    bundles: list[Path],
+    *,
+    disturbances: list[str] | None = None,
+    worlds: int = WORLDS,
+    seed: int = 0,
+    quick: bool = False,
+) -> Study:
+    """A threshold for every policy and disturbance.
+
+    Raises:
+        EvidenceError: there is no such disturbance.
+    """
+    for name in disturbances or ():
+        if name not in DISTURBANCES:
+            raise EvidenceError(
+                f'--disturbance must be one of {", ".join(DISTURBANCES)}, found {name!r}'
+            )
+    pieces = [
+        {
+            **piece,
+            'worlds': QUICK_WORLDS if quick else worlds,
+            'halvings': QUICK_HALVINGS if quick else HALVINGS,
+            'disturbance': name,
+        }
+        for piece in pieces_of(bundles, 1, seed)
+        for name in disturbances or DISTURBANCES
+    ]
+    return Study('robust', measure, pieces, summarise)
+
+
+def measure(piece: Piece) -> Measured:
+    """Bisection for one policy and disturbance; why laps failed beside it."""
+    failures = {'departures': 0, 'stops': 0, 'stuck': 0}
+
+    def fails(strength: float, world: int) -> bool:
+        lap = drive_lap(
+            Path(piece['policy']),
+            world,
+            disturbance=piece['disturbance'],
+            strength=strength,
+            most_failures=1,
+        )
+        for name in failures:
+            failures[name] += getattr(lap, name)
+        return not lap.finished
+
+    worlds = range(piece['world'], piece['world'] + piece['worlds'])
+    found = find_threshold(fails, worlds, steps=piece['halvings'])
+    return {
+        'threshold': str(found),
+        'value': found.value,
+        'trials': found.trials,
+        'tried': sorted((strength, *counts) for strength, counts in found.tried.items()),
+        **failures,
+    }
+
+
+def summarise(found: list[tuple[Piece, Measured]]) -> Report:
+    """Thresholds, and the curve that was seen on the way."""
+    rows: list[dict[str, Any]] = [
+        {
+            'disturbance': piece['disturbance'],
+            'policy': piece['name'],
+            'half of the laps fail at': measured['threshold'],
+            'laps': measured['trials'],
+            'by departures': measured['departures'],
+            'by watchdog stops': measured['stops'],
+            'stuck': measured['stuck'],
+        }
+        for piece, measured in sorted(found, key=lambda entry: entry[0]['disturbance'])
+    ]
+    low, high = SEQUENTIAL_RATES
+    caption = (
+        'Strength 1: ' + '; '.join(f'{name}: {text}' for name, text in DISTURBANCES.items()) + '. '
+        f'A strength is settled as soon as {low:.0%} and {high:.0%} of failures are told apart. '
+        'In brackets: where the threshold lies.'
+    )
+    table = Table('thresholds', 'Strength at which half of the laps fail', rows, caption)
+    least = min(found, key=lambda entry: entry[1]['value'])
+    verdict = (
+        f'first to fail: {least[0]["name"]} under {least[0]["disturbance"]}, '
+        f'at {least[1]["threshold"]}'
+    )
+    return Report('Robustness', verdict, [table], {'robustness': _picture(found)})
+
+
+@rc_context(STYLE)
+def _picture(found: list[tuple[Piece, Measured]]) -> Figure:
+    kinds = list(dict.fromkeys(piece['disturbance'] for piece, _ in found))
+    figure = Figure(figsize=(10, 2.6 * ((len(kinds) + 2) // 3)))
+    axes = figure.subplots((len(kinds) + 2) // 3, 3, squeeze=False).ravel()
+    for ax, kind in zip(axes, kinds, strict=False):
+        for piece, measured in found:
+            if piece['disturbance'] == kind:
+                strengths, failures, counts = zip(*measured['tried'], strict=True)
+                rates = [f / count for f, count in zip(failures, counts, strict=True)]
+                ax.plot(strengths, rates, marker='o', label=piece['name'])
+        ax.set_title(kind)
+        ax.set_ylim(-0.05, 1.05)
+    for ax in axes[len(kinds) :]:
+        ax.set_axis_off()
+    axes[0].set_ylabel('share of laps that fail')
+    axes[0].legend(fontsize=7)
+    return figure

@@ -1,0 +1,92 @@
+"""Laps with disturbances: what went wrong is told apart, and so are policies, or not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liquid_control.evaluate.evidence.drives import drive, rates, robust
+from liquid_control.evaluate.evidence.drives.lap import Lap, Untold, drive_lap
+from liquid_control.evaluate.evidence.study import EvidenceError
+from liquid_control.runtime.inference.policy import Policy
+
+BUNDLE = Path(__file__).parents[2] / 'models' / 'track_cfc'
+
+
+def test_silent_cameras_end_in_a_watchdog_stop_and_pushes_in_a_departure() -> None:
+    silent = drive_lap(BUNDLE, 3000, disturbance='dropped', strength=0.95, most_failures=1)
+    assert (silent.departures, silent.stops) == (0, 1)
+    assert 'image' in silent.why
+    again = drive_lap(BUNDLE, 3000, disturbance='dropped', strength=0.95, most_failures=1)
+    assert again == silent
+    pushed = drive_lap(BUNDLE, 3000, disturbance='pushes', strength=1.0, most_failures=1)
+    assert (pushed.departures, pushed.stops) == (1, 0)
+
+
+def test_a_policy_that_is_not_told_believes_in_its_own_rate() -> None:
+    policy = Policy.load(BUNDLE)
+    told: list[float] = []
+    policy.step = lambda *inputs, elapsed, **named: told.append(elapsed)  # type: ignore
+    Untold(policy).step(elapsed=0.2)
+    assert told == [1 / policy.contract.control_rate]
+
+
+def made_up(name: str, offset: float, failures: int, count: int = 12) -> list:
+    rng = np.random.default_rng(0)
+    return [
+        (
+            {'name': name, 'world': world},
+            asdict(
+                Lap(
+                    departures=failures * (world % 2),
+                    distance=25.0,
+                    duration=14.0,
+                    offset=offset + 0.01 * rng.random(),
+                )
+            ),
+        )
+        for world in range(count)
+    ]
+
+
+def test_policies_that_differ_are_told_apart_with_what_could_have_been_seen() -> None:
+    report = drive.summarise([*made_up('near', 0.01, 0), *made_up('far', 0.05, 1)])
+    rows = {row['policy']: row for row in report.tables[0].rows}
+    assert rows['near']['finished'].startswith('1 [0.7')
+    assert rows['far']['departures/km'].startswith('20 [')
+    differences = {row['difference of']: row for row in report.tables[1].rows}
+    assert differences['offset']['told apart']
+    assert differences['offset']['smallest to be seen'] < 0.04
+    assert 'near and far' in report.verdict
+    alike = drive.summarise([*made_up('one', 0.01, 0), *made_up('other', 0.01, 0)])
+    assert 'none told apart' in alike.verdict
+
+
+def test_thresholds_say_which_way_laps_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lap(bundle: Path, world: int, *, disturbance: str, strength: float, most_failures: int):
+        return Lap(stops=1) if strength > 0.6 else Lap()
+
+    monkeypatch.setattr(robust, 'drive_lap', lap)
+    (piece,) = robust.study([BUNDLE], disturbances=['dropped']).pieces
+    measured = robust.measure(piece)
+    assert abs(measured['value'] - 0.6) < 0.05
+    assert measured['departures'] == 0
+    assert measured['stops'] > 0
+    report = robust.summarise([(piece, measured)])
+    assert 'track_cfc under dropped' in report.verdict
+    with pytest.raises(EvidenceError, match='--disturbance must be one of noise'):
+        robust.study([BUNDLE], disturbances=['fog'])
+
+
+def test_rates_compare_told_and_not_told_in_the_same_worlds() -> None:
+    pieces = rates.study([BUNDLE], worlds=8).pieces
+    found = [
+        (piece, asdict(Lap(distance=25.0, duration=14.0, offset=0.02 + 0.01 * piece['told'])))
+        for piece in pieces
+    ]
+    told = rates.summarise(found).tables[1].rows
+    assert len(told) == len(rates.CLOCKS)
+    assert all(row['p'] < 0.01 for row in told)
