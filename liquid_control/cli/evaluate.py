@@ -167,11 +167,50 @@ def _bundles(policies: list[str]) -> list[Path]:
     return [find_bundle(policy) for policy in policies]
 
 
-def _run(study: Any, jobs: int | None, out: Path | None) -> None:
+@app.command('all')
+def everything(
+    policies: Annotated[
+        list[str] | None, typer.Argument(help='Of the simulated car; the shipped ones without.')
+    ] = None,
+    quick: Quick = False,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    out: Out = None,
+) -> None:
+    """All studies, and a page that says what each found."""
+    from liquid_control.evaluate.evidence.cells import bounds as bounds_study
+    from liquid_control.evaluate.evidence.cells import compact as compact_study
+    from liquid_control.evaluate.evidence.cells import expressivity as expressivity_study
+    from liquid_control.evaluate.evidence.cells import memory as memory_study
+    from liquid_control.evaluate.evidence.cells import solvers as solvers_study
+    from liquid_control.evaluate.evidence.drives import drive as drive_study
+    from liquid_control.evaluate.evidence.drives import rates as rates_study
+    from liquid_control.evaluate.evidence.drives import robust as robust_study
+    from liquid_control.evaluate.evidence.study import write_index
+    from liquid_control.learn.export.rebuild import load_network
+
+    bundles = _bundles(policies or ['track_cfc', 'track_ltc'])
+    same: dict[str, Any] = {'seed': seed, 'quick': quick}
+    studies = [
+        compact_study.study(bundles, quick=quick),
+        bounds_study.study(bundles, load_network, **same),
+        drive_study.study(bundles, **same),
+        rates_study.study(bundles, **same),
+        robust_study.study(bundles, **same),
+        expressivity_study.study(**same),
+        solvers_study.study(**same),
+        memory_study.study(None, **same),
+    ]
+    folder = out or Path('out') / 'evaluate'
+    reports = {study.name: _run(study, jobs, folder / study.name) for study in studies}
+    print(f'all of it: {write_index(reports, folder)}')
+
+
+def _run(study: Any, jobs: int | None, out: Path | None) -> Any:
     from liquid_control.evaluate.evidence.study import run
 
     cores = len(os.sched_getaffinity(0))
     folder = out or Path('out') / 'evaluate' / study.name
     # Where nobody looks at it the lines may be long.
     console = Console(width=None if sys.stdout.isatty() else 200)
-    run(study, folder, jobs=jobs or cores, console=console)
+    return run(study, folder, jobs=jobs or cores, console=console)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from liquid_control.cli.main import app
 from liquid_control.evaluate.evidence.cells import expressivity, memory, solvers
-from liquid_control.evaluate.evidence.study import run
+from liquid_control.evaluate.evidence.study import run, write_index
 
 QUIET = Console(quiet=True)
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,8 @@ def test_a_study_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
         run(doubles(1, -1), tmp_path, jobs=1, console=QUIET)
     (kept,) = (tmp_path / 'measured').iterdir()
     kept.write_text(json.dumps({'double': 'kept'}))
-    run(doubles(1), tmp_path, jobs=1, console=QUIET)
+    report = run(doubles(1), tmp_path, jobs=1, console=QUIET)
+    assert 'doubles/report.html' in write_index({'doubles': report}, tmp_path).read_text()
     rows = list(csv.DictReader((tmp_path / 'doubles.csv').open()))
     assert rows == [{'number': '1', 'double': 'kept'}]
     page = (tmp_path / 'report.html').read_text()

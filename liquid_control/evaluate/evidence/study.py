@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import io
 import json
 import sys
@@ -129,6 +130,27 @@ def run(study: Study, out: Path, *, jobs: int, console: Console) -> Report:
     show(report, console)
     console.print(f'report: {out}/report.html', highlight=False, soft_wrap=True)
     return report
+
+
+def write_index(reports: dict[str, Report], out: Path) -> Path:
+    """One page that says what every study found, and leads to each."""
+    lines = [[name, report.title, report.verdict] for name, report in reports.items()]
+    links = ''.join(
+        f'<p><a href="{name}/report.html">{html.escape(report.title)}</a></p>'
+        for name, report in reports.items()
+    )
+    failed = any(report.failed for report in reports.values())
+    document = page.document(
+        'Evidence',
+        f'{len(reports)} studies',
+        failed=failed,
+        sections=[
+            page.section('What was found', page.table(lines, ['study', 'of', 'verdict'])),
+            page.section('Reports', links),
+        ],
+    )
+    write_output(out / 'index.html', document)
+    return out / 'index.html'
 
 
 def _measure(measure: Measure, kept: Path, piece: Piece, is_cancelled: IsCancelled) -> None:
