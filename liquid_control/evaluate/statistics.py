@@ -192,11 +192,14 @@ def detectable_difference(
 ) -> float:
     """Smallest true mean difference that so many worlds would show, `power` of the time.
 
-    By a paired t-test with Bonferroni's share of the error, the strictest of Holm's steps.
+    By a paired t-test with Bonferroni's share of the error, the strictest of Holm's steps. NaN
+    where all differences are the same: how much they would vary is not known then.
     """
     change = np.asarray(differences, dtype=np.float64)
     if len(change) < 2:
         return math.inf
+    if change.std() == 0:
+        return math.nan
     free = len(change) - 1
     error = (1 - confidence) / max(1, comparisons)
     needed = _student(1 - error / 2, free) + _student(power, free)

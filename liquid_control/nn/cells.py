@@ -110,7 +110,7 @@ CELLS: dict[str, Cell] = {
     'cfc-mixed-memory': Cell(lambda config: _cfc(config, mixed_memory=True), wired=True),
     'ltc-mixed-memory': Cell(lambda config: _ltc(config, mixed_memory=True), COMPILED, wired=True),
     'cfc-elastance': Cell(lambda config: _cfc(config, mode='elastance'), wired=True),
-    'lrc': Cell(_lrc, ('euler', *(name for name in COMPILED if name != 'euler')), wired=True),
+    'lrc': Cell(_lrc, COMPILED, wired=True),
     'lstm': Cell(lambda config: layer(LSTMCell(*_sizes(config)))),
     'gru': Cell(lambda config: layer(GRUCell(*_sizes(config)))),
     'ct-rnn': Cell(

@@ -9,7 +9,8 @@ With openings s_ij = sigmoid(sigma_ij (v_i - mu_ij)) of the synapses, inputs and
 
 Source: Farsang, Neubauer and Grosu, "Liquid Resistance Liquid Capacitance Networks", 2024 (arXiv
 2403.08791), with the asymmetric elastance. They take one explicit Euler step for one unit of time;
-a unit is 0.1 s here, the pace of a robot. Synapses and elastance follow the wiring.
+a unit is 0.1 s here, the pace of a robot, and other solvers serve too. Synapses and elastance
+follow the wiring.
 """
 
 from __future__ import annotations

@@ -93,6 +93,7 @@ def test_the_smallest_detectable_difference(worlds: int, comparisons: int, effec
     found = detectable_difference(changes, comparisons=comparisons)
     assert found == pytest.approx(effect, rel=0.03)
     assert detectable_difference([1.0]) == math.inf
+    assert math.isnan(detectable_difference([0.0, 0.0, 0.0]))
 
 
 def test_policies_are_told_apart_where_they_differ_and_not_elsewhere() -> None:

@@ -208,7 +208,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def _text(value: Any) -> str:
-    if value is None:
+    if value is None or value != value:  # nothing, or not a number
         return '–'
     if isinstance(value, bool):
         return 'yes' if value else 'no'

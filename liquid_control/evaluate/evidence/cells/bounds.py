@@ -48,7 +48,7 @@ LoadNetwork = Callable[[Path], PolicyNetwork]
 
 # Steps until a set of states must hold itself, and until what grows is given up.
 ROUNDS, TRIED_EVERY, ROOM, GIVEN_UP = 100, 5, 1e-3, 1e6
-CHANGE, STEPS = 0.01, (1, 2, 5, 10, 20)
+CHANGE, STEPS = 0.001, (1, 2, 5, 10, 20)
 SEARCHED, QUICK_SEARCHED = 1_000_000, 20_000
 BATCH, ASCENT = 2000, 20
 # A float32 step and its bound in float64 are compared to this; bounds hold float32's rounding.
@@ -380,6 +380,7 @@ def measure(load: LoadNetwork, piece: Piece) -> Measured:
     inputs, cell = network.cell.input_size, network.cell.rnn_cell
     seen = network.config.features if network.config.image_size is not None else inputs
     changes = change_of_commands(certificate, CHANGE, seen, inputs, high - low)
+    single = certificate.command_rate[:seen].max(axis=0) * CHANGE
     neurons = network.cell.state_size
     own = states[:neurons]
     found: Measured = {
@@ -390,7 +391,7 @@ def measure(load: LoadNetwork, piece: Piece) -> Measured:
         'commands': [certificate.commands.low.tolist(), certificate.commands.high.tolist()],
         'command_names': [f'{command.name}, {command.unit}' for command in contract.commands],
         'ranges': [low.tolist(), high.tolist()],
-        'single': (certificate.command_rate[:seen].max(axis=0) * CHANGE).tolist(),
+        'single': np.minimum(single, high - low).tolist(),
         'changes': {str(step): values.tolist() for step, values in changes.items()},
         'lipschitz': float(certificate.state_rate.sum(axis=0).max()),
         'tried': tried.tried,

@@ -182,13 +182,13 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     rows = []
     for cell in cells:
         row: dict[str, Any] = {'cell': cell}
-        for lag in LAGS:
-            shares = [entry[str(lag)] / max(entry['0'], 1e-30) for entry in gradients[cell,]]
-            row[f'{lag} back'] = statistics.median(shares)
+        for lag in (0, *LAGS):
+            shares = [_share(entry, lag) for entry in gradients[cell,]]
+            row[f'{lag} back' if lag else 'newest'] = statistics.median(shares)
         rows.append(row)
     by_length = Table(
         'gradients',
-        'Gradient by an input so many steps back, in shares of that by the newest',
+        'Gradient by an input so many steps back, in shares of the largest',
         rows,
         f'At initial values; steps of {ELAPSED * 1e3:g} ms, {NEURONS} neurons, median over '
         f'{len(gradients[cells[0],])} seeds. 1: nothing fades; 1e-3: hardly anything is learnt.',
@@ -262,6 +262,11 @@ def _tasks(found: list[tuple[Piece, Measured]], cells: list[str]) -> tuple[Table
     return length_table, depend_table, verdict
 
 
+def _share(norms: Measured, lag: int) -> float:
+    """Of the largest: through several layers it is not always the newest input that tells most."""
+    return float(norms[str(lag)] / max(norms.values()))
+
+
 @rc_context(STYLE)
 def _picture(
     gradients: dict[tuple[Any, ...], list[Measured]], tasks: list[tuple[Piece, Measured]]
@@ -270,17 +275,14 @@ def _picture(
     left, right = figure.subplots(1, 2)
     by_length = grouped([entry for entry in tasks if entry[0]['rate'] == RATE], 'cell', 'length')
     for (cell,), entries in gradients.items():
-        medians = [
-            statistics.median(entry[str(lag)] / max(entry['0'], 1e-30) for entry in entries)
-            for lag in LAGS
-        ]
+        medians = [statistics.median(_share(entry, lag) for entry in entries) for lag in LAGS]
         left.loglog(LAGS, np.maximum(medians, 1e-12), marker='.', label=cell)
         lengths = sorted(length for name, length in by_length if name == cell)
         errors = [np.mean([e['error'] for e in by_length[cell, n]]) for n in lengths]
         right.plot(lengths, errors, marker='.', label=cell)
     left.set_title('Gradient over the lag')
     left.set_xlabel('steps back')
-    left.set_ylabel('share of that by the newest')
+    left.set_ylabel('share of the largest')
     right.set_title('Adding task')
     right.set_xlabel('length, steps')
     right.set_ylabel('error, 1: nothing learnt')
