@@ -29,8 +29,8 @@ def test_silent_cameras_end_in_a_watchdog_stop_and_pushes_in_a_departure() -> No
 def test_a_policy_that_is_not_told_believes_in_its_own_rate() -> None:
     policy = Policy.load(BUNDLE)
     told: list[float] = []
-    policy.step = lambda *inputs, elapsed, **named: told.append(elapsed)  # type: ignore
-    Untold(policy).step(elapsed=0.2)
+    policy.step = lambda inputs, elapsed: told.append(elapsed)  # type: ignore
+    Untold(policy).step({}, 0.2)
     assert told == [1 / policy.contract.control_rate]
 
 

@@ -378,7 +378,9 @@ def measure(load: LoadNetwork, piece: Piece) -> Measured:
     tried = search(network, certificate, elapsed, count=piece['searched'], seed=piece['seed'])
     low, high = array(network.low), array(network.high)
     inputs, cell = network.cell.input_size, network.cell.rnn_cell
-    seen = network.config.features if network.config.image_size is not None else inputs
+    # What comes from encoders comes first; where there are none every input is meant.
+    encoded = [spec for spec in network.config.inputs.values() if spec.encoder]
+    seen = sum(spec.features for spec in encoded) or inputs
     changes = change_of_commands(certificate, CHANGE, seen, inputs, high - low)
     single = certificate.command_rate[:seen].max(axis=0) * CHANGE
     neurons = network.cell.state_size

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from liquid_control.contract.contract import CommandSpec
+from liquid_control.contract.inputs.odometry import SpeedSpec
 from liquid_control.evaluate.evidence.study import (
     Measured,
     Piece,
@@ -52,8 +53,7 @@ def layer(cell: str, seed: int, **changes: Any) -> torch.nn.Module:
         commands=(CommandSpec('steering', '1', -1.0, 1.0),),
         cell=cell,
         neurons=NEURONS,
-        image_size=(24, 48),
-        features=2,
+        inputs=dict.fromkeys(('value', 'mark'), SpeedSpec(rate=1 / ELAPSED, max_age=ELAPSED)),
         **changes,
     )
     return PolicyNetwork(config)

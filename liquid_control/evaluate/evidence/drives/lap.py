@@ -142,10 +142,9 @@ class Untold:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._policy, name)
 
-    def step(self, *inputs: Any, elapsed: float = 0.0, **named: Any) -> Any:
+    def step(self, inputs: Any, elapsed: float) -> Any:
         """One step, of the policy's own period."""
-        period = 1 / self._policy.contract.control_rate
-        return self._policy.step(*inputs[:1], elapsed=period, **named)
+        return self._policy.step(inputs, 1 / self._policy.contract.control_rate)
 
 
 class Disturbed:
