@@ -59,8 +59,10 @@ class ReachStatus:
 class ReachJudge:
     """Follows one drive to a goal, from where the robot is and when."""
 
-    def __init__(self, rooms: Rooms, motion: Motion, stamp_ns: int) -> None:
-        self._rooms = rooms
+    def __init__(
+        self, rooms: Rooms, motion: Motion, stamp_ns: int, radius: float = RADIUS
+    ) -> None:
+        self._rooms, self._radius = rooms, radius
         self._start_ns = stamp_ns
         self.status = ReachStatus(stamp_ns, motion, math.dist((motion.x, motion.y), rooms.goal))
 
@@ -69,7 +71,7 @@ class ReachJudge:
         before = self.status
         here = (motion.x, motion.y)
         room = self._rooms.clearance(np.array([here]), np.array([stamp_ns / 1e9]))
-        touching = room <= RADIUS + _TOUCH
+        touching = room <= self._radius + _TOUCH
         self.status = ReachStatus(
             stamp_ns=stamp_ns,
             motion=motion,
@@ -87,13 +89,20 @@ class RoomsWorld:
     Args:
         seed: draws all of it.
         difficulty: strength of each of `DIFFICULTIES`; 1 where nothing is said.
+        radius: of the robot, m: whatever comes nearer to it touches it.
     """
 
     difficulties: ClassVar[Mapping[str, str]] = DIFFICULTIES
     judge_rate: ClassVar[float] = 20.0
 
-    def __init__(self, seed: int, difficulty: Mapping[str, float] | None = None) -> None:
-        self.seed = seed
+    def __init__(
+        self,
+        seed: int,
+        difficulty: Mapping[str, float] | None = None,
+        *,
+        radius: float = RADIUS,
+    ) -> None:
+        self.seed, self._radius = seed, radius
         self.rooms = draw_rooms(seed, difficulty or {})
         self.lidar_strength = (difficulty or {}).get('lidar', 1.0)
 
@@ -128,7 +137,7 @@ class RoomsWorld:
 
     def judge(self, stamp_ns: int, motion: Motion) -> ReachJudge:
         """Reached, touched, or too late."""
-        return ReachJudge(self.rooms, motion, stamp_ns)
+        return ReachJudge(self.rooms, motion, stamp_ns, self._radius)
 
 
 def _describe(rooms: Rooms) -> str:
