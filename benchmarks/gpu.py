@@ -143,51 +143,61 @@ def engines(directories: list[Path]) -> list[Path]:
     return [file for directory in directories for file in directory.glob('*.engine')]
 
 
-def made_up(bundle: Bundle, count: int) -> list[tuple[Picture | None, dict[str, Any]]]:
-    """A drive: pictures of the camera's size that move, and gentle motion."""
+@dataclass
+class Moment:
+    """What a policy sees at one step: pictures as its cameras take them, the other inputs."""
+
+    pictures: dict[str, Picture]
+    inputs: dict[str, Any]
+    elapsed: float
+
+
+def made_up(bundle: Bundle, count: int) -> list[Moment]:
+    """A drive: pictures of the cameras' size that move, and gentle motion."""
     contract, rng = bundle.contract, np.random.default_rng(0)
-    pictures: list[Picture | None] = [None] * count
-    if contract.image is not None:
-        size = (contract.image.source_height, contract.image.source_width + count, 3)
-        wide = rng.integers(0, 256, size, dtype=np.uint8)
-        width = contract.image.source_width
-        pictures = [np.ascontiguousarray(wide[:, at : at + width]) for at in range(count)]
-    return [
-        (
-            picture,
-            {
-                'imu': rng.normal(0, 1, 6).astype(np.float32),
-                'speed': float(rng.uniform(0, 2)),
-                'elapsed': float(rng.uniform(0.5, 1.5) / contract.control_rate),
-            },
+    wide = {
+        name: rng.integers(
+            0, 256, (spec.source_height, spec.source_width + count, 3), dtype=np.uint8
         )
-        for picture in pictures
+        for name, spec in contract.images.items()
+    }
+    return [
+        Moment(
+            {
+                name: np.ascontiguousarray(wide[name][:, at : at + spec.source_width])
+                for name, spec in contract.images.items()
+            },
+            {n: s.made_up(rng) for n, s in contract.inputs.items() if n not in contract.images},
+            float(rng.uniform(0.5, 1.5) / contract.control_rate),
+        )
+        for at in range(count)
     ]
 
 
-def drive(policy: Policy, inputs: list[tuple[Picture | None, dict[str, Any]]]) -> np.ndarray:
+def drive(policy: Policy, moments: list[Moment]) -> np.ndarray:
     """Commands [T, C], the state carried along."""
     policy.reset()
-    return np.stack([policy.step(features=see(policy, p), **rest) for p, rest in inputs])
+    return np.stack(
+        [policy.step({**each.inputs, **see(policy, each)}, each.elapsed) for each in moments]
+    )
 
 
-def see(policy: Policy, picture: Picture | None) -> Any:
-    return policy.encode(picture) if picture is not None else None
+def see(policy: Policy, moment: Moment) -> dict[str, Any]:
+    return {name: policy.encode(name, picture) for name, picture in moment.pictures.items()}
 
 
-def measure(ways: list[Way], inputs: list[tuple[Picture | None, dict[str, Any]]]) -> None:
+def measure(ways: list[Way], moments: list[Moment]) -> None:
     """Time a frame and a step of every way in turns."""
-    picture, rest = inputs[0]
+    moment = moments[0]
     for turn in range(ROUNDS + 2):
         for way in ways:
             assert way.policy is not None
-            policy, features = way.policy, see(way.policy, picture)
+            policy, features = way.policy, see(way.policy, moment)
             for _ in range(CALLS):
                 begin = time.perf_counter_ns()
-                if picture is not None:
-                    policy.encode(picture)
+                see(policy, moment)
                 middle = time.perf_counter_ns()
-                policy.step(features=features, **rest)
+                policy.step({**moment.inputs, **features}, moment.elapsed)
                 end = time.perf_counter_ns()
                 if turn > 1:  # the first turns warm up
                     way.us['frame'].append((middle - begin) / 1e3)

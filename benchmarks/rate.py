@@ -89,15 +89,16 @@ def bundle_for(policy: str, width: int, height: int, folder: Path) -> Path:
     """The policy with a contract that takes the lower two thirds of this camera's picture."""
     path = find_bundle(policy)
     contract = load_bundle(path).contract
-    assert contract.image is not None
+    ((name, image),) = contract.images.items()
     crop = (0, height // 3, width, height - height // 3)
     image = dataclasses.replace(
-        contract.image, source_width=width, source_height=height, crop=crop, max_age=2.0
+        image, source_width=width, source_height=height, crop=crop, max_age=2.0
     )
+    inputs = {**contract.inputs, name: image}
     copy = folder / f'{width}x{height}'
     if not copy.exists():
         shutil.copytree(path, copy)
-        dataclasses.replace(contract, image=image).dump(copy / CONTRACT_FILE)
+        dataclasses.replace(contract, inputs=inputs).dump(copy / CONTRACT_FILE)
     return copy
 
 

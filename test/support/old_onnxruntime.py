@@ -65,16 +65,15 @@ def run(graph: ort.InferenceSession) -> list[float]:
 def drive(bundle: Path) -> list[float]:
     """Commands of a policy over ten pictures."""
     policy = Policy.load(bundle)
-    image, rng = policy.contract.image, np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     commands: list[float] = []
     for _ in range(10):
-        picture = rng.integers(
-            0, 256, (image.source_height, image.source_width, 3), dtype=np.uint8
-        )
-        sensors = {'features': policy.encode(picture)}
-        if policy.contract.imu is not None:
-            sensors['imu'] = rng.normal(size=6).astype(np.float32)
-        commands += [float(value) for value in policy.step(elapsed=0.05, **sensors)]
+        inputs = {}
+        for name, spec in policy.contract.inputs.items():
+            inputs[name] = spec.made_up(rng)
+            if name in policy.preprocess:
+                inputs[name] = policy.encode_input(name, inputs[name])
+        commands += [float(value) for value in policy.step(inputs, 0.05)]
     return commands
 
 
