@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from liquid_control.contract.modes import Mode
 from liquid_control.evaluate.evidence.study import Measured, Piece
 from liquid_control.rollout.disturbance import Disturbance
-from liquid_control.rollout.driver import PolicyDriver, simulated_car
+from liquid_control.rollout.driver import PolicyDriver
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim import car
 from liquid_control.sim.protocols import Command, Sample
@@ -157,7 +157,7 @@ class Disturbed:
     def __init__(
         self, policy: Policy, disturbance: str, strength: float, rng: np.random.Generator
     ) -> None:
-        self._driver = PolicyDriver(policy, simulated_car(), on_mode=self._on_mode)
+        self._driver = PolicyDriver(policy, on_mode=self._on_mode)
         self._kind, self._strength, self._rng = disturbance, strength, rng
         self._waiting: deque[Sample] = deque()
         self._pushes = Disturbance(rng)
