@@ -137,7 +137,7 @@ def drive(
         process.wait(20)
     states = observer.states
     pairs = itertools.pairwise(states)
-    acted = [(_ns(b.header.stamp), _ns(b.image_stamp)) for a, b in pairs if _differ(a, b)]
+    acted = [(_ns(b.header.stamp), _image_ns(b)) for a, b in pairs if _differ(a, b)]
     return {
         'lateness': [state.lateness for state in states],
         'missed': states[-1].missed - states[0].missed,
@@ -170,7 +170,12 @@ def _twin(bundle: Path) -> Path:
 
 
 def _differ(before: PolicyState, after: PolicyState) -> bool:
-    return bool(before.image_stamp != after.image_stamp)
+    return _image_ns(before) != _image_ns(after)
+
+
+def _image_ns(state: PolicyState) -> int:
+    """Stamp of the camera's frame, which is the policy's first input."""
+    return _ns(state.input_stamps[0])
 
 
 def _ns(stamp: Any) -> int:

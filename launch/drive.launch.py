@@ -16,7 +16,8 @@ ARGUMENTS: Arguments = {
     'robot': ('', 'robot file with wheelbase and limits: a path, or a shipped name'),
     'image_topic': ('camera/image_raw', 'camera; its /compressed beside it'),
     'imu_topic': ('imu/data', 'IMU, REP-145'),
-    'odom_topic': ('odom', 'odometry, for policies that want the speed'),
+    'odom_topic': ('odom', 'odometry, for policies that want speed, velocity or a goal'),
+    'remap': ('', "further topics, as in 'scan:=front/scan goal_pose:=/goal_pose'"),
     'cmd_vel_topic': ('cmd_vel', 'commands to the robot'),
     'record': ('true', 'record every drive for retraining'),
     'output_directory': ('', 'where recordings go; {stamp}: the time of now'),
@@ -40,6 +41,7 @@ def _nodes(given: Given) -> list[LaunchDescriptionEntity]:
             ('imu/data', given['imu_topic']),
             ('odom', given['odom_topic']),
             ('cmd_vel', given['cmd_vel_topic']),
+            *given.remappings('remap'),
         ],
     )
     if given.flag('record'):

@@ -8,6 +8,7 @@ building a Python message and having it converted.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from liquid_control.common.errors import SensorError
 from liquid_control.common.stamps import split_ns, to_ns
 
 Serialized = bytes | memoryview
+_TIME = struct.Struct('<iI')
 _ENCAPSULATION = 4  # bytes before the data; alignment counts from after them
 
 
@@ -103,6 +105,16 @@ class Cursor:
             )
 
 
+@functools.lru_cache
+def _strings(texts: tuple[str, ...]) -> bytes:
+    """A string[] that begins at a multiple of four: names are written at every tick."""
+    message = Writer()
+    message.put('I', len(texts))
+    for text in texts:
+        message.string(text)
+    return message.done()[_ENCAPSULATION:]
+
+
 class Writer:
     """Serializes a message, field after field in the order of its definition."""
 
@@ -130,7 +142,7 @@ class Writer:
         """A builtin_interfaces/Time[] of any length."""
         self.put('I', len(stamps_ns))
         for stamp_ns in stamps_ns:
-            self.time(stamp_ns)
+            self._data += _TIME.pack(*split_ns(stamp_ns))
 
     def string(self, text: str) -> None:
         data = text.encode() + b'\0'
@@ -139,9 +151,9 @@ class Writer:
 
     def strings(self, texts: Sequence[str]) -> None:
         """A string[] of any length."""
-        self.put('I', len(texts))
-        for text in texts:
-            self.string(text)
+        data = self._data
+        data += bytes(-(len(data) - _ENCAPSULATION) % 4)
+        data += _strings(tuple(texts))
 
     def blob(self, data: bytes | memoryview) -> None:
         """A uint8[] of any length."""

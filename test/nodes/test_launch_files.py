@@ -153,6 +153,14 @@ def test_mistake_ends_the_launch_with_its_reason(
         launch(name, **arguments(name), **given)
 
 
+def test_further_topics_are_remapped_as_they_are_typed() -> None:
+    nodes = launch('drive', remap='scan:=front/scan goal_pose:=/goal')
+    found = nodes['policy_node'].remappings
+    assert (found['scan'], found['goal_pose']) == ('front/scan', '/goal')
+    with pytest.raises(ConfigError, match='remap: expected names such as'):
+        launch('drive', remap='scan=')
+
+
 def test_mistyped_argument_is_refused_where_this_file_was_launched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

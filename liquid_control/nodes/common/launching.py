@@ -106,6 +106,16 @@ class Given:
             if self[name]
         }
 
+    def remappings(self, name: str) -> list[tuple[str, str]]:
+        """An argument such as 'scan:=front/scan odom:=/odom'."""
+        words = self[name].split()
+        for word in words:
+            if not all(word.partition(':=')):
+                raise ConfigError(
+                    f"{name}: expected names such as 'scan:=front/scan', found {word!r}"
+                )
+        return [(word.partition(':=')[0], word.partition(':=')[2]) for word in words]
+
     def configured(self, node: str, parameter: str) -> Any:
         """What the parameter files say of a node's parameter; None where they say nothing."""
         value = None
