@@ -112,6 +112,20 @@ def flights(
 
 
 @app.command()
+def goals(
+    policies: Policies,
+    worlds: Annotated[int, typer.Option(help='Rooms as trained, for each policy.', min=1)] = 100,
+    others: Annotated[int, typer.Option(help='Rooms of each other kind.', min=0)] = 30,
+    jobs: Jobs = None,
+    out: Out = None,
+) -> None:
+    """The simulated rover in unseen rooms: goals reached without a touch, length of the way."""
+    from liquid_control.evaluate.evidence.goals import study
+
+    _run(study(_bundles(policies), worlds=worlds, others=others), jobs, out)
+
+
+@app.command()
 def drive(
     policies: Policies,
     worlds: Worlds = 20,

@@ -98,9 +98,14 @@ class ExpertDriver:
         return self._expert.command(self._simulator.motion, now_ns)
 
 
-def _evaluate(
-    bundle: Path, difficulty: Mapping[str, float] | None, seed: int, is_cancelled: IsCancelled
+def reach(
+    bundle: Path,
+    seed: int,
+    *,
+    difficulty: Mapping[str, float] | None = None,
+    is_cancelled: IsCancelled = lambda: False,
 ) -> Reach:
+    """One drive of a policy bundle to the goal, and the expert's in the same rooms."""
     policy = Policy.load(bundle)
     rate = policy.contract.control_rate
     status, expert = (
@@ -111,3 +116,9 @@ def _evaluate(
     )
     outcome = TOUCHED if status.touches else REACHED if status.reached else TOO_LATE
     return Reach(seed, outcome, status.seconds, status.driven, expert.driven)
+
+
+def _evaluate(
+    bundle: Path, difficulty: Mapping[str, float] | None, seed: int, is_cancelled: IsCancelled
+) -> Reach:
+    return reach(bundle, seed, difficulty=difficulty, is_cancelled=is_cancelled)
