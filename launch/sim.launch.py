@@ -10,7 +10,7 @@ from launch import LaunchDescription, LaunchDescriptionEntity
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-from liquid_control.common.assets import SIMULATED
+from liquid_control.common.assets import policy_of
 from liquid_control.nodes.common.launching import SHARED, Arguments, Given, describe
 
 # Passed on to drive.launch.py.
@@ -34,7 +34,9 @@ def generate_launch_description() -> LaunchDescription:
 
 def _nodes(given: Given) -> list[LaunchDescriptionEntity]:
     robot = given['robot']
-    its_own = {'robot': f'simulated_{robot}', 'policy': SIMULATED.get(robot, '')} if robot else {}
+    its_own = {'robot': f'simulated_{robot}'} if robot else {}
+    if robot and not given['policy']:
+        its_own['policy'] = policy_of(robot)
     drive = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(Path(__file__).with_name('drive.launch.py'))),
         launch_arguments={

@@ -39,7 +39,7 @@ Commands = Annotated[
 
 def collect(
     out: Annotated[Path, typer.Option(help='Where the bags go, one directory for each seed.')],
-    robot: Annotated[str, typer.Option(help='car or quadrotor.')] = 'car',
+    robot: Annotated[str, typer.Option(help='car, quadrotor or rover.')] = 'car',
     seeds: Annotated[str, typer.Option(help='Of the worlds, e.g. 0-59 or 3,5,8.')] = '0-59',
     seconds: Annotated[
         float | None,

@@ -22,8 +22,8 @@ from liquid_control.common.errors import BundleError, ConfigError
 CONTRACT_FILE = 'policy.yaml'  # what makes a directory a policy bundle
 
 
-SIMULATED = {'car': 'track_cfc', 'quadrotor': 'quadrotor_cfc', 'rover': 'rover_cfc'}
-"""The simulated robots, and the policy that each one drives with where none is named."""
+SIMULATED = {'car': 'track_cfc', 'quadrotor': 'quadrotor_cfc', 'rover': ''}
+"""The simulated robots, and the shipped policy of each; '' where there is none."""
 
 
 @cache
@@ -46,6 +46,20 @@ def shipped_folder() -> Path:
 def config_file(name: str) -> Path:
     """A shipped file of config/, such as `policy.yaml`."""
     return shipped_folder() / 'config' / name
+
+
+def policy_of(robot: str) -> str:
+    """The shipped policy of a simulated robot.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not SIMULATED[robot]:
+        raise ConfigError(
+            f'no policy is shipped for the {robot}: train one (collect --robot {robot}, '
+            f'train --recipe {robot}_cfc, improve) and name it as the policy'
+        )
+    return SIMULATED[robot]
 
 
 def user_path(name: str) -> Path:

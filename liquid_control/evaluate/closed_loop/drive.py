@@ -23,7 +23,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from liquid_control.common.assets import SIMULATED, find_bundle
+from liquid_control.common.assets import SIMULATED, find_bundle, policy_of
 from liquid_control.common.errors import ConfigError, LiquidControlError
 from liquid_control.common.files import make_directory
 from liquid_control.common.packages import explained
@@ -95,7 +95,7 @@ def drive(options: DriveOptions, console: Console) -> str:
     for package in ('rclpy', 'liquid_control.msg', 'mujoco', *(['nicegui'] * options.view)):
         if importlib.util.find_spec(package) is None:
             raise explained(ModuleNotFoundError(name=package))
-    bundle = find_bundle(options.policy or SIMULATED[options.robot or 'car']).resolve()
+    bundle = find_bundle(options.policy or policy_of(options.robot or 'car')).resolve()
     robot = options.robot or robot_of(load_bundle(bundle).contract.command_names)
     course = open_course(robot, options.seed, options.laps, patient=options.view)
     environment = isolated_environment()
