@@ -22,6 +22,9 @@ def test_silent_cameras_end_in_a_watchdog_stop_and_pushes_in_a_departure() -> No
     assert 'image' in silent.why
     again = drive_lap(BUNDLE, 3000, disturbance='dropped', strength=0.95, most_failures=1)
     assert again == silent
+    blind = drive_lap(BUNDLE, 3000, disturbance='dropped', strength=1.0, most_failures=1)
+    assert (blind.stops, blind.stuck) == (1, 0)
+    assert 'never engaged' in blind.why
     pushed = drive_lap(BUNDLE, 3000, disturbance='pushes', strength=1.0, most_failures=1)
     assert (pushed.departures, pushed.stops) == (1, 0)
 

@@ -52,7 +52,7 @@ class Lap:
 
     Attributes:
         departures: from the road.
-        stops: by the watchdog.
+        stops: by the watchdog, or for want of sensors never begun.
         stuck: times at which it hardly moved, for another reason.
         distance: m; duration: simulated, s.
         offset, offset_95: distance from the centre line, mean and 95 % of the ticks, m.
@@ -151,6 +151,7 @@ class Disturbed:
     """A policy at the wheel, with something between it and the world.
 
     Attributes:
+        engaged: whether the policy has ever been in charge.
         stopped: whether the watchdog has stopped the car; `why` it did.
     """
 
@@ -162,9 +163,12 @@ class Disturbed:
         self._waiting: deque[Sample] = deque()
         self._pushes = Disturbance(rng)
         self._corner = rng.random(2)
-        self.stopped, self.why = False, ''
+        self.stopped, self.why = False, 'never engaged: its sensors are silent'
+        self.engaged = False
 
     def _on_mode(self, mode: Mode, reason: str) -> None:
+        if mode is Mode.AUTONOMOUS:
+            self.engaged, self.why = True, ''
         if mode is Mode.SAFE_STOP:
             self.stopped, self.why = True, reason
 
@@ -237,7 +241,7 @@ def _stretch(
             return 'stops'
         if simulator.time_ns - seen_ns >= PATIENCE * 1e9:
             if status.progress - seen_at < SLOWEST * PATIENCE:
-                return 'stuck'
+                return 'stuck' if driver.engaged else 'stops'
             seen_ns, seen_at = simulator.time_ns, status.progress
     return ''
 
