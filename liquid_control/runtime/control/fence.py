@@ -80,8 +80,12 @@ def held_back(
         left = command.get('velocity_y', 0.0)
         distance = math.hypot(pose.x, pose.y)
         bearing = math.atan2(pose.y, pose.x) - pose.yaw
-        outwards = ahead * math.cos(bearing) + left * math.sin(bearing)
         slowest = min(_fall(limits[name]) for name in level)
+        speed, away = math.hypot(ahead, left), math.atan2(left, ahead) - bearing
+        # While it brakes it may turn by so much, and take its speed with it.
+        turn = limits['yaw_rate'].max * speed / slowest if 'yaw_rate' in command else 0.0
+        away = abs(math.remainder(away, math.tau))
+        outwards = speed * math.cos(max(away - turn, 0.0))
         most = _in_time(fence.radius - distance, slowest)
         if outwards > most:
             for name in level:
