@@ -28,7 +28,7 @@ from liquid_control.runtime.sensing.observation import Slot
 
 Array = NDArray[np.float32]
 
-# After more time than this between two ticks the clock was set, or nobody was at the wheel, s.
+# A clock that goes on by this much more than time does between two ticks was set, s.
 LONGEST_GAP = 1.0
 # Of a robot without a fence that must know where it is, s.
 _MAX_POSE_AGE = 0.5
@@ -116,6 +116,7 @@ class Controller:
         self._steady_ns = steady_ns
         self._simulated = simulated
         self._commanded_ns: int | None = None  # when it was decided last, in steady time
+        self._began_ns: int | None = None  # the last tick, in steady time
         self._did_without = False
         self._hovered = 0.0
         """How long it has been at rest in a safe stop, s."""
@@ -273,6 +274,7 @@ class Controller:
         period = 1 / self.runner.policy.contract.control_rate
         elapsed = period if self._last_ns is None else (now_ns - self._last_ns) / 1e9
         self._last_ns = now_ns
+        waited = self._waited()
         if elapsed < 0:
             self.stop(f'clock went back {-elapsed:.3f} s')
             if self._override is not None:
@@ -285,10 +287,17 @@ class Controller:
                     runner.reset()
             if self.pose is not None:
                 self.pose.clear()
-        elif elapsed > LONGEST_GAP:
+        elif elapsed - waited > LONGEST_GAP:
             # Whether fresh sensor messages came before this tick or not is chance.
             self.stop(f'clock jumped ahead {elapsed:.3f} s')
         return elapsed if elapsed > 0 else period
+
+    def _waited(self) -> float:
+        """Since the tick before began, in steady time, s; 0 where nobody tells it."""
+        if self._steady_ns is None:
+            return 0.0
+        before_ns, self._began_ns = self._began_ns, self._steady_ns()
+        return (self._began_ns - before_ns) / 1e9 if before_ns is not None else 0.0
 
     def think(self, now_ns: int, elapsed: float) -> Thought:
         """Run the network, and the fallback's where it fails; changes nothing of the controller.
