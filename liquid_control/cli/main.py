@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from liquid_control.cli.options import Topic, Topics, named_topics
 from liquid_control.common.errors import LiquidControlError
 from liquid_control.common.files import check_output, reason, write_output
 from liquid_control.common.packages import explained, needed_by
@@ -21,6 +20,7 @@ with needed_by('liquid-control'):
     from liquid_control.cli import bag as cli_bag
     from liquid_control.cli import evaluate as cli_evaluate
     from liquid_control.cli import learn as cli_learn
+    from liquid_control.cli.options import Topic, Topics, named_topics
 
 _PICTURES = ('.png', '.svg', '.pdf')
 

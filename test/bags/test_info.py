@@ -74,7 +74,7 @@ def test_what_two_topics_could_be_is_asked(tmp_path: Path) -> None:
         tmp_path / 'bag', entries, a='sensor_msgs/msg/Imu', b='sensor_msgs/msg/Imu'
     )
     assert [topic.role for topic in inspect_bag(bag).topics] == ['imu?', 'imu?']
-    assert 'several topics could be the imu: name one with --imu-topic' in run(bag)[1]
+    assert 'several topics could be the imu: name one with --topic imu=TOPIC' in run(bag)[1]
 
 
 def test_missing_torn_and_wrongly_described_files_are_all_told(tmp_path: Path) -> None:

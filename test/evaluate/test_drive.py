@@ -225,7 +225,7 @@ def test_drive_into_a_domain_that_has_one_is_refused(tmp_path: Path) -> None:
         context.try_shutdown()
 
 
-def test_policy_that_does_not_fit_the_car_is_refused_with_the_nodes_own_words(
+def test_policy_that_fits_no_simulated_robot_is_refused_with_what_they_take(
     tmp_path: Path,
 ) -> None:
     policy = bundles.make_bundle(tmp_path / 'donkey', commands=('steering', 'throttle'))
@@ -233,4 +233,4 @@ def test_policy_that_does_not_fit_the_car_is_refused_with_the_nodes_own_words(
         _, stderr = process.communicate(timeout=150)
     assert process.returncode == 1
     line = stderr.strip().splitlines()[-1]
-    assert 'policy_node could not be configured: robot simulated_car has no limits for' in line
+    assert 'no simulated robot takes steering, throttle; there are car: steering_angle' in line

@@ -140,7 +140,7 @@ def test_the_robot_drives_on_while_a_hostile_policy_is_refused(
     ('old', 'new'),
     [
         ('name: hostile', 'name: 0x' + 'f' * 5000),
-        ('format_version: 1', 'format_version: 1\n"\\uD800": 1'),
+        ('format_version: 2', 'format_version: 2\n"\\uD800": 1'),
         ('control_rate: 20.0', 'control_rate: 1.0e-300'),
         ('max_age: 0.3', 'max_age: 1.0e+300'),
     ],
