@@ -29,6 +29,7 @@ from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay.stream import Instant, instants
 from liquid_control.evaluate.replay.topics import ReplayTopics
 from liquid_control.runtime.control.runner import PolicyRunner
+from liquid_control.runtime.control.state_message import values_of
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.sensing.observation import Sensors
 
@@ -351,7 +352,7 @@ def replay_ticks(
         before = state
         inputs: dict[str, NDArray[np.float32]] = {}
         if len(state.command_raw):
-            inputs = _seen(state)
+            inputs = {name: value for name, value in values_of(state).items() if len(value)}
             for name, encode in encoded.items():
                 features = encode(_stamp_ns(state, name))
                 known = known and features is not None
@@ -361,14 +362,6 @@ def replay_ticks(
             policy.state = np.asarray(state.neurons, np.float32)
         elif len(state.command_raw):
             yield state, policy.step(inputs, state.elapsed)
-
-
-def _seen(state: Any) -> dict[str, NDArray[np.float32]]:
-    """What a PolicyState says of the inputs, but for images; by name."""
-    values = np.asarray(state.input_values, np.float32)
-    parts = np.split(values, np.cumsum(state.input_widths)[:-1])
-    named = zip(state.input_names, state.input_widths, parts, strict=True)
-    return {name: part for name, width, part in named if width}
 
 
 def _stamp_ns(state: Any, name: str) -> int:
