@@ -43,7 +43,7 @@ def collect(
     seeds: Annotated[str, typer.Option(help='Of the worlds, e.g. 0-59 or 3,5,8.')] = '0-59',
     seconds: Annotated[
         float | None,
-        typer.Option(help='Simulated duration of each drive, s; car 40, quadrotor 14.'),
+        typer.Option(help='Simulated duration of each drive, s; what suits the robot without it.'),
     ] = None,
     disturb: Annotated[
         bool, typer.Option(help='Push the robot off its way, so that recoveries are shown.')
