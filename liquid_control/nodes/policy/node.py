@@ -175,7 +175,8 @@ class PolicyNode(ManagedNode):
             self._pose = PoseInput(
                 self,
                 self._controller.pose,
-                sensing.arrival_ns,
+                arrival_ns=sensing.arrival_ns,
+                now_ns=self._now_ns,
                 px4=FORMS[self.parameters.command_type].in_world,
             )
             started.callback(self._pose.close)

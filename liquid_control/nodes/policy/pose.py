@@ -23,16 +23,25 @@ class PoseInput:
     """The newest odometry (`odom`; of PX4 `vehicle_odometry`), for one thread at a time."""
 
     def __init__(
-        self, owner: Node, slot: Slot, now_ns: Callable[[], int], *, px4: bool = False
+        self,
+        owner: Node,
+        slot: Slot,
+        *,
+        arrival_ns: Callable[[], int],
+        now_ns: Callable[[], int],
+        px4: bool = False,
     ) -> None:
         """Subscribe.
 
         Args:
             slot: where poses go.
-            now_ns: time of arrival, in the time of the stamps.
+            arrival_ns: when a message that comes now has arrived, in the time of the stamps.
+            now_ns: the same without what is granted to a clock that lags behind: the stamp of a
+                message that has none.
             px4: it is a px4_msgs/VehicleOdometry.
         """
         self._slot = slot
+        self._arrival_ns = arrival_ns
         self._now_ns = now_ns
         self._px4 = importlib.import_module('px4_msgs.msg').VehicleOdometry if px4 else None
         self._inbox = (
@@ -46,21 +55,20 @@ class PoseInput:
         message = self._inbox.receive()
         if message is None:
             return
-        now_ns = self._now_ns()
         try:
-            stamp_ns, pose = self._read(message, now_ns)
+            stamp_ns, pose = self._read(message)
         except (SensorError, ValueError) as error:
             self._slot.refuse(str(error))
         else:
-            self._slot.put(pose, stamp_ns, now_ns)
+            self._slot.put(pose, stamp_ns, self._arrival_ns())
 
     def close(self) -> None:
         """Nobody may use this any more."""
         self._inbox.close()
 
-    def _read(self, message: memoryview, now_ns: int) -> tuple[int, Pose]:
+    def _read(self, message: memoryview) -> tuple[int, Pose]:
         if self._px4 is None:
             odometry = read_odometry(message)
             return odometry.stamp_ns, Pose.of(odometry.position, odometry.orientation)
         # PX4 counts from when it was switched on: what tells is when the message arrived.
-        return now_ns, Pose.of(*pose_of(deserialize_message(bytes(message), self._px4)))
+        return self._now_ns(), Pose.of(*pose_of(deserialize_message(bytes(message), self._px4)))
