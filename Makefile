@@ -42,7 +42,7 @@ drive: install/.built $(VENV)/.gl $(if $(VIEW),$(VENV)/.view)  ## simulator, pol
 
 test: install/.built $(VENV)/.gl $(VENV)/.test  ## install what tests need and run all of them
 	@$(RUN) ruff check . && ruff format --check . && mypy && lint-imports
-	@$(RUN) python -m pytest -n 2 --dist loadgroup
+	@$(RUN) python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.test  ## style, types and the import rule
 	@PATH="$(BIN):$$PATH" && ruff check . && ruff format --check . && mypy && lint-imports

@@ -1,6 +1,8 @@
 """What holds for all tests."""
 
 import signal
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support.bundles import make_bundle
@@ -15,11 +17,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ROBOTS = {'nodes', 'closed_loop', 'test_drive', 'test_plain_install'}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests stay together in one of several test processes (pytest-xdist)."""
-    for item in items:
-        names = {*item.path.parent.parts, item.path.stem}
-        item.add_marker(pytest.mark.xdist_group('robots' if names & ROBOTS else str(item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Which tests stay together in one of several test processes: a file's, and the robots'."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = Path(nodeid.split('::')[0])
+            return 'robots' if {*file.parent.parts, file.stem} & ROBOTS else str(file)
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope='session')

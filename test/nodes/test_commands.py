@@ -147,7 +147,7 @@ def test_a_flying_robot_stops_at_its_fence_hovers_and_lands(tmp_path: Path) -> N
     drone.write_text(text.replace('after: 20.0', 'after: 0.5'))
     bundle = make_bundle(tmp_path / 'bundle', commands=FLYING, image=False)
     with driven(tmp_path / 'log', bundle, robot=drone) as robot:
-        robot.wait(lambda: robot.states and len(robot.states[-1].command_raw), 'sensors arrive')
+        robot.receives()
         assert 'pose: nothing received' in robot.engage().message
         flight = Flight(robot)
         robot.wait(lambda: robot.engage().success, 'it knows where it is')

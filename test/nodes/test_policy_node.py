@@ -361,7 +361,7 @@ policy_node.main()
     with running(defective, tmp_path / 'log', autostart=True, policy=bundle) as process:
         robot = Robot(peer, process)
         try:
-            robot.wait(lambda: robot.states and len(robot.states[-1].command_raw), 'sensors')
+            robot.receives()
             assert robot.engage().success
             process.popen.wait(30)
             assert 'there_is_no_such_thing' in process.output

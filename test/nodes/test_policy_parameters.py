@@ -28,7 +28,7 @@ def driving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
     with running('policy_node', folder / 'log', autostart=True, **parameters) as process:
         robot = Robot(peer, process)
         try:
-            robot.wait(lambda: robot.states and len(robot.states[-1].command_raw), 'sensors')
+            robot.receives()
             yield robot
         finally:
             robot.sensors.stop()

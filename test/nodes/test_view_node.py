@@ -33,6 +33,7 @@ def robot(view: View, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robo
     """A policy node with sensors, beside the view."""
     folder = tmp_path_factory.mktemp('robot')
     with driven(folder / 'log', make_bundle(folder / 'policy')) as robot:
+        robot.receives()
         yield robot
 
 
@@ -121,7 +122,7 @@ def test_what_a_page_saw_long_ago_moves_nothing(hand: Hand, robot: Robot) -> Non
 
 
 def test_space_helps_with_what_the_page_showed(hand: Hand, robot: Robot) -> None:
-    robot.wait(lambda: robot.states and len(robot.states[-1].command_raw), 'sensors arrive')
+    robot.receives()
     hand.send(do='space', shown=ControlMode.AUTONOMOUS)  # it stopped a moment ago
     hand.until(lambda: 'disengaged' in hand.said, 'a stop')
     hand.send(do='space', shown=ControlMode.DISENGAGED)

@@ -81,8 +81,11 @@ class Robot:
     def engage(self, engage: bool = True) -> SetBool.Response:
         return self.peer.call(SetBool, 'policy_node/engage', SetBool.Request(data=engage))
 
-    def engaged(self) -> None:
+    def receives(self) -> None:
         self.wait(lambda: self.states and len(self.states[-1].command_raw), 'sensors arrive')
+
+    def engaged(self) -> None:
+        self.receives()
         assert self.engage().success
         self.wait(lambda: self.commands and self.commands[-1].twist.linear.x > 0.2, 'it moves')
 
