@@ -239,7 +239,7 @@ class Chaos:
     def _encoder(self) -> None:
         if self._kind.startswith('encoder'):
             began, kind = time.monotonic(), self._kind
-            self._world.sensors.picture = self._world.sensors.bright
+            self._world.sensors.pixels = self._world.sensors.bright
             self._stops(kind, began, CAMERA)
             self._person(f'while {kind}')
             if kind == 'encoder hangs':

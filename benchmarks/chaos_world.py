@@ -53,8 +53,8 @@ class Sensors(threading.Thread):
         self._camera = node.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
         self._imu = node.create_publisher(Imu, 'imu/data', qos_profile_sensor_data)
         self._clock = node.create_publisher(Clock, '/clock', qos_profile_sensor_data)
-        picture = np.random.default_rng(0).integers(0, 160, (120, 160, 3), dtype=np.uint8)
-        self.dark, self.bright = picture.tobytes(), bytes([255]) * picture.size
+        pixels = np.random.default_rng(0).integers(0, 160, (120, 160, 3), dtype=np.uint8)
+        self.dark, self.bright = pixels.tobytes(), bytes([255]) * pixels.size
         self.simulated_ns: int | None = None
         self.end = threading.Event()
         self.heal()
@@ -63,7 +63,7 @@ class Sensors(threading.Thread):
         """Everything is well."""
         self.camera = self.imu = True
         self.offset_ns, self.pace = 0, 1.0
-        self.acceleration, self.picture = 0.0, self.dark
+        self.acceleration, self.pixels = 0.0, self.dark
         self.frozen_ns: int | None = None
 
     def now_ns(self) -> int:
@@ -84,7 +84,7 @@ class Sensors(threading.Thread):
                 imu.header.stamp, imu.linear_acceleration.x = _stamp(stamp_ns), self.acceleration
                 self._imu.publish(imu)
             if self.camera and count % 3 == 0:
-                image.header.stamp, image.data = _stamp(stamp_ns), self.picture
+                image.header.stamp, image.data = _stamp(stamp_ns), self.pixels
                 self._camera.publish(image)
 
 

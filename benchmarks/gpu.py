@@ -53,7 +53,7 @@ WAYS = {
 DRIVE = 300  # frames of the parity check
 ROUNDS, CALLS = 60, 10
 
-Picture = np.ndarray
+Frame = np.ndarray
 
 
 @dataclass
@@ -145,15 +145,15 @@ def engines(directories: list[Path]) -> list[Path]:
 
 @dataclass
 class Moment:
-    """What a policy sees at one step: pictures as its cameras take them, the other inputs."""
+    """What a policy sees at one step: images as its cameras take them, the other inputs."""
 
-    pictures: dict[str, Picture]
+    frames: dict[str, Frame]
     inputs: dict[str, Any]
     elapsed: float
 
 
 def made_up(bundle: Bundle, count: int) -> list[Moment]:
-    """A drive: pictures of the cameras' size that move, and gentle motion."""
+    """A drive: images of the cameras' size that move, and gentle motion."""
     contract, rng = bundle.contract, np.random.default_rng(0)
     wide = {
         name: rng.integers(
@@ -183,7 +183,7 @@ def drive(policy: Policy, moments: list[Moment]) -> np.ndarray:
 
 
 def see(policy: Policy, moment: Moment) -> dict[str, Any]:
-    return {name: policy.encode(name, picture) for name, picture in moment.pictures.items()}
+    return {name: policy.encode(name, frame) for name, frame in moment.frames.items()}
 
 
 def measure(ways: list[Way], moments: list[Moment]) -> None:

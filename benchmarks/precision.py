@@ -1,7 +1,7 @@
 """Smaller encoders: what float16 and int8 save, and what they change in the commands.
 
 Exports the weights of a bundle once in each precision, over the last steps of a recording, and
-times a picture through each encoder, in turns.
+times an image through each encoder, in turns.
 
     python benchmarks/precision.py ../shared/data/donkeycar_bag
 """
@@ -31,7 +31,7 @@ from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.runtime.inference.policy import Policy
 
 PRECISIONS = ('float32', 'float16', 'int8')
-TURNS, PICTURES = 9, 100
+TURNS, FRAMES = 9, 100
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
             export(network, recipe, steps, precision, Path(folder) / precision)
             for precision in PRECISIONS
         ]
-        times = time_pictures({name: Path(folder) / name for name in PRECISIONS}, steps)
+        times = time_frames({name: Path(folder) / name for name in PRECISIONS}, steps)
     for row in rows:
         row['us'] = times[str(row['precision'])]
     report(rows)
@@ -77,26 +77,26 @@ def export(
     return {'precision': precision, 'bytes': size, 'loss': loss, 'steps': len(steps.elapsed)}
 
 
-def time_pictures(bundles: dict[str, Path], steps: Steps) -> dict[str, float]:
-    """Median microseconds of a picture that is already cut and resized."""
+def time_frames(bundles: dict[str, Path], steps: Steps) -> dict[str, float]:
+    """Median microseconds of an image that is already cut and resized."""
     policies = {name: Policy.load(path) for name, path in bundles.items()}
     (image,) = next(iter(policies.values())).contract.images
-    pictures = steps.inputs[image].numpy()[:PICTURES]
+    frames = steps.inputs[image].numpy()[:FRAMES]
     times: dict[str, list[float]] = {name: [] for name in policies}
     for turn in range(TURNS + 1):
         for name, policy in policies.items():
             begin = time.perf_counter()
-            for picture in pictures:
-                policy.encode_input(image, np.ascontiguousarray(picture))
+            for frame in frames:
+                policy.encode_input(image, np.ascontiguousarray(frame))
             if turn > 0:  # the first turn warms up
-                times[name].append(1e6 * (time.perf_counter() - begin) / len(pictures))
+                times[name].append(1e6 * (time.perf_counter() - begin) / len(frames))
     return {name: statistics.median(measured) for name, measured in times.items()}
 
 
 def report(rows: list[dict[str, object]]) -> None:
     commands = list(rows[0]['loss'])  # type: ignore[call-overload]
     table = Table(box=SIMPLE, title=f'encoders over {rows[0]["steps"]} steps')
-    for heading in ('precision', 'bytes', *commands, 'us a picture'):
+    for heading in ('precision', 'bytes', *commands, 'us an image'):
         table.add_column(heading, justify='left' if heading == 'precision' else 'right')
     for row in rows:
         losses = (f'{100 * row["loss"][name]:.3f} %' for name in commands)  # type: ignore[index]

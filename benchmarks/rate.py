@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def bundle_for(policy: str, width: int, height: int, folder: Path) -> Path:
-    """The policy with a contract that takes the lower two thirds of this camera's picture."""
+    """The policy with a contract that takes the lower two thirds of this camera's image."""
     path = find_bundle(policy)
     contract = load_bundle(path).contract
     ((name, image),) = contract.images.items()

@@ -35,12 +35,12 @@ def source(options: argparse.Namespace) -> None:
     node = rclpy.create_node('source')
     camera = node.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
     imu = node.create_publisher(Imu, 'imu/data', qos_profile_sensor_data)
-    picture = np.random.default_rng(0).integers(
+    pixels = np.random.default_rng(0).integers(
         0, 256, (options.height, options.width, 3), dtype=np.uint8
     )
     image = Image(height=options.height, width=options.width, encoding='rgb8')
     image.step = 3 * options.width
-    image.data = picture.tobytes()
+    image.data = pixels.tobytes()
     image_bytes = bytearray(serialize_message(image))
     sample = Imu()
     sample.linear_acceleration.z = 9.81

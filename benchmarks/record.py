@@ -218,7 +218,7 @@ def publish(topic: str, seconds: float) -> None:
     is_camera = 'image' in topic
     rate = CAMERA_RATE if is_camera else IMU_RATE
     publisher = node.create_publisher(Image if is_camera else Imu, topic, qos_profile_sensor_data)
-    frames = [bytearray(picture(i) if is_camera else imu()) for i in range(8)]
+    frames = [bytearray(image(i) if is_camera else imu()) for i in range(8)]
     while publisher.get_subscription_count() == 0:
         time.sleep(0.01)
     time.sleep(1.0)  # the other side has to learn of this publisher, too
@@ -236,8 +236,8 @@ def publish(topic: str, seconds: float) -> None:
     print(count)
 
 
-def picture(seed: int) -> bytes:
-    """A serialised picture that compresses like a camera's: smooth shading and sensor noise."""
+def image(seed: int) -> bytes:
+    """A serialised image that compresses like a camera's: smooth shading and sensor noise."""
     rng = np.random.default_rng(seed)
     x, y = np.meshgrid(np.linspace(0, 4, WIDTH), np.linspace(0, 3, HEIGHT))
     shade = 128 + 60 * np.sin(x + seed) * np.cos(y)

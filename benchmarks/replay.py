@@ -1,7 +1,7 @@
 """Offline replay: how much faster than real time, where the time goes, how much memory it takes.
 
 The recording is made here: a 160x120 JPEG camera at 30 Hz, a 200 Hz IMU, odometry and commands.
-Its pictures take 4 kB each, as those of a real car's camera do. The policies take turns within
+Its images take 4 kB each, as those of a real car's camera do. The policies take turns within
 one run, everything on one core.
 
     python benchmarks/replay.py

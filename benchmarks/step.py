@@ -9,7 +9,7 @@ The midpoint solver of new policies, which the reference does not have, runs aga
 reference's own.
 
 Then one control tick and one camera frame of the runtime's `Policy` against the same network in
-eager torch, pictures cut and resized in both.
+eager torch, images cut and resized in both.
 
     python benchmarks/step.py [--rounds 40] [--sizes 19/32,64/64]
 """
@@ -227,14 +227,14 @@ def policy_candidates(cell: str, folder: Path) -> dict[str, dict[str, Call]]:
         steps=steps,
     )
     policy = Policy.load(folder / cell)
-    picture = rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)
-    seen = {'image': policy.encode('image', picture), 'imu': steps.inputs['imu'][0].numpy()}
+    image = rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    seen = {'image': policy.encode('image', image), 'imu': steps.inputs['imu'][0].numpy()}
     tensors = {name: torch.from_numpy(values)[None] for name, values in seen.items()}
     elapsed = torch.full((1, 1), ELAPSED)
     state = torch.zeros(1, network.state_size)
 
     def eager_frame() -> Tensor:
-        pixels = policy.preprocess['image'](picture)
+        pixels = policy.preprocess['image'](image)
         return network.encoders['image'](torch.from_numpy(pixels)[None])
 
     return {
@@ -242,7 +242,7 @@ def policy_candidates(cell: str, folder: Path) -> dict[str, dict[str, Call]]:
             'eager': lambda: network.core(tensors, elapsed, state),
             'bound': lambda: policy.step(seen, ELAPSED),
         },
-        f'frame {cell}': {'eager': eager_frame, 'bound': lambda: policy.encode('image', picture)},
+        f'frame {cell}': {'eager': eager_frame, 'bound': lambda: policy.encode('image', image)},
     }
 
 

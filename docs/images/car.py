@@ -30,17 +30,17 @@ def main() -> None:
         expert = Expert(simulator.world.track)
         for _ in range(STEPS):
             simulator.step(expert.command(simulator.motion), simulator.step_ns)
-        picture = shoot(simulator, CHASE_CAMERA, (WIDTH, HEIGHT))
+        image = shoot(simulator, CHASE_CAMERA, (WIDTH, HEIGHT))
         inset = shoot(simulator, 'front', INSET)
     framed = cv2.copyMakeBorder(inset, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(255, 255, 255))
     height, width = framed.shape[:2]
-    picture[12 : 12 + height, 12 : 12 + width] = framed
+    image[12 : 12 + height, 12 : 12 + width] = framed
     path = Path(__file__).with_suffix('.png')
-    cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def shoot(simulator: CarSimulator, name: str, size: tuple[int, int]) -> np.ndarray:
-    """Return one camera's picture, RGB, with smooth edges."""
+    """Return one camera's image, RGB, with smooth edges."""
     width, height = (OVERSAMPLING * pixels for pixels in size)
     renderer = Renderer(simulator.model, width, height, f'{PREFIX}{name}')
     large = renderer.render(simulator.data)

@@ -23,15 +23,15 @@ OVERSAMPLING = 2
 
 def main() -> None:
     """Fly on in each scene and take the pictures."""
-    pictures = [picture(scene) for scene in SCENES]
-    rows = [np.concatenate(pictures[i : i + 2], axis=1) for i in (0, 2)]
+    images = [image(scene) for scene in SCENES]
+    rows = [np.concatenate(images[i : i + 2], axis=1) for i in (0, 2)]
     path = Path(__file__).with_suffix('.png')
     whole = np.concatenate(rows)[..., ::-1]
     cv2.imwrite(str(path), whole, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
-def picture(scene: str) -> np.ndarray:
-    """One scene, with the camera's own picture in its corner."""
+def image(scene: str) -> np.ndarray:
+    """One scene, with the camera's own image in its corner."""
     with simulate_quadrotor(SEED, scene=scene, difficulty={'wind': 0.0}) as simulator:
         limit = simulator.model.vis.global_
         limit.offwidth, limit.offheight = OVERSAMPLING * WIDTH, OVERSAMPLING * HEIGHT
@@ -49,7 +49,7 @@ def picture(scene: str) -> np.ndarray:
 
 
 def shoot(simulator: QuadrotorSimulator, name: str, size: tuple[int, int]) -> np.ndarray:
-    """Return one camera's picture, RGB, with smooth edges."""
+    """Return one camera's image, RGB, with smooth edges."""
     width, height = (OVERSAMPLING * pixels for pixels in size)
     renderer = Renderer(simulator.model, width, height, f'{PREFIX}{name}')
     large = renderer.render(simulator.data)

@@ -1,6 +1,6 @@
 """What a recording holds, for people: topics, rates, gaps, formats, and what is wrong with it.
 
-Every message is met once, so that what is said is true of all of them; of pictures the first is
+Every message is met once, so that what is said is true of all of them; of images the first is
 looked at. Whatever is wrong ends up in the description, not in an error.
 """
 
@@ -56,7 +56,7 @@ class TopicInfo:
         rate: Hz, by the usual interval of the stamps; None where there is none.
         duration: From first to last stamp, s.
         longest_gap: s.
-        what: Format of its pictures.
+        what: Format of its images.
         role: What it could be used as; with a question mark where others could too.
         problems: What is odd about it.
     """

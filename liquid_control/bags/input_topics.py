@@ -11,8 +11,8 @@ from liquid_control.bags.errors import TopicError
 from liquid_control.bags.reader import BagReader
 from liquid_control.contract.inputs import InputSpec, Source
 
-# Forms of pictures that are no pictures to us, by the names that image_transport gives them.
-_NO_PICTURES = ('/compressedDepth', '/zstd', '/theora', '/ffmpeg', '/foxglove', '/draco')
+# Forms of images that are no images to us, by the names that image_transport gives them.
+_NO_IMAGES = ('/compressedDepth', '/zstd', '/theora', '/ffmpeg', '/foxglove', '/draco')
 # What a camera that measures distance publishes beside its colours.
 _BESIDES = re.compile(r'depth|disparity|confidence|infra|(?:^|[/_])ir(?:[/_]|$)', re.IGNORECASE)
 
@@ -151,12 +151,12 @@ def candidates(topics: Mapping[str, str], source: Source) -> list[str]:
         for topic in found
         if not any(topic.endswith(form) and topic.removesuffix(form) in found for form in forms)
     ]
-    return _pictures(found) if 'sensor_msgs/msg/Image' in source.types else found
+    return _images(found) if 'sensor_msgs/msg/Image' in source.types else found
 
 
-def _pictures(topics: Iterable[str]) -> list[str]:
-    pictures = [topic for topic in topics if not topic.endswith(_NO_PICTURES)]
-    return [topic for topic in pictures if not _is_beside(topic)] or pictures
+def _images(topics: Iterable[str]) -> list[str]:
+    images = [topic for topic in topics if not topic.endswith(_NO_IMAGES)]
+    return [topic for topic in images if not _is_beside(topic)] or images
 
 
 def _is_beside(topic: str) -> bool:

@@ -1,7 +1,7 @@
 """MCAP files as this package writes them, faster than the `mcap` package's own writer does.
 
 That one compresses at zstd's level 3 and copies every message five times. Level 1 takes a ninth of
-the time on camera pictures and leaves files 5 to 10 % larger (benchmarks/record.py).
+the time on camera images and leaves files 5 to 10 % larger (benchmarks/record.py).
 Format: https://mcap.dev/spec
 """
 

@@ -1,7 +1,7 @@
 """Chunks of MCAP files and the messages in them.
 
 The libraries build a stream and a record object for every message, which takes longer than
-decoding a small picture does (benchmarks/replay.py). Here a chunk is one buffer: messages nobody
+decoding a small image does (benchmarks/replay.py). Here a chunk is one buffer: messages nobody
 asked for are passed over, the others are cut out of it.
 """
 

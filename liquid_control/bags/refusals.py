@@ -45,7 +45,7 @@ class Refusals:
         """Note a message.
 
         Args:
-            kind: 'picture', 'value', 'stamp' or 'spike'.
+            kind: 'image', 'value', 'stamp' or 'spike'.
             number: Among all messages of its topic.
         """
         known = self._found.get((topic, kind))

@@ -1,4 +1,4 @@
-"""What policies see and learn, taken from a bag's messages: pictures, IMU, speed, commands."""
+"""What policies see and learn, taken from a bag's messages: images, IMU, speed, commands."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _FEW = 10
 _USUAL = 1.0
 _SPIKE_LENGTH = 2
 
-_PICTURES = ImageReader()
+_IMAGES = ImageReader()
 
 
-def picture(reader: BagReader, message: BagMessage) -> NDArray[np.uint8]:
-    """RGB picture uint8 [height, width, 3] of an Image or CompressedImage.
+def image(reader: BagReader, message: BagMessage) -> NDArray[np.uint8]:
+    """RGB image uint8 [height, width, 3] of an Image or CompressedImage.
 
     Raises:
-        ImageError: the picture cannot be decoded.
+        ImageError: the image cannot be decoded.
     """
-    return _PICTURES.take('', reader.to_cdr(message), message.msgtype).value
+    return _IMAGES.take('', reader.to_cdr(message), message.msgtype).value
 
 
 def motion(message: BagMessage) -> tuple[float, float]:

@@ -23,10 +23,10 @@ from liquid_control.common.files import create_new, open_regular
 LIMIT_VARIABLE = 'LIQUID_CONTROL_MAX_UNPACKED'
 ZSTD_MAGIC = zstandard.FRAME_HEADER
 
-_MAX_BYTES = 512 << 20  # a chunk of a megabyte is usual; one picture of a large camera takes 50 MB
+_MAX_BYTES = 512 << 20  # a chunk of a megabyte is usual; one image of a large camera takes 50 MB
 # Bytes that one compressed byte can become at most, by format: more was not written by anybody.
 _MAX_RATIO = {'': 1, 'none': 1, 'lz4': 256, 'zstd': 1 << 16, 'bz2': 1 << 16}
-# A file may unpack to this many times its size, as recordings of raw pictures do.
+# A file may unpack to this many times its size, as recordings of raw images do.
 _MAX_FILE_RATIO = 100
 _BLOCK = 1 << 20
 _FEW_MESSAGES = 4096

@@ -1,7 +1,7 @@
 """Serialized messages (CDR) field by field: what reads and writes the few that come or go often.
 
 A subscription that hands over bytes costs a fraction of one that builds a Python message, and a
-picture's pixels are used in place. Every read is bounds-checked: a message from the network that
+image's pixels are used in place. Every read is bounds-checked: a message from the network that
 lies about its sizes raises `SensorError`. Writing field by field takes a tenth of the time of
 building a Python message and having it converted.
 """

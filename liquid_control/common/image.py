@@ -1,4 +1,4 @@
-"""Pictures of ROS messages, decoded: raw in any common encoding, JPEG or PNG, to RGB."""
+"""Images of ROS messages, decoded: raw in any common encoding, JPEG or PNG, to RGB."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _PACKED: dict[str, tuple[int, Callable[[Pixels], Pixels]]] = {
 }
 ENCODINGS = (*_PACKED, 'nv12')
 
-# What image_transport takes for pictures in colour, where the order of the channels matters.
+# What image_transport takes for images in colour, where the order of the channels matters.
 _COLOURS = ('rgb8', 'bgr8', 'rgba8', 'bgra8', 'rgb16', 'bgr16', 'rgba16', 'bgra16')
 
 # First bytes of a file, and where a PNG says how many bits a channel has.
@@ -67,7 +67,7 @@ def to_rgb(encoding: str, width: int, height: int, step: int, data: Buffer) -> P
 
     Args:
         encoding: one of `ENCODINGS`.
-        width, height: picture size, pixels.
+        width, height: image size, pixels.
         step: bytes from one row to the next; may be longer than the pixels need.
         data: at least `step * height` bytes (3/2 of that for nv12).
 
@@ -80,7 +80,7 @@ def to_rgb(encoding: str, width: int, height: int, step: int, data: Buffer) -> P
     if encoding == 'nv12':
         luma = _rows(encoding, width, height * 3 // 2, step, data, 1)
         if width % 2 or height % 2:
-            raise ImageError(f'nv12 needs an even picture size, found {width}x{height}')
+            raise ImageError(f'nv12 needs an even image size, found {width}x{height}')
         return _convert(cv2.COLOR_YUV2RGB_NV12)(np.ascontiguousarray(luma))
     if encoding not in _PACKED:
         raise ImageError(
@@ -98,7 +98,7 @@ def to_rgb(encoding: str, width: int, height: int, step: int, data: Buffer) -> P
 
 
 def _rows(encoding: str, width: int, height: int, step: int, data: Buffer, depth: int) -> Pixels:
-    """The picture's bytes, row by row, without padding."""
+    """The image's bytes, row by row, without padding."""
     if width < 1 or height < 1:
         raise ImageError(f'image size must be positive, found {width}x{height}')
     if step < width * depth:
@@ -128,7 +128,7 @@ def decode_compressed(data: Buffer, format: str = '') -> Pixels:
 
     Args:
         data: of the message.
-        format: of the message, as image_transport writes it: what the picture was, a semicolon,
+        format: of the message, as image_transport writes it: what the image was, a semicolon,
             how it was compressed and in which order of colours (`rgb8; jpeg compressed bgr8`).
             Without a semicolon it says nothing of colours: they are those of any JPEG or PNG.
 
@@ -168,5 +168,5 @@ def decode_compressed(data: Buffer, format: str = '') -> Pixels:
 
 
 def _ends(jpeg: Pixels) -> bool:
-    """Whether a JPEG has its end marker, after which some cameras pad; picture data has none."""
+    """Whether a JPEG has its end marker, after which some cameras pad; image data has none."""
     return b'\xff\xd9' in jpeg[-_JPEG_PADDING:].tobytes()

@@ -1,4 +1,4 @@
-"""How large a compressed picture will be, read from its header before anything is decoded.
+"""How large a compressed image will be, read from its header before anything is decoded.
 
 A PNG of 130 KB can hold a billion pixels, a JPEG can have its few pixels drawn a thousand times
 over. OpenCV decodes many formats; the two that image transports use are let through.
@@ -23,7 +23,7 @@ _STANDALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 
 
 def check_header(data: memoryview) -> None:
-    """Refuse a picture that is no JPEG or PNG, or would be too large.
+    """Refuse an image that is no JPEG or PNG, or would be too large.
 
     Raises:
         ImageError: with what was found.
@@ -45,7 +45,7 @@ def check_header(data: memoryview) -> None:
         drawn = f', drawn {scans} times' if scans > 1 else ''
         raise ImageError(
             f'compressed image of {width}x{height} pixels{drawn}: at most {MAX_PIXELS} pixels are '
-            'decoded; set the camera to a smaller picture'
+            'decoded; set the camera to a smaller image'
         )
 
 
@@ -67,4 +67,4 @@ def _jpeg_size(data: memoryview) -> tuple[int, int]:
         at += 2
         if marker not in _STANDALONE:
             at += struct.unpack('>H', data[at : at + 2])[0]
-    raise ImageError(f'compressed image of {len(data)} bytes is a JPEG without a picture')
+    raise ImageError(f'compressed image of {len(data)} bytes is a JPEG without an image')

@@ -1,4 +1,4 @@
-"""The picture of a wiring: layers from left to right, synapses coloured by what they do."""
+"""The figure of a wiring: layers from left to right, synapses coloured by what they do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoders: a camera picture, or the ranges of a scan, to a few bounded features.
+"""Encoders: a camera image, or the ranges of a scan, to a few bounded features.
 
 Both are fast on one CPU core.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-# 'dense' weighs every place of the last map. 'keypoints' adds where in the picture each of some
+# 'dense' weighs every place of the last map. 'keypoints' adds where in the image each of some
 # channels answers: geometry, which generalises from little data.
 ENCODERS = ('dense', 'keypoints')
 # Channels after each convolution.
@@ -22,7 +22,7 @@ KEYPOINTS = 32
 SHARPNESS = 2.0
 # Of a scan's encoder, between ranges and features.
 SCAN_UNITS = 64
-# Smallest deviation of the pixels that counts as a picture, as a share of full scale.
+# Smallest deviation of the pixels that counts as an image, as a share of full scale.
 DEVIATION_FLOOR = 0.02
 
 
@@ -49,19 +49,19 @@ class Keypoints(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """Strided convolutions and a linear layer, about 3 million multiplications a picture.
+    """Strided convolutions and a linear layer, about 3 million multiplications an image.
 
-    Each picture is standardised by its own mean and deviation, so that exposure and light cancel
+    Each image is standardised by its own mean and deviation, so that exposure and light cancel
     out before the first layer. There is no batch normalisation: the network computes the same in
     training and on the robot. Features are normalised among themselves and end in tanh: no
-    picture, however strange, can push the liquid core beyond what it saw in training.
+    image, however strange, can push the liquid core beyond what it saw in training.
 
     Args:
-        height, width: picture size, pixels.
+        height, width: image size, pixels.
         features: number of features F; half of them from keypoints, where there are any.
         dropout: share of the last convolution's outputs dropped in training.
         kind: one of `ENCODERS`.
-        channels: after each convolution; every one halves the picture.
+        channels: after each convolution; every one halves the image.
         keypoints: channels whose places are looked for, of the kind with keypoints.
     """
 

@@ -30,7 +30,7 @@ from liquid_control.nn.wiring import Wiring
 
 WIRINGS = ('auto-ncp',)
 
-# Convolutions of an encoder: keypoints leave before the last of them, and each halves the picture.
+# Convolutions of an encoder: keypoints leave before the last of them, and each halves the image.
 MIN_CHANNELS, MAX_CHANNELS = BEFORE_KEYPOINTS + 1, 8
 
 # A network is built as it is described, by a recipe or by somebody else's bundle: memory grows

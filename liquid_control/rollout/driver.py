@@ -108,7 +108,7 @@ class PolicyDriver:
         self._newest: dict[str, Sample] = {}
 
     def sense(self, sample: Sample) -> None:
-        """Encode pictures, keep the newest of everything else."""
+        """Encode images, keep the newest of everything else."""
         if sample.sensor == 'image':
             self._runner.encode('image', Frame(sample.value, sample.stamp_ns, sample.stamp_ns))
         else:
@@ -172,7 +172,7 @@ def drive(
     Args:
         control_rate: Hz.
         difficulty: of the world, see `TrackWorld`.
-        camera: False for drivers that need no pictures.
+        camera: False for drivers that need no images.
     """
     offsets: list[float] = []
     tick, problem = 0, ''

@@ -79,7 +79,7 @@ def drive_laps(
     Args:
         control_rate: Hz.
         difficulty: of the world, see `TrackWorld`.
-        camera: False for drivers that need no pictures.
+        camera: False for drivers that need no images.
 
     Raises:
         CancelledError: `is_cancelled` returned True.

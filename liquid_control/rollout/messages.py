@@ -90,7 +90,7 @@ def encode_command(command: Command, stamp_ns: int) -> bytes:
 def _image(sample: Sample) -> bytes:
     done, data = cv2.imencode('.jpg', sample.value[..., ::-1], _JPEG)
     if not done:
-        raise RuntimeError('OpenCV could not encode a picture as JPEG')
+        raise RuntimeError('OpenCV could not encode an image as JPEG')
     message = Writer()
     message.header(sample.stamp_ns, CAMERA_FRAME_ID)
     message.string('jpeg')

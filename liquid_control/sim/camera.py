@@ -16,7 +16,7 @@ from liquid_control.sim.protocols import PREFIX, Scene
 Rgb = tuple[float, float, float]
 """Red, green and blue, each 0 to 1."""
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 """RGB [height, width, 3]."""
 
 
@@ -47,7 +47,7 @@ class Renderer:
     """Renders one model. Make, use and close it in one thread: the GL context belongs to it.
 
     Args:
-        width, height: picture size, pixels.
+        width, height: image size, pixels.
         camera: its name in the model.
     """
 
@@ -55,7 +55,7 @@ class Renderer:
         limit = model.vis.global_
         if not (0 < width <= limit.offwidth and 0 < height <= limit.offheight):
             raise ValueError(
-                f'picture size must be at most {limit.offwidth}x{limit.offheight}, '
+                f'image size must be at most {limit.offwidth}x{limit.offheight}, '
                 f'got {width}x{height}'
             )
         self._model = model
@@ -73,7 +73,7 @@ class Renderer:
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
         self._pixels = np.empty((height, width, 3), np.uint8)
 
-    def render(self, data: mujoco.MjData) -> Picture:
+    def render(self, data: mujoco.MjData) -> Image:
         """Return what the lens sees."""
         self._context.make_current()
         mujoco.mjv_updateScene(
@@ -100,7 +100,7 @@ class ImageNoise:
     """Exposure, white balance and pixel noise of one camera.
 
     Args:
-        width, height: picture size, pixels.
+        width, height: image size, pixels.
         gain: of each colour channel.
         deviation: of the noise, grey levels of 255.
     """
@@ -116,17 +116,17 @@ class ImageNoise:
         self._noise *= np.float32(deviation)
         self._rng = rng
 
-    def expose(self, rgb: Picture) -> Picture:
-        """Turn an ideal picture into a recorded one."""
+    def expose(self, rgb: Image) -> Image:
+        """Turn an ideal image into a recorded one."""
         start = int(self._rng.integers(3 * self._size))
-        picture = rgb * self._gain
-        picture += self._noise[start : start + self._size].reshape(self._shape)
-        return np.clip(picture, 0.0, 255.0, out=picture).astype(np.uint8)
+        image = rgb * self._gain
+        image += self._noise[start : start + self._size].reshape(self._shape)
+        return np.clip(image, 0.0, 255.0, out=image).astype(np.uint8)
 
 
 @dataclass(eq=False)
 class Camera:
-    """A camera as a sensor; its value is an RGB picture, uint8 [height, width, 3].
+    """A camera as a sensor; its value is an RGB image, uint8 [height, width, 3].
 
     Args:
         mount: None where the robot's tree has a camera called 'front' already.
@@ -159,8 +159,8 @@ class Camera:
         rng = np.random.default_rng([seed, 5])
         self._noise = ImageNoise(self.width, self.height, self.gain, self.deviation, rng)
 
-    def read(self, time_ns: int) -> Picture:
-        """A picture."""
+    def read(self, time_ns: int) -> Image:
+        """An image."""
         assert self._renderer is not None, 'a camera must be bound before it is read'
         return self._noise.expose(self._renderer.render(self._data))
 

@@ -23,13 +23,13 @@ def paint_ground(track: Track, appearance: Appearance, seed: int) -> NDArray[np.
     grass_shade = _patches(rng, 3, 0.05) + _patches(rng, 50, 0.05)
     road_shade = _patches(rng, 1, 0.02) + _patches(rng, 30, 0.025)
 
-    picture = grass_shade + np.asarray(appearance.season.grass, np.float32)
-    picture[_stroke([line], ROAD_WIDTH + 2 * appearance.edge_width)] = appearance.edge_rgb
+    image = grass_shade + np.asarray(appearance.season.grass, np.float32)
+    image[_stroke([line], ROAD_WIDTH + 2 * appearance.edge_width)] = appearance.edge_rgb
     road = _stroke([line], ROAD_WIDTH)
-    picture[road] = road_shade[road] + np.asarray(appearance.season.road, np.float32)
+    image[road] = road_shade[road] + np.asarray(appearance.season.road, np.float32)
     if appearance.dash_length > 0.0:
-        picture[_dashes(track, line, appearance)] = appearance.centre_rgb
-    texture = np.clip(picture * np.float32(255.0), 0.0, 255.0).astype(np.uint8)
+        image[_dashes(track, line, appearance)] = appearance.centre_rgb
+    texture = np.clip(image * np.float32(255.0), 0.0, 255.0).astype(np.uint8)
     return np.asarray(cv2.GaussianBlur(texture, (3, 3), 0), np.uint8)
 
 

@@ -1,7 +1,7 @@
 """An outdoor place drawn from a seed: where a flight starts, the target, what stands around.
 
 The target is a red folding chair on a stand, big enough to be seen from afar, with a front and a
-back. A flight starts with the target in the picture, and nothing stands on the way to it.
+back. A flight starts with the target in the image, and nothing stands on the way to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DIFFICULTIES = {
     'distance': 'the flight starts 10 to 20 m from the target instead of 4 to 10 m',
     'rotation': 'the front of the target is turned away from the start by 45 to 180 degrees',
     'occlusion': 'foliage stands before the target, over up to 60 % of its width',
-    'distractor': 'share of the worlds with a second chair, of another colour, in the picture',
+    'distractor': 'share of the worlds with a second chair, of another colour, in the image',
     'clutter': 'trees, rocks or houses around the way to the target, up to 40',
     'light': 'sun, exposure, white balance and pixel noise leave a clear noon',
     'wind': 'steady wind of up to 5 m/s, with gusts',
@@ -178,7 +178,7 @@ def _foliage(
 def _distractor(
     rng: np.random.Generator, start: Pose, target: Pose, direction: float, share: float
 ) -> Iterator[str]:
-    """A chair of another colour beside the target, about as far away and in the picture."""
+    """A chair of another colour beside the target, about as far away and in the image."""
     if rng.random() >= share:
         return
     angle = math.radians(rng.uniform(10.0, 22.0)) * (1.0 if rng.random() < 0.5 else -1.0)

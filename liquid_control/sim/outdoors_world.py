@@ -40,7 +40,7 @@ GRACE = 15.0
 HELD, CRASHED, STRAYED, LATE = 'held', 'crashed', 'lost', 'timed out'
 """How a flight ends."""
 
-_MAX_PICTURE = (640, 480)
+_MAX_IMAGE = (640, 480)
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class OutdoorsWorld:
 
     @property
     def start(self) -> Pose:
-        """Hovering, with the target in the picture."""
+        """Hovering, with the target in the image."""
         return self.place.start
 
     @property
@@ -190,7 +190,7 @@ def _describe(place: Outdoors) -> str:
   <compiler angle="radian" autolimits="true"/>
   <statistic extent="1" center="0 0 1"/>
   <visual>
-    <global offwidth="{_MAX_PICTURE[0]}" offheight="{_MAX_PICTURE[1]}"/>
+    <global offwidth="{_MAX_IMAGE[0]}" offheight="{_MAX_IMAGE[1]}"/>
     <quality numslices="12" numstacks="8" offsamples="0"/>
     <map znear=".03" zfar="70" fogstart="18" fogend="60" force=".1"/>
     <headlight ambient="{text((light.ambient,) * 3)}" diffuse=".15 .15 .15" specular="0 0 0"/>

@@ -35,7 +35,7 @@ RADIUS = 0.22
 """Of the sphere that it touches with, m."""
 
 CAMERA_X = 0.22
-"""How far the lens sits in front of the middle, m: no propeller turns in its picture."""
+"""How far the lens sits in front of the middle, m: no propeller turns in its image."""
 CHASE_CAMERA = 'chase'
 """Behind it, for people."""
 

@@ -49,8 +49,8 @@ def simulate_car(
     Args:
         seed: draws the track, its scenery and light, the sensors' errors.
         difficulty: strength, 0 to 1, of each of `TrackWorld.difficulties`; 1 where left out.
-        camera: False leaves the camera out, for work that needs no pictures and no OpenGL.
-        image_width, image_height: camera picture, pixels.
+        camera: False leaves the camera out, for work that needs no images and no OpenGL.
+        image_width, image_height: camera image, pixels.
         camera_rate, imu_rate, odometry_rate: Hz, each at most the physics rate of 400 Hz.
 
 
@@ -104,9 +104,9 @@ def simulate_quadrotor(
         seed: draws the place, the target, light and wind, the sensors' errors.
         difficulty: strength, 0 to 1, of each of `OutdoorsWorld.difficulties`; that of the scene
             of training where left out.
-        camera: False leaves the camera out, for work that needs no pictures and no OpenGL.
+        camera: False leaves the camera out, for work that needs no images and no OpenGL.
         scene: of `liquid_control.sim.seasons.SCENES`, whatever the strength of 'season'.
-        image_width, image_height: camera picture, pixels.
+        image_width, image_height: camera image, pixels.
         camera_rate, imu_rate, odometry_rate: Hz, each at most the physics rate of 400 Hz.
 
     Raises:

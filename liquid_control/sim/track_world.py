@@ -16,7 +16,7 @@ from liquid_control.sim.judge import LapJudge
 from liquid_control.sim.protocols import Motion, Pose
 from liquid_control.sim.track import AREA_HALF_SIZE, ROAD_WIDTH, Track, generate_track
 
-_MAX_PICTURE = (640, 480)
+_MAX_IMAGE = (640, 480)
 
 
 class TrackWorld:
@@ -89,7 +89,7 @@ def _describe(track: Track, appearance: Appearance, seed: int) -> str:
 <mujoco model="track">
   <compiler angle="radian" autolimits="true"/>
   <visual>
-    <global offwidth="{_MAX_PICTURE[0]}" offheight="{_MAX_PICTURE[1]}"/>
+    <global offwidth="{_MAX_IMAGE[0]}" offheight="{_MAX_IMAGE[1]}"/>
     <quality numslices="12" numstacks="8" offsamples="0"/>
     <map znear=".005" zfar="20" fogstart="8" fogend="22" force=".1"/>
     <headlight ambient="{_rgb((appearance.ambient,) * 3)}" diffuse=".15 .15 .15" specular="0 0 0"/>

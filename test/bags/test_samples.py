@@ -114,8 +114,8 @@ def test_a_message_that_commands_nothing_is_refused_by_its_type(tmp_path: Path) 
         command(tmp_path, 'sensor_msgs/msg/Imu', {}, CAR)
 
 
-def test_raw_and_compressed_pictures_are_the_same_picture(tmp_path: Path) -> None:
-    pixels = rec.picture(3)
+def test_raw_and_compressed_images_are_the_same_image(tmp_path: Path) -> None:
+    pixels = rec.image(3)
     png = cv2.imencode('.png', pixels[..., ::-1])[1].reshape(-1)
     entries = [
         rec.image_entry(3, rec.START_NS),
@@ -124,4 +124,4 @@ def test_raw_and_compressed_pictures_are_the_same_picture(tmp_path: Path) -> Non
     kind = 'sensor_msgs/msg/CompressedImage'
     with BagReader(rec.write_bag(tmp_path / 'bag', entries, png=kind)) as reader:
         for message in reader.messages():
-            np.testing.assert_array_equal(samples.picture(reader, message), pixels)
+            np.testing.assert_array_equal(samples.image(reader, message), pixels)

@@ -36,7 +36,7 @@ def test_topics_are_found_by_type() -> None:
         assert found({}, kind) is None
 
 
-def test_raw_pictures_are_preferred_to_the_same_pictures_compressed() -> None:
+def test_raw_images_are_preferred_to_the_same_images_compressed() -> None:
     topics = {'/camera/image_raw': IMAGE, '/camera/image_raw/compressed': COMPRESSED}
     assert found(topics, 'image') == '/camera/image_raw'
     assert found({'/image/compressed': COMPRESSED}, 'image') == '/image/compressed'
@@ -89,7 +89,7 @@ def test_who_drove_and_a_person_s_commands_are_found_by_type_and_name() -> None:
 CAMERA = '/camera/image_raw'
 
 
-def test_of_all_forms_of_one_picture_the_plain_one_is_the_camera() -> None:
+def test_of_all_forms_of_one_image_the_plain_one_is_the_camera() -> None:
     transports = ('compressed', 'compressedDepth', 'zstd', 'theora')
     topics = {CAMERA: IMAGE, **{f'{CAMERA}/{form}': COMPRESSED for form in transports}}
     assert found(topics, 'image') == CAMERA

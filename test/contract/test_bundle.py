@@ -80,12 +80,12 @@ def test_impossible_contract_is_refused_by_field(
 
 def test_policy_is_deterministic_and_forgets_on_reset(tmp_path: Path) -> None:
     policy = Policy.load(make_bundle(tmp_path / 'bundle'))
-    picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
     imu = np.array([0.1, 0.2, 9.8, 0.01, 0.02, 0.3], np.float32)
 
     def run() -> list[np.ndarray]:
         policy.reset()
-        inputs = {'image': policy.encode('image', picture), 'imu': imu}
+        inputs = {'image': policy.encode('image', image), 'imu': imu}
         return [policy.step(inputs, 0.05) for _ in range(5)]
 
     first, again = run(), run()
@@ -119,12 +119,12 @@ def test_a_bundle_of_format_1_does_what_it_did(tmp_path: Path) -> None:
     as_format_1(old)
     policies = [Policy.load(path) for path in (today, old)]
     assert policies[1].contract.inputs == policies[0].contract.inputs
-    picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
     for value in (0.5, 1.0):
         commands = [
             policy.step(
                 {
-                    'image': policy.encode('image', picture),
+                    'image': policy.encode('image', image),
                     'imu': np.full(6, value, np.float32),
                     'speed': np.array([value], np.float32),
                 },

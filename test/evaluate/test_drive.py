@@ -153,8 +153,7 @@ def assert_replayed_ticks_agree(policy: Path, reader: BagReader) -> None:
     ]
     assert set(felt) <= measured, 'what the policy felt is in the recording, bit for bit'
     frames = (
-        (message.stamp_ns, samples.picture(reader, message))
-        for message in reader.messages([IMAGE])
+        (message.stamp_ns, samples.image(reader, message)) for message in reader.messages([IMAGE])
     )
     again = list(replay_ticks(Policy.load(policy), states, {'image': frames}))
     assert len(again) > 200

@@ -59,7 +59,7 @@ def test_a_tick_sees_the_newest_of_everything_at_or_before_it(
         odom = rec.odom_entry(tick.stamp_ns - since % rec.ODOM_NS).values
         felt = [*imu['linear_acceleration'].values(), *imu['angular_velocity'].values()]
         inputs = {
-            'image': policy.encode('image', rec.picture(frame)),
+            'image': policy.encode('image', rec.image(frame)),
             'imu': np.array(felt, np.float32),
             'speed': np.array([odom['twist']['twist']['linear']['x']], np.float32),
         }
@@ -191,9 +191,7 @@ def test_bad_messages_leave_the_ones_before_them_in_charge(tmp_path: Path, polic
         assert np.isfinite(one.command).all()
 
 
-def test_unreadable_picture_leaves_the_one_before_in_charge(
-    tmp_path: Path, policy: Policy
-) -> None:
+def test_unreadable_image_leaves_the_one_before_in_charge(tmp_path: Path, policy: Policy) -> None:
     entries = list(rec.drive_entries(0.3))
     broken = next(e for e in entries if e.stamp_ns == rec.START_NS + 3 * rec.FRAME_NS)
     broken.values['encoding'] = 'teletext'
@@ -234,8 +232,8 @@ def test_the_report_says_what_was_left_out_and_why(tmp_path: Path, policy: Polic
     assert left_out[rec.COMMAND, 'command is far beyond all others']['first_ns'] == (
         rec.START_NS + 20 * rec.COMMAND_NS
     )
-    (picture,) = (e for e in report['messages_left_out'] if e['topic'] == rec.IMAGE)
-    assert (picture['count'], picture['first']) == (1, 3)
+    (image,) = (e for e in report['messages_left_out'] if e['topic'] == rec.IMAGE)
+    assert (image['count'], image['first']) == (1, 3)
     assert report['commands']['speed']['max_abs'] < 3
 
 
@@ -258,7 +256,7 @@ def test_camera_less_policy_counts_imu_messages_as_frames(tmp_path: Path) -> Non
 def run_as_recorded(policy: Policy, count: int) -> tuple[list[Any], list[tuple[int, Any]]]:
     """PolicyState messages of a run with uneven ticks, and the frames it saw."""
     rng = np.random.default_rng(3)
-    frames = [(rec.START_NS + i * rec.FRAME_NS, rec.picture(i)) for i in range(count)]
+    frames = [(rec.START_NS + i * rec.FRAME_NS, rec.image(i)) for i in range(count)]
     states = []
     for tick in range(1, count + 1):
         stamp_ns, pixels = frames[(tick - 1) // 2]

@@ -253,8 +253,8 @@ def test_what_others_wrote_is_shown_and_neither_obeyed_nor_tripped_over(
     entries = [e._replace(topic=topic) for e in rec.drive_entries(1.0) if e.topic == rec.COMMAND]
     entries[0].values['twist']['linear']['x'] = math.nan
     entries += [e for e in rec.drive_entries(1.0) if e.topic != rec.COMMAND]
-    pictures = [entry for entry in entries if entry.topic == rec.IMAGE]
-    for entry in pictures[:2]:
+    images = [entry for entry in entries if entry.topic == rec.IMAGE]
+    for entry in images[:2]:
         entry.values['encoding'] = '[/red]\x1b'
     odd = rec.write_bag(tmp_path / 'odd', entries, **{topic[1:]: rec.TYPES[rec.COMMAND]})
     for told in (

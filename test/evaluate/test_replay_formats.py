@@ -88,7 +88,7 @@ def test_other_kinds_of_bags_give_the_same_commands_bit_for_bit(
     np.testing.assert_array_equal(found.recorded, expected.recorded)
 
 
-def test_a_compressed_picture_is_seen_as_the_picture_it_is(
+def test_a_compressed_image_is_seen_as_the_image_it_is(
     tmp_path: Path, drive: Path, policy: Policy
 ) -> None:
     topic = rec.IMAGE + '/compressed'

@@ -88,17 +88,17 @@ def test_recording_without_a_policy_node_is_refused(tmp_path: Path) -> None:
 
 
 class Page(HTMLParser):
-    """Pictures, and everything that a page would load from elsewhere."""
+    """Images, and everything that a page would load from elsewhere."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.pictures: list[str] = []
+        self.images: list[str] = []
         self.elsewhere: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
             if name in ('src', 'href') and value is not None:
-                (self.pictures if value.startswith('data:') else self.elsewhere).append(value)
+                (self.images if value.startswith('data:') else self.elsewhere).append(value)
 
 
 def test_report_is_one_page_that_needs_nothing_else(tmp_path: Path, drive: DriveRecord) -> None:
@@ -113,7 +113,7 @@ def test_report_is_one_page_that_needs_nothing_else(tmp_path: Path, drive: Drive
     text = (tmp_path / 'report.html').read_text()
     page = Page()
     page.feed(text)
-    assert len(page.pictures) == 4 + 6  # path, commands, neurons, timing; six camera frames
+    assert len(page.images) == 4 + 6  # path, commands, neurons, timing; six camera frames
     assert not page.elsewhere
     assert 'left the road at &lt;b&gt;3 m&lt;/b&gt;' in text
     for _, value in rows(drive.course, figures):

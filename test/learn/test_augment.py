@@ -28,10 +28,10 @@ OFF = Augment(flip=0, shift=0, gamma=0, tint=0, shadow=0, noise=0, cutout=0)
 
 def window(seed: int = 0) -> Steps:
     generator = torch.Generator().manual_seed(seed)
-    picture = torch.randint(40, 200, (1, 20, 30, 3), dtype=torch.uint8, generator=generator)
+    image = torch.randint(40, 200, (1, 20, 30, 3), dtype=torch.uint8, generator=generator)
     return Steps(
         inputs={
-            'image': picture.repeat(6, 1, 1, 1),
+            'image': image.repeat(6, 1, 1, 1),
             'imu': torch.randn(6, 6, generator=generator),
             'scan': torch.rand(6, 20, generator=generator),
             'goal': torch.randn(6, 3, generator=generator),
@@ -97,7 +97,7 @@ def test_pixel_noise_is_new_in_every_frame() -> None:
     assert abs(difference.mean()) < 0.5
 
 
-def test_a_shifted_picture_holds_the_moved_pixels() -> None:
+def test_a_shifted_image_holds_the_moved_pixels() -> None:
     steps = window()
     seen = augment(steps, Augment(**{**vars(OFF), 'shift': 3}), SIGNALS, np.random.default_rng(5))
     moves = [

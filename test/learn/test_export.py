@@ -89,7 +89,7 @@ def test_a_network_that_diverged_is_refused(tmp_path: Path) -> None:
 def test_a_bundle_beyond_its_size_is_refused(tmp_path: Path) -> None:
     image = replace(IMAGE, width=192, height=96, features=200)
     network = make_network(inputs={**INPUTS, 'image': image})
-    with pytest.raises(ExportError, match='smaller picture'):
+    with pytest.raises(ExportError, match='smaller image'):
         write(tmp_path / 'stripe', network, steps=make_steps(4, 96, 192))
     assert not list(tmp_path.iterdir())
 

@@ -117,7 +117,7 @@ def fault(kind: str, index: int, at_ms: int) -> str:
 
 
 def frame(index: int) -> dict[str, Any]:
-    """A picture all of one colour, which tells its number."""
+    """An image all of one colour, which tells its number."""
     pixels = np.full((120, 160, 3), (0, index // 256, index % 256), np.uint8)
     return {'format': 'png', 'data': cv2.imencode('.png', pixels)[1].reshape(-1)}
 
@@ -215,7 +215,7 @@ def episode(policy: Policy, bag: Path, tmp_path_factory: pytest.TempPathFactory)
 
 Seen = dict[str, NDArray[Any]]
 """What one way to the policy shows at the ticks at which it is asked: their stamps (ns) as '', and
-by input; of pictures their numbers."""
+by input; of images their numbers."""
 
 
 def number(pixels: NDArray[np.uint8]) -> int:
@@ -324,7 +324,7 @@ def test_robot_replay_and_training_see_the_same_at_every_tick(
         np.testing.assert_array_equal(by_training[name], robot[:count], err_msg=name)
     # Learnt is up to where the first of the topics ends.
     assert len(by_robot['']) - count <= 2
-    # The pictures that nobody could have seen were seen by nobody.
+    # The images that nobody could have seen were seen by nobody.
     assert not {20, 40, 41, 130, 131} & set(by_robot['image'].tolist())
     # Several goals were driven to, in the time between them none that was given in another frame.
     assert len(np.unique(by_robot['goal'][:, 0])) > 50

@@ -57,8 +57,8 @@ def commands(
     return entries
 
 
-def pictures(path: Path, seconds: float, bad: dict[int, bytes], *, stamp_ns: int = 0) -> Path:
-    """A drive of a camera and commands; some of its pictures are others' bytes."""
+def images(path: Path, seconds: float, bad: dict[int, bytes], *, stamp_ns: int = 0) -> Path:
+    """A drive of a camera and commands; some of its images are others' bytes."""
     entries = [entry for entry in blind_drive(seconds) if entry.topic == rec.COMMAND]
     for index in range(round(seconds * 20) + 1):
         pixels = np.full((HEIGHT, WIDTH, 3), index, np.uint8)
@@ -180,15 +180,15 @@ def test_spikes_are_short_and_far_beyond_the_others() -> None:
     assert np.flatnonzero(spikes(np.r_[np.nan, mad])).tolist() == [1, 101]
 
 
-def test_unreadable_pictures_are_skipped_counted_and_named(tmp_path: Path) -> None:
+def test_unreadable_images_are_skipped_counted_and_named(tmp_path: Path) -> None:
     whole_one = cv2.imencode('.jpg', np.zeros((HEIGHT, WIDTH, 3), np.uint8))[1].tobytes()
     bad = {30: b'', 31: whole_one[: len(whole_one) // 2], 50: b'\0' * 100}
-    episode = open_one(pictures(tmp_path / 'bag', 4.0, bad), CAMERA_ONLY)
+    episode = open_one(images(tmp_path / 'bag', 4.0, bad), CAMERA_ONLY)
     (refused,) = episode.refused
     assert (refused['count'], refused['of'], refused['first']) == (3, 81, 30)
     assert 'compressed image is empty' in refused['why']
     assert episode.duration == pytest.approx(4.0)
-    # As on the robot, the picture before stays.
+    # As on the robot, the image before stays.
     shown = whole(episode, PERIOD_NS).inputs['image'][:, 0, 0, 0].tolist()
     assert shown[29:33] == [29, 29, 29, 32]
     # Frames are counted as they are in the bag.
@@ -196,14 +196,14 @@ def test_unreadable_pictures_are_skipped_counted_and_named(tmp_path: Path) -> No
     assert (cut.start_ns, cut.end_ns) == (at(2.0), at(2.95))
 
 
-def test_many_unreadable_pictures_refuse_a_recording(tmp_path: Path) -> None:
-    bag = pictures(tmp_path / 'bag', 4.0, dict.fromkeys(range(40, 60), b''))
+def test_many_unreadable_images_refuse_a_recording(tmp_path: Path) -> None:
+    bag = images(tmp_path / 'bag', 4.0, dict.fromkeys(range(40, 60), b''))
     with pytest.raises(BagError, match=r'20 of 81 messages left out, the first no. 40 at .*empty'):
         open_one(bag, CAMERA_ONLY)
 
 
 def test_a_stamp_that_never_changes_is_named(tmp_path: Path) -> None:
-    bag = pictures(tmp_path / 'bag', 4.0, {}, stamp_ns=rec.START_NS)
+    bag = images(tmp_path / 'bag', 4.0, {}, stamp_ns=rec.START_NS)
     with pytest.raises(BagError, match=r'80 of 81 messages left out.*stamp is repeated'):
         open_one(bag, CAMERA_ONLY)
 
@@ -238,9 +238,9 @@ def test_the_age_of_a_sensor_is_judged_by_what_it_measures_not_by_how_often_it_i
     assert (imu.rate, imu.max_age) == (pytest.approx(200, rel=0.01), 0.05)
 
 
-def test_a_strip_of_a_picture_is_not_guessed_about(tmp_path: Path) -> None:
+def test_a_strip_of_an_image_is_not_guessed_about(tmp_path: Path) -> None:
     strip = cv2.imencode('.jpg', np.zeros((10, 1920, 3), np.uint8))[1].tobytes()
-    bag = pictures(tmp_path / 'bag', 1.0, dict.fromkeys(range(21), strip))
+    bag = images(tmp_path / 'bag', 1.0, dict.fromkeys(range(21), strip))
     with pytest.raises(BagError, match=r'1920x10 are a strip.* signals.inputs in a recipe'):
         infer_signals([bag])
 

@@ -31,7 +31,7 @@ SHIPPED = sorted(path.name for path in (ROOT / 'models').iterdir())
 
 
 def shipped_steps(contract: Contract, count: int = 40) -> Steps:
-    """Coarse random pictures and an IMU that shakes."""
+    """Coarse random images and an IMU that shakes."""
     rng = np.random.default_rng(0)
     seen = {}
     for name, spec in contract.inputs.items():
@@ -124,7 +124,7 @@ def test_a_description_that_describes_nothing_is_refused(
 
 
 def camera_drive(path: Path, first: int) -> Path:
-    """A second of pictures as the Donkeycar's camera makes them, and normalised commands."""
+    """A second of images as the Donkeycar's camera makes them, and normalised commands."""
     entries = []
     for index in range(24):
         at = rec.START_NS + index * 50_000_000

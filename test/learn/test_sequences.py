@@ -34,7 +34,7 @@ def steps_at(episode: Episode, *offsets_ns: int, **options: object) -> Steps:
     return observe(episode, ticks, np.full(len(ticks), 0.05), **options)  # type: ignore[arg-type]
 
 
-def pictures(episode: Episode) -> NDArray[np.uint8]:
+def images(episode: Episode) -> NDArray[np.uint8]:
     frames = episode.inputs['image']
     assert isinstance(frames, Frames)
     return frames.pixels
@@ -44,7 +44,7 @@ def test_a_tick_sees_the_newest_frame_and_imu_at_or_before_it(episode: Episode) 
     frame_ns = rec.FRAME_NS
     steps = steps_at(episode, 3 * frame_ns - 1, 3 * frame_ns, 12_499_999 + rec.IMU_NS)
     for seen, frame in zip(steps.inputs['image'], (2, 3, 0), strict=True):
-        np.testing.assert_array_equal(seen, pictures(episode)[frame])
+        np.testing.assert_array_equal(seen, images(episode)[frame])
     for seen, sample in zip(steps.inputs['imu'], (19, 19, 3), strict=True):
         np.testing.assert_array_equal(seen, episode.inputs['imu'].values[sample])
 
@@ -52,11 +52,11 @@ def test_a_tick_sees_the_newest_frame_and_imu_at_or_before_it(episode: Episode) 
 def test_a_late_frame_is_seen_late_and_a_lost_one_never(episode: Episode) -> None:
     at = 10 * rec.FRAME_NS
     late = steps_at(episode, at, image_delay_ns=2 * rec.FRAME_NS)
-    np.testing.assert_array_equal(late.inputs['image'][0], pictures(episode)[8])
+    np.testing.assert_array_equal(late.inputs['image'][0], images(episode)[8])
     lost = np.zeros(len(episode.inputs['image']), bool)
     lost[[9, 10]] = True
     np.testing.assert_array_equal(
-        steps_at(episode, at, lost_frames={'image': lost}).inputs['image'][0], pictures(episode)[8]
+        steps_at(episode, at, lost_frames={'image': lost}).inputs['image'][0], images(episode)[8]
     )
 
 

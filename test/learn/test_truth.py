@@ -202,7 +202,7 @@ def test_where_nothing_can_be_written_no_training_begins(bag: Path, tmp_path: Pa
 def test_what_the_robot_would_refuse_is_refused_before_training(tmp_path: Path) -> None:
     for changes, message in (
         ({'elapsed_range': (0.3, 0.2)}, 'increasing'),
-        ({'network': replace(RECIPE.network, channels=(64, 128, 256))}, 'smaller picture'),
+        ({'network': replace(RECIPE.network, channels=(64, 128, 256))}, 'smaller image'),
     ):
         with pytest.raises(Exception, match=message):
             train([tmp_path / 'no_bag'], replace(SHORT, **changes), tmp_path / 'policy')

@@ -9,10 +9,10 @@ from onnx import TensorProto
 from support.compiled_cells import (
     LAYERS,
     compile_layer,
+    images,
     make,
     models,
     network,
-    pictures,
     session,
     some_inputs,
 )
@@ -176,17 +176,17 @@ def test_an_int8_encoder_sees_about_the_same() -> None:
 
 
 def encoded(form: str, kind: str = 'dense') -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures, their features by torch, and by a compiled encoder of that precision."""
+    """Images, their features by torch, and by a compiled encoder of that precision."""
     torch.manual_seed(6)
     encoder = ImageEncoder(24, 48, 9, kind=kind).eval()
     model = encoder_model(encoder, 24, 48, half=form == 'float16')
-    seen = pictures(16)
+    seen = images(16)
     if form == 'int8':
         model = quantize_encoder(model, seen)
     compiled = session(model)
     with torch.no_grad():
         expected = encoder(torch.from_numpy(seen)).numpy()
-    found = [compiled.run(None, {'image': picture[None]})[0][0] for picture in seen]
+    found = [compiled.run(None, {'image': image[None]})[0][0] for image in seen]
     return seen, expected, np.stack(found)
 
 

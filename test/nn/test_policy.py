@@ -56,16 +56,14 @@ def test_commands_stay_within_their_range_whatever_comes_in(cell: str) -> None:
     assert (commands <= policy.high).all()
 
 
-def test_exposure_and_brightness_of_the_whole_picture_do_not_change_the_features() -> None:
+def test_exposure_and_brightness_of_the_whole_image_do_not_change_the_features() -> None:
     encoder = network('cfc').encoders['image']
-    picture = torch.rand(1, *SIZE, 3) * 100 + 20
+    image = torch.rand(1, *SIZE, 3) * 100 + 20
     with torch.no_grad():
-        torch.testing.assert_close(
-            encoder(picture), encoder(picture * 1.8 + 10), atol=2e-3, rtol=0.0
-        )
+        torch.testing.assert_close(encoder(image), encoder(image * 1.8 + 10), atol=2e-3, rtol=0.0)
 
 
-def test_a_black_picture_gives_finite_features_and_gradients() -> None:
+def test_a_black_image_gives_finite_features_and_gradients() -> None:
     policy = network('cfc')
     black = torch.zeros(1, *SIZE, 3, requires_grad=True)
     policy.encoders['image'](black).sum().backward()

@@ -29,8 +29,8 @@ def drive(path: Path, *, sense: bool) -> Tick:
     runner = PolicyRunner(Policy.load(make_bundle(path / 'bundle')))
     controller = Controller(runner, Robot('test car', LIMITS, wheelbase=0.325))
     if sense:
-        picture = np.full((120, 160, 3), 90, np.uint8)
-        runner.encode('image', Frame(picture, NOW - 30_000_000, NOW))
+        image = np.full((120, 160, 3), 90, np.uint8)
+        runner.encode('image', Frame(image, NOW - 30_000_000, NOW))
         reading = Reading(NOW - 2_000_000, np.arange(6, dtype=np.float32))
         runner.sensors.put('imu', reading, NOW)
         assert not controller.engage(NOW)

@@ -109,7 +109,7 @@ def goal() -> PoseStamped:
     return message
 
 
-def picture() -> CompressedImage:
+def image() -> CompressedImage:
     import cv2
 
     pixels = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
@@ -162,7 +162,7 @@ ROBOTS: dict[str, Callable[[], Case]] = {
     'donkeycar': lambda: Case(
         {'image': image_spec()},
         ('steering', 'throttle'),
-        [Source('camera/image_raw/compressed', picture(), 20.0)],
+        [Source('camera/image_raw/compressed', image(), 20.0)],
         parameters={'image_transport': 'compressed'},
         remaps=('image_raw/compressed:=camera/image_raw/compressed',),
     ),

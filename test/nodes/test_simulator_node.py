@@ -103,7 +103,7 @@ def test_car_publishes_drives_and_stops_when_commands_end(peer: Peer, node: Proc
 
 def test_messages_carry_simulated_time_units_and_frames(peer: Peer, node: Process) -> None:
     watcher = Watcher(peer)
-    peer.wait(lambda: len(watcher.images) >= 5, 'five pictures', process=node)
+    peer.wait(lambda: len(watcher.images) >= 5, 'five images', process=node)
     peer.wait(lambda: len(watcher.clock) >= 100, 'half a second of clock', process=node)
 
     image, imu = watcher.images[-1], watcher.imu[-1]

@@ -60,24 +60,24 @@ def test_a_flight_is_recorded_with_the_topics_of_a_flight_controller(tmp_path: P
     with BagReader(record(Drive(4, SECONDS, robot='quadrotor'), tmp_path)) as reader:
         twists = [m.value.twist for m in reader.messages([messages.COMMAND_TOPIC])]
         poses = [m.value.pose.pose for m in reader.messages([messages.ODOMETRY_TOPIC])]
-        pictures = list(reader.messages([messages.IMAGE_TOPIC]))
-    assert (len(twists), len(poses), len(pictures)) == (50, 50, 20)
+        images = list(reader.messages([messages.IMAGE_TOPIC]))
+    assert (len(twists), len(poses), len(images)) == (50, 50, 20)
     assert max(abs(twist.linear.z) for twist in twists) > 0.05
     assert max(abs(twist.linear.y) for twist in twists) > 0.01
     assert all(pose.position.z > 0.5 for pose in poses)
 
 
-def test_recorded_pictures_are_those_of_the_simulator(tmp_path: Path) -> None:
+def test_recorded_images_are_those_of_the_simulator(tmp_path: Path) -> None:
     drive = Drive(4, SECONDS, disturb=False)
     with BagReader(record(drive, tmp_path)) as reader:
         message = next(iter(reader.messages([messages.IMAGE_TOPIC])))
-        picture = samples.picture(reader, message)
+        image = samples.image(reader, message)
         command = next(iter(reader.messages([messages.COMMAND_TOPIC])))
         angle, speed = samples.command(command, messages.COMMAND_NAMES, WHEELBASE)
     with simulate_car(4) as simulator:
         seen = simulator.step(car_command(angle, speed), 40_000_000)
     rgb = next(frame.value for frame in seen if frame.sensor == 'image')
-    assert np.abs(picture.astype(int) - rgb).mean() < 4  # JPEG of a noisy picture
+    assert np.abs(image.astype(int) - rgb).mean() < 4  # JPEG of a noisy image
 
 
 def test_collecting_again_records_only_what_is_missing(tmp_path: Path) -> None:

@@ -34,13 +34,13 @@ def ended(simulator: QuadrotorSimulator, asked: Command | None) -> str:
 
 
 def red_pixels(**difficulty: float) -> int:
-    """Of the target in the first picture in winter, with little around."""
+    """Of the target in the first image in winter, with little around."""
     strength = {'clutter': 0.0, 'light': 0.0, 'wind': 0.0} | difficulty
     with simulate_quadrotor(
         4, difficulty=strength, scene='winter', image_width=160, image_height=120
     ) as simulator:
-        picture = simulator.step(command(), TICK)[-1].value
-    red, green, blue = (picture / 255.0).transpose(2, 0, 1)
+        image = simulator.step(command(), TICK)[-1].value
+    red, green, blue = (image / 255.0).transpose(2, 0, 1)
     return int(((red > 0.25) & (red > 3.0 * green) & (red > 3.0 * blue)).sum())
 
 

@@ -1,4 +1,4 @@
-"""Decoding: every encoding gives the same picture, every lie about sizes is refused."""
+"""Decoding: every encoding gives the same image, every lie about sizes is refused."""
 
 import contextlib
 import resource
@@ -18,14 +18,14 @@ from liquid_control.runtime.sensing.image import Preprocessor
 WIDTH, HEIGHT = 64, 48
 
 
-def smooth_picture() -> np.ndarray:
+def smooth_image() -> np.ndarray:
     """Colours that change slowly, so that chroma subsampling and Bayer filters lose little."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     return np.stack([60 + 2 * x, 200 - 2 * y, 90 + x + y], 2).astype(np.uint8)
 
 
 def encode(rgb: np.ndarray, encoding: str) -> np.ndarray:
-    """The picture as a camera of that encoding would send it, [rows, bytes]."""
+    """The image as a camera of that encoding would send it, [rows, bytes]."""
     red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     if encoding == 'rgb8':
         return rgb.reshape(HEIGHT, -1)
@@ -59,14 +59,14 @@ def encode(rgb: np.ndarray, encoding: str) -> np.ndarray:
 
 @pytest.mark.parametrize('padding', [0, 13])
 @pytest.mark.parametrize('encoding', ENCODINGS)
-def test_every_encoding_decodes_to_the_same_picture(encoding: str, padding: int) -> None:
-    picture = smooth_picture()
-    rows = encode(picture, encoding)
+def test_every_encoding_decodes_to_the_same_image(encoding: str, padding: int) -> None:
+    image = smooth_image()
+    rows = encode(image, encoding)
     padded = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
     rgb = to_rgb(encoding, WIDTH, HEIGHT, padded.shape[1], padded.tobytes())
-    expected = picture
+    expected = image
     if encoding in ('mono8', '8UC1'):
-        expected = np.dstack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)] * 3)
+        expected = np.dstack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)] * 3)
     inside = (slice(4, -4), slice(4, -4))  # a Bayer filter guesses at the border
     error = np.abs(rgb[inside].astype(int) - expected[inside].astype(int))
     assert rgb.shape == (HEIGHT, WIDTH, 3)
@@ -74,9 +74,9 @@ def test_every_encoding_decodes_to_the_same_picture(encoding: str, padding: int)
 
 
 def test_last_row_may_lack_its_padding() -> None:
-    rows = np.pad(encode(smooth_picture(), 'bgr8'), ((0, 0), (0, 5)))
+    rows = np.pad(encode(smooth_image(), 'bgr8'), ((0, 0), (0, 5)))
     data = rows.tobytes()[:-5]
-    assert np.array_equal(to_rgb('bgr8', WIDTH, HEIGHT, rows.shape[1], data), smooth_picture())
+    assert np.array_equal(to_rgb('bgr8', WIDTH, HEIGHT, rows.shape[1], data), smooth_image())
 
 
 @pytest.mark.parametrize(
@@ -98,19 +98,19 @@ def test_impossible_images_are_refused_with_the_reason(arguments: tuple, message
 
 @pytest.mark.parametrize(('extension', 'tolerance'), [('.png', 0), ('.jpg', 12)])
 def test_compressed_images_decode(extension: str, tolerance: int) -> None:
-    picture = smooth_picture()
-    data = cv2.imencode(extension, picture[..., ::-1])[1].tobytes()
-    assert np.abs(decode_compressed(data).astype(int) - picture.astype(int)).max() <= tolerance
+    image = smooth_image()
+    data = cv2.imencode(extension, image[..., ::-1])[1].tobytes()
+    assert np.abs(decode_compressed(data).astype(int) - image.astype(int)).max() <= tolerance
 
 
 @pytest.mark.parametrize('data', [b'', b'not an image', b'\xff\xd8\xff\xe0 broken'])
-def test_bytes_that_are_no_picture_are_refused(data: bytes) -> None:
+def test_bytes_that_are_no_image_are_refused(data: bytes) -> None:
     with pytest.raises(ImageError):
         decode_compressed(data)
 
 
 def png(width: int, height: int) -> bytes:
-    """A black picture of one bit a pixel."""
+    """A black image of one bit a pixel."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         data = kind + content
@@ -126,7 +126,7 @@ def png(width: int, height: int) -> bytes:
 
 def jpeg(size: tuple[int, int] = (65535, 65535), scans: int = 1) -> bytes:
     """A JPEG with another size written into it, and its one scan given again and again."""
-    data = bytearray(cv2.imencode('.jpg', smooth_picture())[1].tobytes())
+    data = bytearray(cv2.imencode('.jpg', smooth_image())[1].tobytes())
     at = data.index(b'\xff\xc0')
     data[at + 5 : at + 9] = struct.pack('>HH', *reversed(size))
     scan = bytes(data[data.index(b'\xff\xda') : -2])
@@ -141,13 +141,13 @@ def jpeg(size: tuple[int, int] = (65535, 65535), scans: int = 1) -> bytes:
         (jpeg((4000, 4000), scans=100), 'drawn 100 times'),
         (b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + b'\xff' * 40, '4294967295x4294967295 pixels'),
         (b'BM' + bytes(100), 'is not a JPEG or PNG'),
-        (b'\xff\xd8\xff\xe0\0\x02\xff\xda' + bytes(40), 'a JPEG without a picture'),
-        (b'\xff\xd8' + b'\xff' * 1000, 'a JPEG without a picture'),
+        (b'\xff\xd8\xff\xe0\0\x02\xff\xda' + bytes(40), 'a JPEG without an image'),
+        (b'\xff\xd8' + b'\xff' * 1000, 'a JPEG without an image'),
         (b'P6 30000 30000 255 ' + bytes(100), 'is not a JPEG or PNG'),
     ],
     ids=['png', 'jpeg', 'scans', 'png of 2^64', 'bmp', 'no frame', 'fill bytes', 'pnm'],
 )
-def test_picture_that_would_be_huge_is_refused_by_its_header(data: bytes, message: str) -> None:
+def test_image_that_would_be_huge_is_refused_by_its_header(data: bytes, message: str) -> None:
     assert len(data) < 200_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.process_time()
@@ -160,8 +160,8 @@ def test_picture_that_would_be_huge_is_refused_by_its_header(data: bytes, messag
 def test_jpegs_of_all_kinds_are_measured() -> None:
     options = [(cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)]
     for option in options:
-        data = cv2.imencode('.jpg', smooth_picture(), option)[1].tobytes()
-        assert decode_compressed(data).shape == smooth_picture().shape
+        data = cv2.imencode('.jpg', smooth_image(), option)[1].tobytes()
+        assert decode_compressed(data).shape == smooth_image().shape
 
 
 def test_step_of_gigabytes_takes_no_memory() -> None:
@@ -179,7 +179,7 @@ SPEC = ImageSpec(
 
 
 def test_crop_scales_with_the_camera() -> None:
-    small = smooth_picture()
+    small = smooth_image()
     large = cv2.resize(small, (4 * WIDTH, 4 * HEIGHT), interpolation=cv2.INTER_LINEAR)
     difference = Preprocessor(SPEC)(large).astype(int) - Preprocessor(SPEC)(small).astype(int)
     assert Preprocessor(SPEC)(small).shape == (12, 32, 3)
@@ -189,6 +189,6 @@ def test_crop_scales_with_the_camera() -> None:
 @pytest.mark.parametrize(
     ('shape', 'message'), [((20, 30, 3), 'smaller than the crop'), ((64, 64, 3), 'aspect ratio')]
 )
-def test_picture_of_another_geometry_is_refused(shape: tuple, message: str) -> None:
+def test_image_of_another_geometry_is_refused(shape: tuple, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         Preprocessor(SPEC)(np.zeros(shape, np.uint8))

@@ -1,4 +1,4 @@
-"""Compressed pictures: the format says in which order colours came; only 8 bits are pictures."""
+"""Compressed images: the format says in which order colours came; only 8 bits are images."""
 
 import queue
 
@@ -13,13 +13,13 @@ from liquid_control.contract.inputs.image import COMPRESSED, ImageReader
 from liquid_control.runtime.sensing.vision import Vision
 
 
-def smooth_picture() -> np.ndarray:
+def smooth_image() -> np.ndarray:
     y, x = np.mgrid[0:48, 0:64].astype(np.float32)
     return np.stack([60 + 2 * x, 200 - 2 * y, 90 + x + y], 2).astype(np.uint8)
 
 
-def jpeg(picture: np.ndarray) -> bytes:
-    return cv2.imencode('.jpg', picture[..., ::-1])[1].tobytes()
+def jpeg(image: np.ndarray) -> bytes:
+    return cv2.imencode('.jpg', image[..., ::-1])[1].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -36,10 +36,10 @@ def jpeg(picture: np.ndarray) -> bytes:
 def test_the_format_tells_in_which_order_the_colours_were_compressed(
     format: str, swapped: bool
 ) -> None:
-    picture = smooth_picture()
+    image = smooth_image()
     # Who hands red, green, blue to an encoder that takes blue, green, red first writes this.
-    data = jpeg(picture[..., ::-1] if swapped else picture)
-    error = np.abs(decode_compressed(data, format).astype(int) - picture.astype(int))
+    data = jpeg(image[..., ::-1] if swapped else image)
+    error = np.abs(decode_compressed(data, format).astype(int) - image.astype(int))
     assert error.max() <= 12
 
 
@@ -68,10 +68,10 @@ def test_what_is_not_of_8_bits_is_refused(format: str, message: str) -> None:
 
 
 def test_the_camera_on_the_robot_goes_by_the_format_too() -> None:
-    picture = smooth_picture()
+    image = smooth_image()
     values = {
         'format': 'rgb8; jpeg compressed rgb8',
-        'data': np.frombuffer(jpeg(picture[..., ::-1]), np.uint8),
+        'data': np.frombuffer(jpeg(image[..., ::-1]), np.uint8),
     }
     sent = [serialize('sensor_msgs/msg/CompressedImage', values, 1)]
     seen: queue.Queue[Pixels] = queue.Queue()
@@ -88,4 +88,4 @@ def test_the_camera_on_the_robot_goes_by_the_format_too() -> None:
         found = seen.get(timeout=30)
     finally:
         vision.stop()
-    assert np.abs(found.astype(int) - picture.astype(int)).max() <= 12
+    assert np.abs(found.astype(int) - image.astype(int)).max() <= 12

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.runners import PICTURE, Drive, make_runner, moving
+from support.runners import IMAGE, Drive, make_runner, moving
 
 from liquid_control.common.errors import BundleError, ConfigError
 from liquid_control.contract.modes import Mode
@@ -15,7 +15,7 @@ def test_swapped_policy_goes_on_from_the_last_command(drive: Drive, tmp_path: Pa
     moving(drive)
     before = drive.tick().command
     other = make_runner(tmp_path / 'other', seed=7, speed=True)
-    other.encode('image', Frame(PICTURE, drive.now, drive.now))
+    other.encode('image', Frame(IMAGE, drive.now, drive.now))
     other.ingest.share(drive.runner.ingest)
     drive.controller.use(other)
     tick = drive.tick()

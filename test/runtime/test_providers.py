@@ -34,7 +34,7 @@ from liquid_control.runtime.inference.session import (
 )
 
 # In ONNX Runtime's CPU packages, loaded whenever asked for, and never running a node: the very
-# picture of a GPU provider that does not work.
+# image of a GPU provider that does not work.
 IDLE = 'AzureExecutionProvider'
 
 
@@ -205,7 +205,7 @@ def test_state_and_features_on_the_device_give_the_same_commands(bundle: Bundle)
     device.backend.encoders['image'] = on_device(bundle, 'encoder_image.onnx')
     device.backend.core = on_device(bundle, 'core.onnx')
     rng = np.random.default_rng(0)
-    for step, picture in enumerate(frames(40)):
+    for step, image in enumerate(frames(40)):
         inputs = {
             'imu': rng.normal(size=6).astype(np.float32),
             'speed': rng.uniform(0, 2, 1).astype(np.float32),
@@ -217,8 +217,8 @@ def test_state_and_features_on_the_device_give_the_same_commands(bundle: Bundle)
         if step == 30:
             host.reset()
             device.reset()
-        expected = host.step({**inputs, 'image': host.encode('image', picture)}, elapsed)
-        features = device.encode('image', picture)
+        expected = host.step({**inputs, 'image': host.encode('image', image)}, elapsed)
+        features = device.encode('image', image)
         assert isinstance(features, DeviceArray)
         assert features.resident is not None
         np.testing.assert_array_equal(
@@ -252,8 +252,8 @@ def test_features_are_used_where_they_are(bundle: Bundle) -> None:
 def test_a_new_frame_does_not_overwrite_features_in_use(bundle: Bundle) -> None:
     encoder = on_device(bundle, 'encoder_image.onnx')
     kept, copies = [], []
-    for picture in frames(10):
-        encoder.write('image', picture[:48, :96])
+    for image in frames(10):
+        encoder.write('image', image[:48, :96])
         encoder.run()
         kept.append(encoder.read('features'))
         copies.append(kept[-1].tobytes())

@@ -43,10 +43,10 @@ def test_a_seed_repeats_a_drive_bit_by_bit_also_after_reset() -> None:
 
 def test_a_seed_stands_for_the_same_drive_in_every_version() -> None:
     with simulate_car(5) as simulator:
-        picture = frames(drive(simulator, 40))[-1].value
+        image = frames(drive(simulator, 40))[-1].value
     where = simulator.motion
     assert (where.x, where.y, where.yaw) == pytest.approx((4.8175, 2.4857, 1.9711), abs=1e-3)
-    assert picture.mean() == pytest.approx(142.4, abs=0.5)
+    assert image.mean() == pytest.approx(142.4, abs=0.5)
 
 
 def test_camera_sees_a_moving_world_at_its_rate() -> None:
@@ -57,13 +57,13 @@ def test_camera_sees_a_moving_world_at_its_rate() -> None:
     assert np.abs(seen[-1].value.astype(int) - seen[0].value).mean() > 5
 
 
-def test_pictures_differ_by_seed() -> None:
-    pictures = []
+def test_images_differ_by_seed() -> None:
+    images = []
     for seed in (1, 2, 101):
         with simulate_car(seed) as simulator:
-            pictures.append(frames(drive(simulator, 1))[0].value.astype(int))
+            images.append(frames(drive(simulator, 1))[0].value.astype(int))
     for a, b in ((0, 1), (0, 2), (1, 2)):
-        assert np.abs(pictures[a] - pictures[b]).mean() > 10
+        assert np.abs(images[a] - images[b]).mean() > 10
 
 
 def test_without_randomisation_only_the_track_differs() -> None:
@@ -95,7 +95,7 @@ def test_an_unknown_robot_is_refused_with_those_there_are() -> None:
 
 @pytest.mark.parametrize('seed', [1, 2])
 def test_the_road_is_painted_where_the_track_is(seed: int) -> None:
-    """On the centre line the picture's lower middle is grey, beside the road it is green."""
+    """On the centre line the image's lower middle is grey, beside the road it is green."""
 
     def greenness(offset: float, station: float) -> float:
         simulator.reset(simulator.world.pose_at(station=station, offset=offset))
@@ -120,6 +120,6 @@ def test_time_never_passes_the_end_of_a_step_and_catches_up() -> None:
         assert due_ns - 2_500_000 < simulator.time_ns <= due_ns
 
 
-def test_a_picture_larger_than_the_renderer_is_refused() -> None:
+def test_an_image_larger_than_the_renderer_is_refused() -> None:
     with pytest.raises(ValueError, match='at most 640x480, got 1000x120'):
         simulate_car(0, image_width=1000)

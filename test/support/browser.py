@@ -136,7 +136,7 @@ class Page:
         self.mouse('mousePressed', x, y)
         self.mouse('mouseReleased', x, y)
 
-    def picture(self, file: Path) -> None:
+    def screenshot(self, file: Path) -> None:
         """Write what it looks like."""
         data = self.send('Page.captureScreenshot')['data']
         file.write_bytes(base64.b64decode(data))

@@ -23,7 +23,7 @@ from liquid_control.contract.inputs import ImageSpec, ImuSpec, InputSpec, SpeedS
 
 OPSET = 17
 FEATURES = 8
-POOLED = (6, 4)  # width, height of the picture the encoder's weights see
+POOLED = (6, 4)  # width, height of the image the encoder's weights see
 
 MAX_AGE = {'image': 0.3, 'imu': 0.1, 'speed': 0.2}  # s
 
@@ -59,7 +59,7 @@ def make_bundle(
 ) -> Path:
     """Write a bundle into the directory `path` and return it.
 
-    The command depends on every input, on the state and on the elapsed time. Pictures are
+    The command depends on every input, on the state and on the elapsed time. Images are
     160x120, the encoder sees 96x48 of them.
 
     Args:

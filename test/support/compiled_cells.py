@@ -156,8 +156,8 @@ def network(cell: str, **changes: object) -> PolicyNetwork:
     return PolicyNetwork(NetworkConfig(commands=COMMANDS, cell=cell, **options)).eval()
 
 
-def pictures(count: int) -> np.ndarray:
-    """Coarse random pictures, then a black and a white one: uint8 [N + 2, 24, 48, 3]."""
+def images(count: int) -> np.ndarray:
+    """Coarse random images, then a black and a white one: uint8 [N + 2, 24, 48, 3]."""
     rng = np.random.default_rng(5)
     coarse = rng.integers(0, 256, (count, 6, 12, 3), dtype=np.uint8)
     smooth = coarse.repeat(4, axis=1).repeat(4, axis=2)
@@ -174,5 +174,5 @@ def models() -> dict[str, onnx.ModelProto]:
         'cfc': core_model(network('cfc')),
         'encoder': plain,
         'half encoder': encoder_model(encoder, 24, 48, half=True),
-        'int8 encoder': quantize_encoder(plain, pictures(4)),
+        'int8 encoder': quantize_encoder(plain, images(4)),
     }

@@ -26,7 +26,7 @@ def run_killed(work: Callable[..., None], *arguments: Any) -> None:
 
 
 def die_in_the_last_bag(bags: list[Path], signals: Signals, made: Path) -> None:
-    """Make a dataset; the end comes at the first picture of the last bag."""
+    """Make a dataset; the end comes at the first image of the last bag."""
     ingest = dataset.ingest
 
     def take(bag: Path, *arguments: Any) -> None:

@@ -63,7 +63,7 @@ def run(graph: ort.InferenceSession) -> list[float]:
 
 
 def drive(bundle: Path) -> list[float]:
-    """Commands of a policy over ten pictures."""
+    """Commands of a policy over ten images."""
     policy = Policy.load(bundle)
     rng = np.random.default_rng(0)
     commands: list[float] = []

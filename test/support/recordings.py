@@ -32,15 +32,15 @@ class Entry(NamedTuple):
     """How long after its stamp it is recorded."""
 
 
-def picture(index: int, width: int = 160, height: int = 120) -> NDArray[np.uint8]:
-    """A picture that differs from frame to frame, uint8 [height, width, 3]."""
+def image(index: int, width: int = 160, height: int = 120) -> NDArray[np.uint8]:
+    """An image that differs from frame to frame, uint8 [height, width, 3]."""
     rng = np.random.default_rng(index)
     coarse = rng.integers(0, 256, (6, 8, 3)).astype(np.uint8)
     return coarse.repeat(height // 6, axis=0).repeat(width // 8, axis=1)
 
 
 def image_entry(index: int, stamp_ns: int, **size: int) -> Entry:
-    pixels = picture(index, **size)
+    pixels = image(index, **size)
     height, width = pixels.shape[:2]
     values = {
         'height': height,

@@ -38,9 +38,9 @@ class Sensors(threading.Thread):
         self._clock = node.get_clock()
         self._camera = node.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
         self._imu = node.create_publisher(Imu, 'imu/data', qos_profile_sensor_data)
-        picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+        pixels = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
         self.image = Image(height=120, width=160, encoding='rgb8', step=480)
-        self.image.data = picture.tobytes()
+        self.image.data = pixels.tobytes()
         self.imu = Imu()
         self.imu.linear_acceleration.z = 9.81
         self.camera_works = True

@@ -20,7 +20,7 @@ MS = 1_000_000
 PERIOD = 50 * MS
 START = 1_000_000 * MS
 GRAVITY = np.array([0, 0, 9.81, 0, 0, 0], np.float32)
-PICTURE = np.full((120, 160, 3), 90, np.uint8)
+IMAGE = np.full((120, 160, 3), 90, np.uint8)
 
 ROBOT = Robot(
     name='test car',
@@ -54,7 +54,7 @@ class Drive:
 
     def sense(self) -> None:
         controller, now = self.controller, self.now
-        frame = controller.frames['image'] = Frame(PICTURE, self.image_stamp(), now)
+        frame = controller.frames['image'] = Frame(IMAGE, self.image_stamp(), now)
         readings = {
             'imu': Reading(self.imu_stamp(), self.imu),
             'speed': Reading(self.speed_stamp(), np.float32([self.speed])),

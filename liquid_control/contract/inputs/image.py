@@ -1,4 +1,4 @@
-"""A camera: which part of its picture becomes the encoder's input."""
+"""A camera: which part of its image becomes the encoder's input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from liquid_control.contract.inputs.base import Element, InputSpec, Reader, Read
 
 # Where nobody says otherwise: enough to see a lane, small enough for one slow core.
 WIDTH, FEATURES = 96, 32
-# The part of a picture that is left out at the top: mostly sky, ceiling and people.
+# The part of an image that is left out at the top: mostly sky, ceiling and people.
 SKY = 1 / 3
 # What is seen may be this much longer one way than the other.
 STRIP = 12
@@ -25,10 +25,10 @@ RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSpec(InputSpec):
-    """A camera's picture, cut and resized.
+    """A camera's image, cut and resized.
 
     The crop is in pixels of the camera the policy was trained on. A camera of the same aspect
-    ratio and another resolution is fine, the crop is scaled; any other picture is refused.
+    ratio and another resolution is fine, the crop is scaled; any other image is refused.
     """
 
     kind: ClassVar[str] = 'image'
@@ -40,7 +40,7 @@ class ImageSpec(InputSpec):
     height: int
     """Encoder input height, pixels."""
     source_width: int
-    """Width of the camera picture trained on, pixels."""
+    """Width of the camera image trained on, pixels."""
     source_height: int
     crop: tuple[int, int, int, int]
     """x, y, width, height in source pixels."""
@@ -66,7 +66,7 @@ class ImageSpec(InputSpec):
             raise BundleError(f'image: the size of the crop must be positive, found {self.crop}')
         if x + width > self.source_width or y + height > self.source_height:
             raise BundleError(
-                f'image: crop {self.crop} must lie within the source picture '
+                f'image: crop {self.crop} must lie within the source image '
                 f'{self.source_width}x{self.source_height}'
             )
         if self.color != 'rgb':
@@ -84,13 +84,13 @@ class ImageSpec(InputSpec):
     def suggest(
         cls, message: Serialized, msgtype: str, *, rate: float, max_age: float
     ) -> ImageSpec:
-        """All of the picture but its top, in a size that one slow core can encode."""
-        picture = ImageReader().take('', message, msgtype).value
-        height, width = picture.shape[:2]
+        """All of the image but its top, in a size that one slow core can encode."""
+        image = ImageReader().take('', message, msgtype).value
+        height, width = image.shape[:2]
         top = round(height * SKY)
         if not 1 / STRIP <= (height - top) / width <= STRIP:
             raise ConfigError(
-                f'pictures of {width}x{height} are a strip, of which nobody can guess what a '
+                f'images of {width}x{height} are a strip, of which nobody can guess what a '
                 'policy should see: say so with signals.inputs in a recipe'
             )
         return cls(
@@ -108,7 +108,7 @@ class ImageSpec(InputSpec):
         x, y, width, height = self.crop
         return (
             f'{self.color.upper()} {self.width}x{self.height}, from {width}x{height} at '
-            f'({x}, {y}) of a {self.source_width}x{self.source_height} picture'
+            f'({x}, {y}) of a {self.source_width}x{self.source_height} image'
         )
 
     def mirrored(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -132,7 +132,7 @@ class ImageSpec(InputSpec):
         return {'': (RAW, message.done())}
 
     def made_up(self, rng: np.random.Generator) -> NDArray[Any]:
-        """Any picture of the encoder's size."""
+        """Any image of the encoder's size."""
         return rng.integers(0, 256, (self.height, self.width, 3), dtype=np.uint8)
 
     def refusal(self, value: NDArray[Any]) -> str:
@@ -141,7 +141,7 @@ class ImageSpec(InputSpec):
 
 
 class ImageReader:
-    """Undoes the transport's encoding; the picture is as the camera took it."""
+    """Undoes the transport's encoding; the image is as the camera took it."""
 
     def __init__(self) -> None:
         # OpenCV is for those who decode; a contract is read without it.

@@ -233,7 +233,7 @@ def _progress(course: Course, monitor: Any) -> Text:
 
 
 def _report(seed: int, course: Course, outcome: DriveOutcome, out: Path, console: Console) -> None:
-    """Write summary, pictures and page from the recording; print the table."""
+    """Write summary, figures and page from the recording; print the table."""
     from liquid_control.evaluate.report.drive_report import rows, write_report
 
     episodes = sorted((out / 'recording').glob('episode_*'))

@@ -1,4 +1,4 @@
-"""Pictures of a drive: commands, neurons and timing over time."""
+"""Figures of a drive: commands, neurons and timing over time."""
 
 from __future__ import annotations
 

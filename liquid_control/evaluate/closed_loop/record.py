@@ -72,7 +72,7 @@ class DriveRecord:
     statuses: tuple[Any, ...]
     """[M], how the drive went at each pose."""
     frames: tuple[tuple[float, Pixels], ...]
-    """Some camera pictures with their times, s since the first tick."""
+    """Some camera images with their times, s since the first tick."""
 
     def seconds(self, stamp_ns: NDArray[np.int64]) -> Array:
         """Time since the first tick, s."""
@@ -206,11 +206,11 @@ def motion_of(odometry: Any) -> Motion:
 def _read_frames(
     reader: BagReader, start_ns: int, end_ns: int
 ) -> tuple[tuple[float, Pixels], ...]:
-    """Pictures spread evenly over the drive."""
+    """Images spread evenly over the drive."""
     frames = []
     for wanted_ns in np.linspace(start_ns, end_ns, FRAMES_SHOWN + 2)[1:-1].astype(np.int64):
         messages = reader.messages([IMAGE], start_ns=int(wanted_ns), end_ns=end_ns + 1)
         message = next(messages, None)
         if message is not None:
-            frames.append(((message.stamp_ns - start_ns) / 1e9, samples.picture(reader, message)))
+            frames.append(((message.stamp_ns - start_ns) / 1e9, samples.image(reader, message)))
     return tuple(frames)

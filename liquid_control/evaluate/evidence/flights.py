@@ -3,7 +3,7 @@
 The tests are those of Chahine et al., "Robust flight navigation out of distribution with liquid
 neural networks", Science Robotics 8 (2023), https://doi.org/10.1126/scirobotics.adc8892, in our
 simulator: fly to the target in other seasons and places, from further away, turned away, half
-hidden, with a distractor beside it, and under stress of the picture; wind is ours. Every policy
+hidden, with a distractor beside it, and under stress of the image; wind is ours. Every policy
 flies the same worlds, which no training sees.
 """
 
@@ -67,7 +67,7 @@ TESTS = {
     'rotated': Condition('front turned away by 45 to 180 degrees', 'rotation', {'rotation': 1.0}),
     'occluded': Condition('60 % of its width hidden', 'occlusion', {'occlusion': 1.0}),
     'distractor': Condition('a chair of another colour beside', 'distractor', {'distractor': 1.0}),
-    'light': Condition('dusk, glare, tint and noise', 'stress of the picture', {'light': 1.0}),
+    'light': Condition('dusk, glare, tint and noise', 'stress of the image', {'light': 1.0}),
     'wind': Condition('steady wind up to 5 m/s, with gusts', '', {'wind': 1.0}),
 }
 

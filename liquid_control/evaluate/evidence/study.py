@@ -180,11 +180,11 @@ def write(report: Report, out: Path, name: str) -> None:
         write_output(out / f'{table.name}.csv', _csv(table))
         shown = page.table(_lines(table), table.headings)
         sections.append(page.section(table.title, shown + page.paragraph(table.caption)))
-    for picture, figure in report.figures.items():
+    for title, figure in report.figures.items():
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=DPI, format='png')
-        write_output(out / f'{picture}.png', drawn.getvalue())
-        sections.append(page.section(picture.replace('_', ' '), page.image(drawn.getvalue())))
+        write_output(out / f'{title}.png', drawn.getvalue())
+        sections.append(page.section(title.replace('_', ' '), page.image(drawn.getvalue())))
     document = page.document(report.title, report.verdict, failed=report.failed, sections=sections)
     write_output(out / 'report.html', document)
 

@@ -164,7 +164,7 @@ def replay(
 
 
 def _blocks(ticks: Iterable[Instant]) -> Iterator[list[Instant]]:
-    """Some ticks at a time, fewer where pictures are large."""
+    """Some ticks at a time, fewer where images are large."""
     block, held = [], 0
     for tick in ticks:
         block.append(tick)
@@ -205,13 +205,13 @@ class _Values:
         self._refused: set[int] = set()
 
     def read(self, block: Iterable[Instant]) -> None:
-        """Read the newest messages; pictures are all cut before the first is encoded."""
-        pictures: list[tuple[str, BagMessage, Pixels]] = []
+        """Read the newest messages; images are all cut before the first is encoded."""
+        images: list[tuple[str, BagMessage, Pixels]] = []
         for tick in block:
             for name, topics in self._parts.items():
                 if len(topics) == 1 and (queue := tick.messages[topics[0][0]]):
-                    self._read(name, queue[-1], pictures)
-        self._encode(pictures)
+                    self._read(name, queue[-1], images)
+        self._encode(images)
 
     def reset(self) -> None:
         """Let go of all messages: an identity may come again."""
@@ -274,22 +274,22 @@ class _Values:
         """Count a message once, however often it is looked at."""
         if id(message) not in self._refused:
             self._refused.add(id(message))
-            kind = 'picture' if isinstance(error, ImageError) else 'value'
+            kind = 'image' if isinstance(error, ImageError) else 'value'
             why, number = str(error), message.number
             self._refusals.add(message.topic, kind, why, message.stamp_ns, number)
 
     def _of(self, name: str, message: BagMessage) -> Any:
         key = name, id(message)
         if key not in self._known:
-            pictures: list[tuple[str, BagMessage, Pixels]] = []
-            self._read(name, message, pictures)
-            self._encode(pictures)
+            images: list[tuple[str, BagMessage, Pixels]] = []
+            self._read(name, message, images)
+            self._encode(images)
         return self._known[key]
 
     def _read(
-        self, name: str, message: BagMessage, pictures: list[tuple[str, BagMessage, Pixels]]
+        self, name: str, message: BagMessage, images: list[tuple[str, BagMessage, Pixels]]
     ) -> None:
-        """Read a message of an input of one topic; a picture is added to those to encode."""
+        """Read a message of an input of one topic; an image is added to those to encode."""
         started = time.perf_counter()
         found = self._taken(name, '', message)
         cut = self._policy.preprocess.get(name)
@@ -297,16 +297,16 @@ class _Values:
             decoded = time.perf_counter()
             self._stages.decoding += decoded - started
             try:
-                pictures.append((name, message, cut(found)))
+                images.append((name, message, cut(found)))
             except ImageError as error:
                 self._refuse(message, error)
                 found = error
             self._stages.encoder += time.perf_counter() - decoded
         self._known[name, id(message)] = found
 
-    def _encode(self, pictures: list[tuple[str, BagMessage, Pixels]]) -> None:
+    def _encode(self, images: list[tuple[str, BagMessage, Pixels]]) -> None:
         started = time.perf_counter()
-        for name, message, pixels in pictures:
+        for name, message, pixels in images:
             if not isinstance(self._known[name, id(message)], Exception):
                 self._known[name, id(message)] = self._policy.encode_input(name, pixels)
         self._stages.encoder += time.perf_counter() - started
@@ -332,7 +332,7 @@ def replay_ticks(
 
     Args:
         states: the run's PolicyState messages, in order, of this policy.
-        frames: of each image input, stamp (ns) and RGB picture of the camera's frames, in the
+        frames: of each image input, stamp (ns) and RGB pixels of the camera's frames, in the
             order of their stamps.
 
     Yields:
@@ -341,7 +341,7 @@ def replay_ticks(
     Raises:
         ReplayError: a camera frame between the first and the last that ticks saw is missing.
     """
-    encoded = {name: _encoded(policy, name, pictures) for name, pictures in frames.items()}
+    encoded = {name: _encoded(policy, name, images) for name, images in frames.items()}
     before: Any = None
     for state in states:
         known = state.tick <= 1  # the first since activation
@@ -376,22 +376,22 @@ def _encoded(
 
     None before the first frame; raises ReplayError for a frame that is missing later.
     """
-    pictures = iter(frames)
-    first_ns, picture = next(pictures, (None, None))
+    images = iter(frames)
+    first_ns, image = next(images, (None, None))
     stamp_ns, newest_ns, features = first_ns, None, None
 
     def encode(wanted_ns: int) -> NDArray[np.float32] | None:
-        nonlocal stamp_ns, picture, newest_ns, features
+        nonlocal stamp_ns, image, newest_ns, features
         if first_ns is None or wanted_ns < first_ns:
             return None
         while stamp_ns is not None and stamp_ns < wanted_ns:
-            stamp_ns, picture = next(pictures, (None, None))
-        if stamp_ns != wanted_ns or picture is None:
+            stamp_ns, image = next(images, (None, None))
+        if stamp_ns != wanted_ns or image is None:
             raise ReplayError(
                 f'a tick saw the camera frame of {wanted_ns} ns, which is not in the recording'
             )
         if newest_ns != wanted_ns:
-            newest_ns, features = wanted_ns, policy.encode(name, picture)
+            newest_ns, features = wanted_ns, policy.encode(name, image)
         return features
 
     return encode

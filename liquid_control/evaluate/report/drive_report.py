@@ -28,7 +28,7 @@ def write_report(
     page: Path,
     trajectory: Path,
 ) -> None:
-    """Write the page and the picture of the path.
+    """Write the page and the figure of the path.
 
     Args:
         summary: of the drive, see `drive_record.summary`.
@@ -84,8 +84,8 @@ def _percentiles(values: dict[str, float | None]) -> str:
 
 def _frames(frames: Iterable[tuple[float, Pixels]]) -> str:
     shown = []
-    for seconds, picture in frames:
-        _, png = cv2.imencode('.png', cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    for seconds, frame in frames:
+        _, png = cv2.imencode('.png', cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         shown.append(
             f'<figure>{image(png.tobytes())}<figcaption>{seconds:.1f} s</figcaption></figure>'
         )

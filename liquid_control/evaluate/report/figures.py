@@ -1,4 +1,4 @@
-"""Pictures of a replay: commands over time, recorded and from the policy."""
+"""Figures of a replay: commands over time, recorded and from the policy."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def label(command: CommandSpec) -> str:
 
 @rc_context(STYLE)
 def draw_replay(replay: BagReplay, path: Path) -> None:
-    """Write a picture: every command as recorded and as the policy gives it, and the error."""
+    """Write a figure: every command as recorded and as the policy gives it, and the error."""
     trace, commands = replay.trace, replay.contract.commands
     figure, axes = panels(3.4 * len(commands) + 0.6, [3, 1.2] * len(commands))
     for index, command in enumerate(commands):

@@ -1,4 +1,4 @@
-"""What an improvement shows: a table and pictures of its rounds, from its improve.json alone."""
+"""What an improvement shows: a table and figures of its rounds, from its improve.json alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: title, verdict, sections with tables and pictures inside it."""
+"""One self-contained HTML page: title, verdict, sections with tables and images inside it."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def paragraph(text: str) -> str:
 
 
 def figure(drawn: Figure) -> str:
-    """A figure as a picture inside the page."""
+    """A figure as an image inside the page."""
     buffer = io.BytesIO()
     drawn.savefig(buffer, dpi=DPI, format='png')
     return image(buffer.getvalue())
 
 
 def image(png: bytes) -> str:
-    """A picture inside the page."""
+    """An image inside the page."""
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

@@ -1,8 +1,8 @@
-"""Changes to the pictures of a training window that leave its commands true.
+"""Changes to the images of a training window that leave its commands true.
 
 Light and camera differ from drive to drive and hardly within a second or two: each change is
 drawn once per window and applied to all its frames. Only the pixel noise is new in every frame.
-Everything stays uint8, through OpenCV: a training step must not wait for its pictures.
+Everything stays uint8, through OpenCV: a training step must not wait for its images.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.train.recipe import Augment
 
-Pictures = NDArray[np.uint8]
+Images = NDArray[np.uint8]
 
 
 def augment(steps: Steps, spec: Augment, signals: Signals, rng: np.random.Generator) -> Steps:
@@ -40,7 +40,7 @@ def augment(steps: Steps, spec: Augment, signals: Signals, rng: np.random.Genera
     return replace(steps, inputs={**steps.inputs, **images})
 
 
-def _changed(images: Pictures, spec: Augment, rng: np.random.Generator) -> Pictures:
+def _changed(images: Images, spec: Augment, rng: np.random.Generator) -> Images:
     images = _light(_shift(images, spec, rng), spec, rng)
     if rng.random() < spec.cutout:
         images = _cut_out(images, rng)
@@ -64,8 +64,8 @@ def mirror(steps: Steps, signals: Signals) -> Steps:
     return replace(steps, inputs=inputs, commands=steps.commands * signs)
 
 
-def _shift(images: Pictures, spec: Augment, rng: np.random.Generator) -> Pictures:
-    """The pictures moved by a few pixels; the gap repeats the edge."""
+def _shift(images: Images, spec: Augment, rng: np.random.Generator) -> Images:
+    """The images moved by a few pixels; the gap repeats the edge."""
     if spec.shift == 0:
         return images
     down, right = rng.integers(-spec.shift, spec.shift, 2, endpoint=True)
@@ -79,7 +79,7 @@ def _shift(images: Pictures, spec: Augment, rng: np.random.Generator) -> Picture
     return np.asarray(moved, np.uint8).reshape(images.shape)
 
 
-def _light(images: Pictures, spec: Augment, rng: np.random.Generator) -> Pictures:
+def _light(images: Images, spec: Augment, rng: np.random.Generator) -> Images:
     """Gamma curve and colour cast, and a darkened half-plane."""
     gamma = np.exp(rng.uniform(-1, 1) * spec.gamma)
     tint = np.exp(rng.uniform(-1, 1, 3) * spec.tint)
@@ -97,7 +97,7 @@ def _light(images: Pictures, spec: Augment, rng: np.random.Generator) -> Picture
     return np.asarray(lit, np.uint8).reshape(images.shape)
 
 
-def _cut_out(images: Pictures, rng: np.random.Generator) -> Pictures:
+def _cut_out(images: Images, rng: np.random.Generator) -> Images:
     """A rectangle of up to half of each side in mid grey."""
     height, width = images.shape[1:3]
     tall, wide = rng.integers(1, height // 2), rng.integers(1, width // 2)
@@ -107,7 +107,7 @@ def _cut_out(images: Pictures, rng: np.random.Generator) -> Pictures:
     return images
 
 
-def _noise(images: Pictures, deviation: float, rng: np.random.Generator) -> Pictures:
+def _noise(images: Images, deviation: float, rng: np.random.Generator) -> Images:
     """Pixel noise: one field of random numbers, seen through another window in each frame."""
     count, height, width, _ = images.shape
     field = rng.standard_normal((height * 2, width * 2, 3), np.float32) * deviation
@@ -120,6 +120,6 @@ def _noise(images: Pictures, deviation: float, rng: np.random.Generator) -> Pict
     return noisy
 
 
-def _tall(images: Pictures) -> Pictures:
-    """All frames as one tall picture: OpenCV is fast within a call and slow between them."""
+def _tall(images: Images) -> Images:
+    """All frames as one tall image: OpenCV is fast within a call and slow between them."""
     return images.reshape(-1, *images.shape[2:])

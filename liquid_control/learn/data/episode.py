@@ -32,7 +32,7 @@ from liquid_control.learn.data.spans import (
 )
 
 # Files of an episode's directory; what the first says is repeated in the dataset's manifest. The
-# pictures of each image lie in a file of their own.
+# frames of each image lie in a file of their own.
 FACTS_FILE = 'episode.json'
 SIGNALS_FILE = 'signals.npz'
 
@@ -47,7 +47,7 @@ class Episode:
     Attributes:
         name: of the bag.
         digest: sha256 of the bag's data.
-        inputs: what the policy sees, by name; the pictures of an image are `Frames`.
+        inputs: what the policy sees, by name; the frames of an image are `Frames`.
         commands: [L, C] in the commands' units, NaN where unknown; stamps `command_ns`.
         segments: who drove, from `start_ns` to `end_ns` without a gap.
         start_ns, end_ns: the part to learn from: every input used has arrived before the start.
@@ -186,7 +186,7 @@ def leading_input(inputs: Mapping[str, Series]) -> str:
 
 
 def image_names(inputs: Mapping[str, InputSpec]) -> list[str]:
-    """The inputs whose samples are pictures."""
+    """The inputs whose samples are frames."""
     return [name for name, spec in inputs.items() if spec.encoder == 'image']
 
 
@@ -236,7 +236,7 @@ def open_episode(folder: Path, signals: Signals) -> Episode:
 
 def _with_pixels(series: Series, file: Path, spec: Any) -> Frames:
     shape = (len(series), spec.height, spec.width, 3)
-    # Pictures of one stamp are all in the file, and one of them in the series.
+    # Frames of one stamp are all in the file, and one of them in the series.
     count = file.stat().st_size // (spec.height * spec.width * 3)
     pixels = np.memmap(file, np.uint8, 'r', shape=(count, *shape[1:]))
     return Frames(series.stamps, series.values, series.numbers, pixels)

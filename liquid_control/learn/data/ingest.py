@@ -47,19 +47,19 @@ def ingest(
     digest: str,
     signals: Signals,
     folder: Path,
-    on_picture: Callable[[], None] = lambda: None,
+    on_image: Callable[[], None] = lambda: None,
 ) -> None:
     """Write one bag's signals to `folder`.
 
     Args:
-        on_picture: called for each picture; what it raises ends the work and leaves nothing.
+        on_image: called for each image; what it raises ends the work and leaves nothing.
 
     Raises:
         BagError, TopicError, ImageError: the bag cannot be learnt from.
     """
     partial = Path(tempfile.mkdtemp(PARTIAL, f'{folder.name}.', folder.parent))
     try:
-        _fill(partial, bag, digest, signals, on_picture)
+        _fill(partial, bag, digest, signals, on_image)
         # Where it stands already, another process was faster with a copy of the same bag.
         with suppress(FileExistsError):
             partial.rename(folder)
@@ -68,14 +68,14 @@ def ingest(
 
 
 def _fill(
-    folder: Path, bag: Path, digest: str, signals: Signals, on_picture: Callable[[], None]
+    folder: Path, bag: Path, digest: str, signals: Signals, on_image: Callable[[], None]
 ) -> None:
     with BagReader(bag) as reader, ExitStack() as files:
         pixels = {
             name: files.enter_context((folder / pixels_file(name)).open('wb'))
             for name in image_names(signals.inputs)
         }
-        streams = read_streams(reader, signals, pixels, on_picture)
+        streams = read_streams(reader, signals, pixels, on_image)
         problems = reader.problems
     save_series(folder, streams.used())
     used = [series.stamps for series in streams.used().values()]

@@ -62,7 +62,7 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Frames(Series):
-    """Pictures of a camera; `values` [N] are their places in `pixels`.
+    """Images of a camera; `values` [N] are their places in `pixels`.
 
     Attributes:
         pixels: uint8 [M, H, W, 3] RGB, mapped from disk in the order of their arrival.

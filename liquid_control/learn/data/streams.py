@@ -31,8 +31,8 @@ from liquid_control.runtime.sensing.image import Preprocessor
 _MAX_OVERRIDE_NS = 5_000_000_000
 # After this much silence a person has let go, ns: the node's default override_timeout.
 _LET_GO_NS = 500_000_000
-# More pictures that cannot be read are no accident.
-MAX_BAD_PICTURES = 0.1
+# More images that cannot be read are no accident.
+MAX_BAD_IMAGES = 0.1
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ def read_streams(
     reader: BagReader,
     signals: Signals,
     pixels: Mapping[str, BinaryIO],
-    on_picture: Callable[[], None],
+    on_image: Callable[[], None],
 ) -> Streams:
     """Read a bag once, from its beginning to its end.
 
     Args:
-        pixels: by the name of an image, takes its pictures as the network sees them, uint8, one
+        pixels: by the name of an image, takes its frames as the network sees them, uint8, one
             after the other.
-        on_picture: called for each, and for each message of an input where there are none; what
+        on_image: called for each, and for each message of an input where there are none; what
             it raises ends the reading.
 
     Raises:
@@ -99,7 +99,7 @@ def read_streams(
     """
     topics = _topics(reader, signals)
     refusals, jumps = Refusals(), []
-    collected = _Collected(reader, signals, topics, refusals, pixels, on_picture)
+    collected = _Collected(reader, signals, topics, refusals, pixels, on_image)
     max_age = topics.inputs.max_age(signals.inputs)
     aside = {topics.mode, *topics.inputs.aside}
     messages = reader.messages(topics.all())
@@ -222,15 +222,17 @@ class _Collected:
         topics: _Topics,
         refusals: Refusals,
         pixels: Mapping[str, BinaryIO],
-        on_picture: Callable[[], None],
+        on_image: Callable[[], None],
     ) -> None:
         self._path = reader.path
         self._topics = topics
         self._refusals = refusals
         self._names, self._wheelbase = signals.command_names, signals.wheelbase
         self._shift_ns = 0
-        self._on_picture = on_picture
-        self._pictured = {topics.inputs.leading[name] for name in pixels} or {*topics.inputs.parts}
+        self._on_image = on_image
+        self._image_topics = {topics.inputs.leading[name] for name in pixels} or {
+            *topics.inputs.parts
+        }
         self.inputs: dict[str, _Input] = {
             name: _Input(spec, pixels.get(name))
             if len(spec.sources(name)) == 1
@@ -250,8 +252,8 @@ class _Collected:
     def take(self, message: BagMessage) -> None:
         """Take in a message by its topic; one topic may play several parts."""
         topic = message.topic
-        if topic in self._pictured:
-            self._on_picture()
+        if topic in self._image_topics:
+            self._on_image()
         stamp_ns = message.stamp_ns + self._shift_ns
         for part in self._topics.inputs.parts.get(topic, ()):
             try:
@@ -265,8 +267,8 @@ class _Collected:
                 self._refuse(message, error)
 
     def others(self) -> dict[str, Series]:
-        """What is no input, sorted; all pictures have been taken in."""
-        self._check_pictures()
+        """What is no input, sorted; all images have been taken in."""
+        self._check_images()
         return {
             kind: Series.sorted(
                 found.stamps, found.values, np.int64 if kind == 'mode' else np.float32
@@ -292,18 +294,18 @@ class _Collected:
         return samples.command(message, self._names, self._wheelbase)
 
     def _refuse(self, message: BagMessage, error: Exception) -> None:
-        kind = 'picture' if isinstance(error, ImageError) else 'value'
+        kind = 'image' if isinstance(error, ImageError) else 'value'
         self._refusals.add(message.topic, kind, str(error), message.stamp_ns, message.number)
 
-    def _check_pictures(self) -> None:
-        """Raise ImageError where so many pictures are no use that something else is wrong."""
+    def _check_images(self) -> None:
+        """Raise ImageError where so many images are no use that something else is wrong."""
         for name in self._pixels:
             topic = self._topics.inputs.leading[name]
-            bad = self._refusals.count(topic, 'picture')
-            if bad > MAX_BAD_PICTURES * self.inputs[name].messages:
+            bad = self._refusals.count(topic, 'image')
+            if bad > MAX_BAD_IMAGES * self.inputs[name].messages:
                 raise ImageError(
-                    f'{self._path}: {self._refusals.lines(topic, "picture")[0]}; more than '
-                    f'{MAX_BAD_PICTURES:.0%} of the pictures are of no use'
+                    f'{self._path}: {self._refusals.lines(topic, "image")[0]}; more than '
+                    f'{MAX_BAD_IMAGES:.0%} of the images are of no use'
                 )
 
 

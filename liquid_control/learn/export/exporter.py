@@ -39,7 +39,7 @@ from liquid_control.nn.policy import PolicyNetwork
 
 CARD_FILE = 'README.md'
 MAX_BUNDLE_BYTES = 2_000_000
-CALIBRATION_PICTURES = 128
+CALIBRATION_IMAGES = 128
 # A number of the encoder, which is most of a graph, in each format.
 _BYTES = {'float32': 4, 'float16': 2, 'int8': 1}
 
@@ -165,7 +165,7 @@ def new_contract(
 def _too_big(size: int) -> ExportError:
     return ExportError(
         f'the bundle has {size} bytes, at most {MAX_BUNDLE_BYTES} are allowed; train with a '
-        'smaller picture, fewer features or fewer neurons'
+        'smaller image, fewer features or fewer neurons'
     )
 
 
@@ -210,7 +210,7 @@ def _encoders(network: PolicyNetwork, steps: Steps, precision: str) -> dict[str,
         half = precision == 'float16'
         model = encoder_model(network.encoders[name], *pixels.shape[1:3], half=half)
         if precision == 'int8':
-            chosen = np.linspace(0, len(pixels) - 1, CALIBRATION_PICTURES).astype(int)
+            chosen = np.linspace(0, len(pixels) - 1, CALIBRATION_IMAGES).astype(int)
             model = quantize_encoder(model, pixels[np.unique(chosen)])
         graphs[encoder_file(name)] = model.SerializeToString()
     return graphs

@@ -64,12 +64,12 @@ class Timing:
 
 @dataclass(frozen=True)
 class Augment:
-    """Changes to the pictures of a window, the same in all its frames; each 0 switches one off.
+    """Changes to the images of a window, the same in all its frames; each 0 switches one off.
 
     Attributes:
-        flip: share of windows seen in a mirror: left becomes right in picture, IMU and commands;
+        flip: share of windows seen in a mirror: left becomes right in image, IMU and commands;
             none where joints are commanded, whose mirror image nobody knows.
-        shift: largest shift of the picture, pixels; the gap repeats the edge.
+        shift: largest shift of the image, pixels; the gap repeats the edge.
         gamma: largest exponent, as the exponent of e, of a random gamma curve.
         tint: largest gain of a colour channel, likewise.
         shadow: share of windows in which a random half-plane is darkened.

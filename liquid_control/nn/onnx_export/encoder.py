@@ -22,12 +22,12 @@ def encoder_model(
     """The graph of `encoder` for a batch of one: image uint8 [1, H, W, 3] -> features [1, F].
 
     Args:
-        height, width: of the picture, pixels.
+        height, width: of the image, pixels.
         half: compute and store the layers in float16; input and output stay as they are.
     """
     graph = Graph({'image': ((1, height, width, 3), UINT8)})
     dtype = np.float16 if half else np.float32
-    # The picture as one channel: instance normalisation standardises it as a whole.
+    # The image as one channel: instance normalisation standardises it as a whole.
     flat = graph.add('Reshape', graph.add('Cast', 'image', to=FLOAT), _sizes(graph, 1, 1, -1))
     scale, shift = graph.constant([1.0]), graph.constant([0.0])
     floor = (255.0 * DEVIATION_FLOOR) ** 2

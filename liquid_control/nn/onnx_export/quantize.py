@@ -1,4 +1,4 @@
-"""int8 weights and activations for an encoder graph, scaled on recorded pictures."""
+"""int8 weights and activations for an encoder graph, scaled on recorded images."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 
-class _Pictures(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, pictures: NDArray[np.uint8]):
-        self._rest: Iterator[NDArray[np.uint8]] = iter(pictures)
+class _Images(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, images: NDArray[np.uint8]):
+        self._rest: Iterator[NDArray[np.uint8]] = iter(images)
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        picture = next(self._rest, None)
-        return None if picture is None else {'image': picture[None]}
+        image = next(self._rest, None)
+        return None if image is None else {'image': image[None]}
 
 
-def quantize_encoder(model: onnx.ModelProto, pictures: NDArray[np.uint8]) -> onnx.ModelProto:
+def quantize_encoder(model: onnx.ModelProto, images: NDArray[np.uint8]) -> onnx.ModelProto:
     """The same graph with its products in int8; standardisation and tanh stay in float32.
 
     Weights use 7 bits, one scale for each channel: x86 processors without VNNI would overflow
@@ -30,7 +30,7 @@ def quantize_encoder(model: onnx.ModelProto, pictures: NDArray[np.uint8]) -> onn
 
     Args:
         model: from `encoder_model`.
-        pictures: uint8 [N, H, W, 3] RGB, typical ones: they set the scales of the activations.
+        images: uint8 [N, H, W, 3] RGB, typical ones: they set the scales of the activations.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, 'float.onnx'), Path(folder, 'int8.onnx')
@@ -42,7 +42,7 @@ def quantize_encoder(model: onnx.ModelProto, pictures: NDArray[np.uint8]) -> onn
             quantize_static(
                 source,
                 target,
-                _Pictures(pictures),
+                _Images(images),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=['Conv', 'Gemm'],
                 activation_type=QuantType.QUInt8,

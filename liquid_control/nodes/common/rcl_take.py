@@ -1,6 +1,6 @@
 """Serialized messages, taken from DDS without the interpreter lock.
 
-rclpy holds the lock while DDS copies a message: 0.35 ms for a picture of 640x480, in which the
+rclpy holds the lock while DDS copies a message: 0.35 ms for an image of 640x480, in which the
 control thread cannot wake. A call through ctypes lets go of it. What is used here are public C
 functions of rcl and rcutils, the same since ROS 2 Foxy; where they are not found, rclpy takes.
 """

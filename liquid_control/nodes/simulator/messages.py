@@ -117,7 +117,7 @@ class SampleMessages:
         return message
 
     def image(self, sample: Sample) -> Image:
-        """The picture as rgb8."""
+        """The image as rgb8."""
         message = self._image
         self._set_stamp(message.header.stamp, sample.stamp_ns)
         message.height, message.width, channels = sample.value.shape

@@ -53,8 +53,8 @@ class SimulatorParameters:
     real_time_factor: float = parameter(
         1.0, 'Simulated seconds per second, as far as the machine keeps up.', range=(0.05, 20.0)
     )
-    image_width: int = parameter(0, "Camera picture, pixels; 0: the robot's own.", range=(0, 640))
-    image_height: int = parameter(0, "Camera picture, pixels; 0: the robot's own.", range=(0, 480))
+    image_width: int = parameter(0, "Camera image, pixels; 0: the robot's own.", range=(0, 640))
+    image_height: int = parameter(0, "Camera image, pixels; 0: the robot's own.", range=(0, 480))
     camera_rate: float = parameter(0.0, "Frames, Hz; 0: the robot's own.", range=(0.0, 200.0))
     imu_rate: float = parameter(0.0, "IMU samples, Hz; 0: the robot's own.", range=(0.0, 400.0))
     odometry_rate: float = parameter(0.0, "Odometry, Hz; 0: the robot's own.", range=(0.0, 200.0))

@@ -54,7 +54,7 @@ class FlightTask:
         return self._disturbance.apply(command, self.simulator.time_ns)
 
     def needs_expert(self, driving: bool) -> bool:
-        """When the target leaves the picture or is about to be hit; until it is ahead again."""
+        """When the target leaves the image or is about to be hit; until it is ahead again."""
         status = self.simulator.status
         if driving:
             return abs(status.bearing) > _AHEAD or status.distance < _CLEAR

@@ -86,7 +86,7 @@ class PolicyRunner:
         """Encode a frame of the camera `name`, which it may not know.
 
         Raises:
-            ImageError: the picture does not fit the policy's camera geometry.
+            ImageError: the image does not fit the policy's camera geometry.
             SensorError: its stamp does not advance, or the encoder fails.
         """
         if name not in self._encoding:

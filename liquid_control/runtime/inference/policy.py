@@ -71,15 +71,15 @@ class Policy:
         self.state = self._zeros
 
     def encode(self, name: str, rgb: Pixels) -> Array:
-        """Picture of the image input `name` (RGB uint8, any size of its aspect ratio) -> [F].
+        """Frame of the image input `name` (RGB uint8, any size of its aspect ratio) -> [F].
 
         Raises:
-            ImageError: the picture does not fit the policy's camera geometry.
+            ImageError: the image does not fit the policy's camera geometry.
         """
         return self.encode_input(name, self.preprocess[name](rgb))
 
     def encode_input(self, name: str, pixels: Pixels) -> Array:
-        """What `preprocess[name]` made of a camera picture -> features [F]."""
+        """What `preprocess[name]` made of a camera image -> features [F]."""
         encoder = self.backend.encoders[name]
         encoder.write('image', pixels)
         encoder.run()

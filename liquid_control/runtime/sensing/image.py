@@ -1,4 +1,4 @@
-"""From a camera's picture to the encoder's input.
+"""From a camera's image to the encoder's input.
 
 Training, replay and driving all cut and resize here, so a policy sees the same pixels everywhere.
 """
@@ -17,9 +17,9 @@ ASPECT_TOLERANCE = 0.01
 
 
 class Preprocessor:
-    """Cuts and resizes an RGB picture to a policy's input, uint8 [height, width, 3].
+    """Cuts and resizes an RGB image to a policy's input, uint8 [height, width, 3].
 
-    Pictures are halved while they are twice as large as wanted or more, then interpolated: every
+    Images are halved while they are twice as large as wanted or more, then interpolated: every
     source pixel counts, so a camera of higher resolution gives nearly the same input as the one
     trained on, in a fifth of the time of resampling by area at once.
     """
@@ -28,7 +28,7 @@ class Preprocessor:
         self._spec = spec
 
     def __call__(self, rgb: Pixels) -> Pixels:
-        """Raises ImageError when the picture does not fit the policy's camera geometry."""
+        """Raises ImageError when the image does not fit the policy's camera geometry."""
         spec = self._spec
         height, width = rgb.shape[:2]
         x, y, crop_width, crop_height = spec.crop

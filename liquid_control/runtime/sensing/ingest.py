@@ -1,7 +1,7 @@
 """From message bytes to a policy's observation, live and replayed: read, judge, keep the newest.
 
 Bytes become a reading (`InputSpec.reader`), what is implausible is refused (`InputSpec.refusal`),
-and the rest goes into the slot that the next tick looks at (`Sensors`). A picture makes a detour:
+and the rest goes into the slot that the next tick looks at (`Sensors`). An image makes a detour:
 it is read here, and what its encoder made of it is put into its slot.
 """
 

@@ -1,7 +1,7 @@
 """A camera's way to the policy: newest frame -> pixels -> encoder -> features.
 
 Each camera has a thread of its own that waits for it, so that neither a slow encoder nor a large
-picture delays the control tick or another camera. Only the newest frame counts: those that arrived
+image delays the control tick or another camera. Only the newest frame counts: those that arrived
 while the encoder worked are passed over. Whatever a frame does to decoder or encoder is told, and
 the next one is looked at; a thread whose encoder never returns can be replaced once there is
 another encoder.

@@ -1,7 +1,7 @@
 """What a policy can never do, whatever it sees: certified bounds of its states and commands.
 
 Everything holds for all inputs of the core within [-1, 1], which is all that the scaling lets
-through (pictures become features within it, other sensors pass a tanh), for all elapsed times of
+through (images become features within it, other sensors pass a tanh), for all elapsed times of
 the contract, and for the float32 arithmetic of the robot. A search by random and by
 gradient-guided inputs then tries to find something beyond the bounds.
 """

@@ -201,7 +201,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         'networks of which a state grew without end, left out.'
     )
     table = Table('lengths', 'Length of the trajectory of a circle', rows, caption)
-    return Report('Expressivity', verdict, [table], {'lengths': _picture(found)})
+    return Report('Expressivity', verdict, [table], {'lengths': _figure(found)})
 
 
 def _falls(values: list[float]) -> bool:
@@ -214,7 +214,7 @@ def _setting(piece: Piece) -> str:
 
 
 @rc_context(STYLE)
-def _picture(found: list[tuple[Piece, Measured]]) -> Figure:
+def _figure(found: list[tuple[Piece, Measured]]) -> Figure:
     figure = Figure(figsize=(10, 5.6))
     axes = figure.subplots(2, 3)
     numbers = ('width', 'depth', 'scale')

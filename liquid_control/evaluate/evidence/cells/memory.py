@@ -208,7 +208,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         f'Training: forward and backward over {BATCH} sequences of 32 steps, one thread. Step: '
         'the core in ONNX Runtime, one thread.',
     )
-    figures = {'memory': _picture(gradients, kinds['task'])}
+    figures = {'memory': _figure(gradients, kinds['task'])}
     return Report('Memory', best, [by_length, tasks, depends, times], figures)
 
 
@@ -268,7 +268,7 @@ def _share(norms: Measured, lag: int) -> float:
 
 
 @rc_context(STYLE)
-def _picture(
+def _figure(
     gradients: dict[tuple[Any, ...], list[Measured]], tasks: list[tuple[Piece, Measured]]
 ) -> Figure:
     figure = Figure(figsize=(10, 4.4))

@@ -278,7 +278,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         f'of the solvers that keep the bounds at any step, {best["solver"]} is nearest at 20 Hz '
         f'({best["error after 0.05 s"]:.1e})'
     )
-    figures = {'error_and_cost': _picture(rows, cost_table.rows, growth)}
+    figures = {'error_and_cost': _figure(rows, cost_table.rows, growth)}
     return Report('Solvers of an LTC', verdict, [error_table, cost_table], figures)
 
 
@@ -319,7 +319,7 @@ def _costs(
 
 
 @rc_context(STYLE)
-def _picture(
+def _figure(
     errors: list[dict[str, Any]],
     costs: list[dict[str, Any]],
     growth: dict[str, tuple[list[int], list[float]]],

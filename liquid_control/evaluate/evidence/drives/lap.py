@@ -184,21 +184,21 @@ class Disturbed:
         while self._waiting and now_ns - self._waiting[0].stamp_ns >= delay:
             self._driver.sense(self._waiting.popleft())
 
-    def _seen(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _seen(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         strength, rng = self._strength, self._rng
         if self._kind == 'noise':
-            changed: NDArray[Any] = picture + rng.normal(0, NOISE * strength, picture.shape)
+            changed: NDArray[Any] = image + rng.normal(0, NOISE * strength, image.shape)
         elif self._kind in ('dark', 'bright'):
             gain = 1 - strength if self._kind == 'dark' else 1 + BRIGHTNESS * strength
-            changed = picture * gain
+            changed = image * gain
         elif self._kind == 'dirt':
-            changed = picture.astype(np.float64)
-            height, width = picture.shape[:2]
+            changed = image.astype(np.float64)
+            height, width = image.shape[:2]
             side = np.sqrt(strength) * np.array([height, width])
             top, left = (self._corner * (np.array([height, width]) - side)).astype(int)
             changed[top : top + round(side[0]), left : left + round(side[1])] = 128
         else:
-            return picture
+            return image
         clipped: NDArray[np.uint8] = changed.clip(0, 255).astype(np.uint8)
         return clipped
 

@@ -108,11 +108,11 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         f'first to fail: {least[0]["name"]} under {least[0]["disturbance"]}, '
         f'at {least[1]["threshold"]}'
     )
-    return Report('Robustness', verdict, [table], {'robustness': _picture(found)})
+    return Report('Robustness', verdict, [table], {'robustness': _figure(found)})
 
 
 @rc_context(STYLE)
-def _picture(found: list[tuple[Piece, Measured]]) -> Figure:
+def _figure(found: list[tuple[Piece, Measured]]) -> Figure:
     kinds = list(dict.fromkeys(piece['disturbance'] for piece, _ in found))
     figure = Figure(figsize=(10, 2.6 * ((len(kinds) + 2) // 3)))
     axes = figure.subplots((len(kinds) + 2) // 3, 3, squeeze=False).ravel()
