@@ -70,18 +70,21 @@ def check_self_contained(data: bytes, *, where: str) -> None:
     Raises:
         BundleError: it refers to something outside, or is no well-formed model.
     """
-    _Reader(data, where).model()
+    Reader(data, where).model()
 
 
-class _Reader:
+class Reader:
+    """Reads the bytes of a model as protobuf; refuses what is not well formed."""
+
     def __init__(self, data: bytes, where: str) -> None:
         self._data = data
         self._where = where
         self._fields_left = MAX_FIELDS
 
     def model(self) -> None:
+        """Pass if the whole model keeps to itself."""
         self._message('ModelProto', 0, len(self._data), 0)
-        if not any(number == _GRAPH for number, *_ in self._fields(0, len(self._data))):
+        if not any(number == _GRAPH for number, *_ in self.fields(0, len(self._data))):
             self._refuse('no graph in it')
 
     def _message(self, kind: str, start: int, end: int, depth: int) -> None:
@@ -91,7 +94,7 @@ class _Reader:
         children = CHILDREN[kind]
         operator = b''
         foreign: bytes | None = None
-        for number, wire, value, stop in self._fields(start, end):
+        for number, wire, value, stop in self.fields(start, end):
             if number in children:
                 self._expect(wire, _BYTES, kind, number)
                 self._message(children[number], value, stop, depth + 1)
@@ -121,26 +124,26 @@ class _Reader:
                 'weights inside'
             )
 
-    def _fields(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    def fields(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         """Number, wire type, value (varints) or begin, and end of each field of a message."""
         at = start
         while at < end:
             self._fields_left -= 1
             if self._fields_left < 0:
                 self._refuse(f'more than {MAX_FIELDS} fields')
-            key, at = self._varint(at, end)
+            key, at = self.varint(at, end)
             number, wire = key >> 3, key & 7
             if not 0 < number < 1 << 29:
                 self._refuse(f'field number {number}')
             value = at
             if wire == _VARINT:
-                value, at = self._varint(at, end)
+                value, at = self.varint(at, end)
             elif wire == _FIXED64:
                 at += 8
             elif wire == _FIXED32:
                 at += 4
             elif wire == _BYTES:
-                length, value = self._varint(at, end)
+                length, value = self.varint(at, end)
                 at = value + length
             else:
                 self._refuse(f'wire type {wire}')
@@ -148,7 +151,7 @@ class _Reader:
                 self._refuse('cut short')
             yield number, wire, value, at
 
-    def _varint(self, at: int, end: int) -> tuple[int, int]:
+    def varint(self, at: int, end: int) -> tuple[int, int]:
         """A number of at most ten bytes, and where it ends."""
         number = 0
         for shift in range(0, 70, 7):

@@ -4,7 +4,8 @@ A camera frame's way: `Cameras` -> `Inbox.receive` -> `Vision` (decode, encode) 
 `Controller.begin, think, decide` (core network, safety envelope) -> `CommandPort.publish`.
 
 Threads: the control thread takes the newest of the other sensors and ticks; a thread for each
-camera waits for frames and encodes them; a shadow has a thread of its own. The guard takes
+camera waits for frames and encodes them; a shadow has a thread of its own, and so has what the
+policy looks at (attention.py). The guard takes
 overrides, answers `~/engage` and steers while the control thread is overdue (guard.py). The
 executor serves what may take its time: parameters, by which policies are loaded, transitions and
 diagnostics. One
@@ -34,6 +35,7 @@ from liquid_control.contract.wire import FORMS
 from liquid_control.nodes.common.lifecycle import ManagedNode, run
 from liquid_control.nodes.common.parameters import guard_parameters, read_parameters
 from liquid_control.nodes.common.patient_log import PatientLog
+from liquid_control.nodes.policy.attention import AttentionThread
 from liquid_control.nodes.policy.cameras import Cameras
 from liquid_control.nodes.policy.commands import CommandPort
 from liquid_control.nodes.policy.diagnostics import Diagnostics
@@ -140,6 +142,10 @@ class PolicyNode(ManagedNode):
         comparison = ShadowReport(self, rate)
         made.callback(comparison.close)
         self._shadow = ShadowThread(self._controller, comparison)
+        self._attention = AttentionThread(
+            self, self._controller, rate=parameters.attention_rate, log=self._log
+        )
+        made.callback(self._attention.close)
         promote = self.create_service(Trigger, '~/promote', self._on_promote)
         made.callback(self.destroy_service, promote)
         diagnostics = Diagnostics(
@@ -194,6 +200,8 @@ class PolicyNode(ManagedNode):
         sensing.start()
         self._shadow.start()
         started.callback(lambda: self._let_go('shadow', self._shadow.stop(_PATIENCE)))
+        self._attention.start()
+        started.callback(lambda: self._let_go('attention', self._attention.stop(_PATIENCE)))
         realtime.freeze_garbage()
         started.callback(realtime.thaw_garbage)
         if self.parameters.lock_memory:
@@ -336,7 +344,7 @@ class PolicyNode(ManagedNode):
             self.abandoned = True
         if cameras is not None and cameras.recover():
             self.abandoned = True
-        if self._shadow.recover():
+        if self._shadow.recover() or self._attention.recover():
             self.abandoned = True
 
     def _why_silent(self) -> str:
@@ -355,6 +363,7 @@ class PolicyNode(ManagedNode):
         if self._sensing is not None and self._cameras is not None:
             new = self._sensing.subscribe(runner.ingest)
             self._cameras.watch(new, runner.ingest.inputs)
+            self._attention.watch(runner)
 
     def _on_promote(self, request: Trigger.Request, response: Trigger.Response) -> Any:
         stuck = self._shadow.stuck

@@ -89,6 +89,11 @@ class PolicyParameters:
     override_timeout: float = parameter(
         0.5, 'A person drives for this long after the last override, s.', range=(0.05, 5.0)
     )
+    attention_rate: float = parameter(
+        5.0,
+        'Pictures of ~/attention, while somebody subscribes to it, Hz; 0: none.',
+        range=(0.0, 60.0),
+    )
     providers: tuple[str, ...] = parameter(
         ('cpu',), 'ONNX Runtime providers in order of preference: tensorrt, cuda, cpu.'
     )

@@ -83,6 +83,9 @@ def load_runner(
     )
     if policy.backend.warning:
         warn(policy.backend.warning)
+    if parameters.attention_rate:
+        # Now, not when somebody asks: to load a graph may hold up whoever drives.
+        policy.open_attention()
     runner = PolicyRunner(policy, name=name, time_budget=parameters.time_budget or None)
     for input_name, limit in age_limits(parameters.max_ages).items():
         slot = runner.sensors.slots.get(input_name)

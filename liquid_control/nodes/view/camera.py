@@ -34,7 +34,7 @@ class Camera:
 
         Args:
             kind: type of message on the topic.
-            attention: topic of a sensor_msgs/Image whose brightness says how much a place counts.
+            attention: topic of a sensor_msgs/Image whose colour says how much a place counts.
         """
         self.number = 0
         self.problem = ''
@@ -58,7 +58,7 @@ class Camera:
         """Take the newest frame that has come, if any."""
         message = _newest(self._attention_inbox)
         if message is not None:
-            self._attention = self._brightness(message)
+            self._attention = self._weights(message)
             self._attention_number = self.number
         message = _newest(self._inbox)
         if message is not None:
@@ -103,12 +103,13 @@ class Camera:
             self._pixels = self._reader.take('', self._message, self._type).value
         return self._pixels
 
-    def _brightness(self, message: memoryview) -> Pixels | None:
+    def _weights(self, message: memoryview) -> Pixels | None:
         try:
             rgb = self._reader.take('', message, RAW).value
         except LiquidControlError:
             return None
-        return np.asarray(rgb.max(axis=2), dtype=np.uint8)
+        # The picture in it is grey: see `liquid_control.runtime.sensing.overlay`.
+        return np.asarray(rgb.max(axis=2) - rgb.min(axis=2), dtype=np.uint8)
 
 
 def _newest(inbox: Inbox) -> memoryview | None:

@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from liquid_control.contract.inputs.image import COMPRESSED, RAW
 from liquid_control.msg import ControlMode
+from liquid_control.nodes.common.topics import attention_topic
 from liquid_control.nodes.view.camera import Camera
 from liquid_control.nodes.view.desk import Desk
 from liquid_control.nodes.view.facts import Facts
@@ -87,7 +88,7 @@ class RobotView:
             return None
         name = name if name in known else next(iter(known))
         if name not in self._cameras:
-            attention = f'{self._parameters.policy_node}/attention'
+            attention = attention_topic(self._parameters.policy_node, name, known)
             self._cameras[name] = Camera(
                 self._node, known[name][self._type], self._type, attention
             )

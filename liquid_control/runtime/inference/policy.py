@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liquid_control.common.errors import BundleError
 from liquid_control.common.image import Pixels
 from liquid_control.contract.bundle import Bundle, load_bundle
+from liquid_control.runtime.inference.attention import Attention
 from liquid_control.runtime.inference.backend import Backend, OnStatus, log
 from liquid_control.runtime.inference.providers import ProviderOptions
 from liquid_control.runtime.inference.session import FEATURES
@@ -48,6 +50,9 @@ class Policy:
         )
         self.preprocess = {name: Preprocessor(spec) for name, spec in self.contract.images.items()}
         """By image input."""
+        self.attention: dict[str, Attention] = {}
+        """Where its encoders look, by image input; see `open_attention`."""
+        self.attention_problem = ''
         self._names = tuple(self.contract.inputs)
         self._zeros = np.zeros(self.contract.network.state_size, np.float32)
         self.reset()
@@ -84,6 +89,14 @@ class Policy:
         encoder.write('image', pixels)
         encoder.run()
         return encoder.read(FEATURES)
+
+    def open_attention(self) -> None:
+        """Make `attention` ready; where an encoder shows none, `attention_problem` says why."""
+        for name in self.preprocess:
+            try:
+                self.attention[name] = Attention(self.bundle, name)
+            except BundleError as error:
+                self.attention_problem = str(error)
 
     def step(self, inputs: Mapping[str, Array], elapsed: float) -> Array:
         """One step of the core network.
