@@ -10,6 +10,7 @@ again replaces the old one.
     python benchmarks/rate.py --quick
     python benchmarks/rate.py --cameras 640x480 --loads idle --rates 20 50 100 200
     python benchmarks/rate.py --swaps
+    python benchmarks/rate.py --attention --turns 5
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ RATES, CAMERAS, LOADS = (20.0, 50.0, 100.0, 200.0), ('640x480', '1280x720'), ('i
 
 
 def main() -> None:
-    """Measure, print and write out/bench/rate.json (rate_swaps.json)."""
+    """Measure, print and write out/bench/rate.json (rate_swapped.json, rate_watched.json)."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--rates', type=float, nargs='+', default=RATES)
     parser.add_argument('--cameras', nargs='+', default=CAMERAS)
@@ -53,13 +54,15 @@ def main() -> None:
     parser.add_argument('--policy', default='track_cfc')
     parser.add_argument('--quick', action='store_true', help='100 Hz and 640x480 only, idle')
     parser.add_argument('--swaps', action='store_true', help='--quick, while policies are swapped')
+    parser.add_argument('--attention', action='store_true', help='--quick, while it is looked at')
     options = parser.parse_args()
-    if options.quick or options.swaps:
+    beside = 'swapped' if options.swaps else 'watched' if options.attention else ''
+    if options.quick or beside:
         options.rates, options.cameras, options.loads = [100.0], ['640x480'], ['idle']
     os.environ['ROS_DOMAIN_ID'] = str(claim_domain())
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     use_default_profile()
-    out = Path('out/bench', 'rate_swaps.json' if options.swaps else 'rate.json')
+    out = Path('out/bench', f'rate_{beside}.json' if beside else 'rate.json')
     out.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     console = Console(width=160)
@@ -74,14 +77,14 @@ def main() -> None:
                 for rate in options.rates:
                     console.print(f'{camera} {load} {rate:g} Hz ...')
                     turns = [
-                        turn(observer, rate, options.seconds, bundle, swaps=options.swaps)
+                        turn(observer, rate, options.seconds, bundle, beside)
                         for _ in range(options.turns)
                     ]
                     row = rate_tables.summarise(turns)
                     rows.append({'camera': camera, 'load': load, 'rate_hz': rate, **row})
                     # Every row at once: what is cut short has measured something.
                     out.write_text(json.dumps(merged(out, rows), indent=2))
-    for table in rate_tables.swaps(rows) if options.swaps else rate_tables.tables(rows):
+    for table in rate_tables.beside(rows, beside) if beside else rate_tables.tables(rows):
         console.print(table)
 
 
@@ -103,9 +106,9 @@ def bundle_for(policy: str, width: int, height: int, folder: Path) -> Path:
 
 
 def turn(
-    observer: Observer, rate: float, seconds: float, bundle: Path, *, swaps: bool
+    observer: Observer, rate: float, seconds: float, bundle: Path, beside: str
 ) -> dict[str, Any]:
-    """Every contestant once."""
+    """Every contestant once; `beside`: what else our node does, for a second turn of it."""
     timing = ['--rate', str(rate), '--seconds', str(seconds)]
     contestants = {
         'bare': measure(observer, 'bare', *timing),
@@ -113,8 +116,9 @@ def turn(
         'bare, short slices': measure(observer, 'bare', *timing, '--short-slices'),
     }
     contestants['ours'] = drive(observer, rate, seconds, bundle)
-    if swaps:
-        contestants['swapped'] = drive(observer, rate, seconds, bundle, swaps=True)
+    if beside:
+        more = {'swaps': beside == 'swapped', 'attention': beside == 'watched'}
+        contestants[beside] = drive(observer, rate, seconds, bundle, **more)
     else:
         contestants['receiver'] = measure(observer, 'receiver', *timing)
         contestants['peer'] = measure(observer, 'peer', *timing)

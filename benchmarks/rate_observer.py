@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
 # s
@@ -91,6 +92,18 @@ class Observer:
             (received[command] - image) / 1e9 for command, image in acted if command in received
         ]
 
+    def look_at_attention(self) -> Callable[[], bool]:
+        """Subscribe; the answer tells whether a picture waits, and ends the subscription."""
+        topic, qos = 'policy_node/attention', QoSProfile(depth=1)
+        pictures = self._node.create_subscription(Image, topic, lambda message: None, qos)
+
+        def seen() -> bool:
+            waits = pictures.handle.take_message(Image, True) is not None
+            self._node.destroy_subscription(pictures)
+            return waits
+
+        return seen
+
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """Call a service of the policy node."""
         client = self.clients.create_client(kind, f'policy_node/{name}')
@@ -102,9 +115,20 @@ class Observer:
 
 
 def drive(
-    observer: Observer, rate: float, seconds: float, bundle: Path, *, swaps: bool = False
+    observer: Observer,
+    rate: float,
+    seconds: float,
+    bundle: Path,
+    *,
+    swaps: bool = False,
+    attention: bool = False,
 ) -> dict[str, Any]:
-    """The policy node in its own process, engaged; with `swaps`, policies change all the while."""
+    """The policy node in its own process, engaged.
+
+    Args:
+        swaps: policies change all the while.
+        attention: somebody looks at what the policy looks at.
+    """
     command = [
         sys.executable, '-m', 'liquid_control.nodes.policy.node', '--ros-args',
         '-p', 'autostart:=true', '-p', f'policy:={bundle}', '-p', f'control_rate:={rate}',
@@ -121,6 +145,7 @@ def drive(
         engaged = observer.call(SetBool, 'engage', SetBool.Request(data=True))
         if not engaged.success:
             raise SystemExit(f'the policy node cannot be engaged: {engaged.message}')
+        pictures = observer.look_at_attention() if attention else None
         observer.watch(SETTLING)
         observer.reset()
         policies = itertools.cycle((_twin(bundle) if swaps else bundle, bundle))
@@ -132,6 +157,8 @@ def drive(
                 swapped += _swap(observer, next(policies))
         cpu, rss = sum(child.cpu_times()[:2]) - before, child.memory_info().rss
         observer.watch(0.1)
+        if pictures is not None and not pictures():
+            raise SystemExit('the policy node shows no attention')
     finally:
         process.terminate()
         process.wait(20)

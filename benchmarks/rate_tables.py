@@ -48,11 +48,11 @@ def tables(rows: list[dict[str, Any]]) -> list[Table]:
     return [_lateness(rows, ('ours', 'peer')), _cpu(rows), _sense_to_act(rows)]
 
 
-def swaps(rows: list[dict[str, Any]]) -> list[Table]:
-    """Lateness and missed cycles while policies are swapped, and while they are not."""
-    count = sum(row['swapped']['swaps'] for row in rows)
-    table = _lateness(rows, ('ours', 'swapped'))
-    table.title = f'{table.title}; {count} swaps'
+def beside(rows: list[dict[str, Any]], contestant: str) -> list[Table]:
+    """Lateness and missed cycles while the node does more besides, and while it does not."""
+    table = _lateness(rows, ('ours', contestant))
+    if swaps := sum(row[contestant]['swaps'] for row in rows):
+        table.title = f'{table.title}; {swaps} swaps'
     return [table]
 
 

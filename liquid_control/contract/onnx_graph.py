@@ -71,9 +71,7 @@ def rectified_convolutions(data: bytes, *, where: str) -> list[Convolution]:
 
 def with_outputs(data: bytes, names: Iterable[str]) -> bytes:
     """The model with values from its inside as outputs, behind those that it has."""
-    outputs = b''.join(
-        _message(_OUTPUT, _message(_VALUE_NAME, name.encode())) for name in names
-    )
+    outputs = b''.join(_message(_OUTPUT, _message(_VALUE_NAME, name.encode())) for name in names)
     return data + _message(_GRAPH, outputs)
 
 
