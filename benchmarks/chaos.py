@@ -4,8 +4,9 @@ One round is: the node drives, something goes wrong, the robot must stop in time
 all is well again. Drawn by a seed. The judge holds every command on the wire against the robot's
 limits and every tick against the age of its inputs; times are from the fault to the message that
 tells of the stop, and to the first command that is slower. Needs a source tree: the policies that
-fail come from test/. With `--calm` nothing fails, policies are swapped once a second, and memory
-is what is looked at. Ctrl-C ends it with the report so far, which is also in out/bench/.
+fail come from test/. With `--calm` nothing fails, policies are swapped once a second while a
+recorder records, and memory is what is looked at. Ctrl-C ends it with the report so far, which is
+also in out/bench/.
 
     python benchmarks/chaos.py --minutes 30
     python benchmarks/chaos.py --minutes 60 --calm
@@ -123,7 +124,7 @@ class Chaos:
         self.times: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self.bounds: dict[str, float] = {}
         self.failures: list[str] = []
-        self.memory: list[tuple[float, float]] = []
+        self.memory: list[tuple[float, float, float]] = []  # when, policy node, recorder
         self.rounds = self.swaps = 0
 
     # Rounds
@@ -138,12 +139,14 @@ class Chaos:
         choices[self._rng.integers(len(choices))]()
 
     def calm(self) -> None:
-        """Drive, and swap policies."""
+        """Drive, be recorded, and swap policies."""
+        if self._world.recorder is None:
+            self._world.start_recorder()
         if self._drive():
             self.rounds += 1
             self._swap()
             time.sleep(0.5)
-            self.memory.append((time.monotonic(), self._world.memory))
+            self.memory.append((time.monotonic(), *self._world.memory()))
 
     def _drive(self) -> bool:
         """Whether the robot moves; a node is started where there is none."""
@@ -305,12 +308,13 @@ def main() -> None:
     parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS, help='of policies')
     parser.add_argument('--calm', action='store_true', help='only swaps, and memory')
     options = parser.parse_args()
+    kinds = ['good'] if options.calm else options.kinds
     own_domain()
     use_default_profile()
     console = Console(width=130)
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))
-        chaos = Chaos(world, Path(folder), options.seed, options.slack, options.kinds)
+        chaos = Chaos(world, Path(folder), options.seed, options.slack, kinds)
         end, told = time.monotonic() + 60 * options.minutes, time.monotonic()
         try:
             while time.monotonic() < end:
@@ -352,7 +356,9 @@ def report(console: Console, chaos: Chaos, world: World, options: argparse.Names
         settled = chaos.memory[len(chaos.memory) // 5 :]
         first, last = settled[0], settled[-1]
         minutes = (last[0] - first[0]) / 60
-        console.print(f'memory {first[1]:.1f} -> {last[1]:.1f} MB in {minutes:.1f} minutes')
+        for column, node in enumerate(('policy node', 'recorder'), start=1):
+            sizes = f'{first[column]:.1f} -> {last[column]:.1f} MB'
+            console.print(f'memory of the {node} {sizes} in {minutes:.1f} minutes')
     out = Path('out/bench/chaos.json')
     out.parent.mkdir(parents=True, exist_ok=True)
     written = {

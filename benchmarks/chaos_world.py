@@ -26,7 +26,7 @@ from geometry_msgs.msg import TwistStamped
 from liquid_control.msg import ControlMode, PolicyState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
@@ -145,8 +145,9 @@ class Judge:
         self.counts['ticks'] += 1
         if state.mode != ControlMode.AUTONOMOUS or not len(state.command):
             return
+        ages = dict(zip(state.input_names, state.input_ages, strict=True))
         for name, limit in MAX_AGE.items():
-            age = getattr(state, f'{name}_age')
+            age = ages[name]
             self.counts['driven on'] += 1
             if not age <= limit + 1e-3:  # single precision
                 self._complain(f'drove on {name} {age:.3f} s old')
@@ -175,6 +176,7 @@ class World:
             self._executor.add_node(node)
         self._spinning = threading.Thread(target=self._spin, daemon=True)
         self.process: subprocess.Popen[bytes] | None = None
+        self.recorder: subprocess.Popen[bytes] | None = None
         self.listen()
         self.sensors.start()
         self._spinning.start()
@@ -182,14 +184,21 @@ class World:
     def close(self) -> None:
         """End all of it."""
         self.end_node(signal.SIGKILL)
+        if self.recorder is not None:
+            self.recorder.send_signal(signal.SIGINT)
+            self.recorder.wait(15)
         self.sensors.end.set()
         self.sensors.join()
         self._executor.shutdown()
         rclpy.try_shutdown()
 
     def _spin(self) -> None:
-        with contextlib.suppress(Exception):  # it is being shut down
+        try:
             self._executor.spin()
+        except ExternalShutdownException:
+            pass
+        except Exception as error:  # what the judge cannot read is a finding, not silence
+            self.judge.violations.append(f'the judge broke off: {error!r}')
 
     def wait(self, condition: Callable[[], Any], seconds: float) -> Any:
         """Until the condition holds, for `seconds` at most; its last value."""
@@ -205,13 +214,23 @@ class World:
         self.sensors.heal()
         self.sensors.simulated_ns = 10**12 if simulated else None
         self.judge.restart()
+        self.process = self._start(
+            'policy', 'autostart:=true', f'policy:={policy}', 'load_timeout:=60.0',
+            f'use_sim_time:={str(simulated).lower()}',
+        )  # fmt: skip
+
+    def start_recorder(self) -> None:
+        """One that records everything, in files of a minute."""
+        self.recorder = self._start(
+            'recorder', 'autostart:=true', f'output_directory:={self._folder / "bags"}',
+            'split_duration:=60.0',
+        )  # fmt: skip
+
+    def _start(self, node: str, *parameters: str) -> subprocess.Popen[bytes]:
+        given = [word for each in parameters for word in ('-p', each)]
         with (self._folder / 'log').open('ab') as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable, '-m', 'liquid_control.nodes.policy.node', '--ros-args',
-                    '-p', 'autostart:=true', '-p', f'policy:={policy}',
-                    '-p', f'use_sim_time:={str(simulated).lower()}', '-p', 'load_timeout:=60.0',
-                ],
+            return subprocess.Popen(
+                [sys.executable, '-m', f'liquid_control.nodes.{node}.node', '--ros-args', *given],
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
@@ -231,11 +250,13 @@ class World:
         self.process = None
         return took
 
-    @property
-    def memory(self) -> float:
-        """Of the node, MB."""
-        assert self.process is not None
-        return float(psutil.Process(self.process.pid).memory_info().rss / 1e6)
+    def memory(self) -> tuple[float, float]:
+        """Of the node and of the recorder, MB."""
+        sizes = [
+            psutil.Process(process.pid).memory_info().rss / 1e6 if process is not None else 0.0
+            for process in (self.process, self.recorder)
+        ]
+        return sizes[0], sizes[1]
 
     # People and the base
 
