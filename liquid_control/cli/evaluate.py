@@ -175,6 +175,26 @@ def rates(
     _run(study(_bundles(policies), worlds=worlds, seed=seed, quick=quick), jobs, out)
 
 
+@app.command()
+def causal(
+    policies: Policies,
+    worlds: Worlds = 12,
+    robust: Annotated[
+        Path | None,
+        typer.Option(help='thresholds.csv of `evaluate robust`, to hold the ranking against.'),
+    ] = None,
+    quick: Quick = False,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    out: Out = None,
+) -> None:
+    """What commands follow: causes as the expert does, or light, season, scenery and noise."""
+    from liquid_control.evaluate.evidence.causal.causal import study
+
+    bundles = _bundles(policies)
+    _run(study(bundles, worlds=worlds, seed=seed, quick=quick, robust=robust), jobs, out)
+
+
 def _bundles(policies: list[str]) -> list[Path]:
     from liquid_control.common.assets import find_bundle
 

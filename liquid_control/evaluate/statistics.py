@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, permutations
 from statistics import NormalDist
 from typing import Any
 
@@ -77,6 +78,51 @@ def clustered_mean(
     means = sums[drawn].sum(axis=1) / totals[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(float(sums.sum() / totals.sum()), float(low), float(high))
+
+
+def clustered_statistic(
+    statistic: Callable[[Floats], Floats],
+    sums: ArrayLike,
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """What follows from sums over all worlds, with the interval of a bootstrap of whole worlds.
+
+    Args:
+        statistic: sums [..., n] -> values [...]; NaN where they say nothing.
+        sums: of each world, [worlds, n].
+    """
+    each = np.asarray(sums, dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(0, len(each), (resamples, len(each)))
+    with np.errstate(divide='ignore', invalid='ignore'):
+        value, found = statistic(each.sum(axis=0)), statistic(each[drawn].sum(axis=1))
+    known = found[np.isfinite(found)]
+    if not np.isfinite(value) or not len(known):
+        return Interval(math.nan, math.nan, math.nan)
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(value), float(low), float(high))
+
+
+def rank_agreement(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Kendall's tau-a of two rankings of the same things, and its one-sided exact p.
+
+    p: of an agreement at least as good by chance, over all orders; at most 8 things.
+
+    Source: Kendall, "A new measure of rank correlation", 1938.
+    """
+    if len(first) != len(second) or not 2 <= len(first) <= 8:
+        raise ValueError(f'2 to 8 things are ranked twice, found {len(first)} and {len(second)}')
+    pairs = list(combinations(range(len(first)), 2))
+
+    def tau(others: Sequence[float]) -> float:
+        signs = [np.sign(first[i] - first[j]) * np.sign(others[i] - others[j]) for i, j in pairs]
+        return float(sum(signs)) / len(pairs)
+
+    found = tau(second)
+    orders = [tau(order) for order in permutations(second)]
+    return found, sum(other >= found - 1e-12 for other in orders) / len(orders)
 
 
 def _by_cluster(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -98,6 +98,16 @@ DIFFICULTIES = {
 }
 """What a strength from 0 (the defaults of `Appearance`) to 1 is given for."""
 
+PARTS: Mapping[str, tuple[str, ...]] = {
+    'season': ('grass', 'road', 'leaf'),
+    'sky': ('horizon', 'zenith'),
+    'markings': ('edge_rgb', 'edge_width', 'centre_rgb', 'centre_width', 'dash_length'),
+    'sun': ('sun_azimuth', 'sun_elevation', 'sun_rgb', 'ambient'),
+    'exposure': ('white_balance',),
+    'noise': ('pixel_noise',),
+}
+"""What can be drawn from another seed with everything else left as it is."""
+
 _MOUNTING = {'camera_height', 'camera_pitch', 'camera_fov'}
 _SENSOR = {'white_balance', 'pixel_noise'}
 
@@ -116,6 +126,14 @@ def draw_appearance(seed: int, strength: Mapping[str, float] = MappingProxyType(
         return _between(getattr(nominal, name), getattr(drawn, name), strength.get(kind, 1.0))
 
     return Appearance(**{each.name: part(each.name) for each in fields(Appearance)})
+
+
+def redraw(appearance: Appearance, part: str, other: Appearance) -> Appearance:
+    """The same appearance with one of `PARTS` taken from another one."""
+    own = {each.name for each in fields(Appearance)}
+    season = {name: getattr(other.season, name) for name in PARTS[part] if name not in own}
+    taken = {name: getattr(other, name) for name in PARTS[part] if name in own}
+    return replace(appearance, season=replace(appearance.season, **season), **taken)
 
 
 def _between(low: Any, high: Any, share: float) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from liquid_control.common.errors import ConfigError
 
@@ -14,3 +14,10 @@ def check_strength(strength: Mapping[str, float], known: Mapping[str, str]) -> N
             raise ConfigError(f'difficulty must be one of {", ".join(known)}, found {name!r}')
         if not 0.0 <= value <= 1.0:
             raise ConfigError(f'difficulty {name} must be within 0..1, found {value:g}')
+
+
+def check_parts(redrawn: Mapping[str, int], known: Collection[str]) -> None:
+    """Raise ConfigError for a part of a world that cannot be drawn from another seed."""
+    for name in redrawn:
+        if name not in known:
+            raise ConfigError(f'redrawn must be one of {", ".join(known)}, found {name!r}')

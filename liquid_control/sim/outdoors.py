@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.sim.camera import Rgb
-from liquid_control.sim.difficulty import check_strength
+from liquid_control.sim.difficulty import check_parts, check_strength
 from liquid_control.sim.protocols import Pose
 from liquid_control.sim.seasons import SCENES, Light, Scene, blend, draw_light, vary
 
@@ -32,6 +32,15 @@ DIFFICULTIES = {
 
 TRAINING: Mapping[str, float] = {'clutter': 0.5, 'light': 0.3, 'wind': 0.3}
 """The strengths where policies are trained; those not named are 0."""
+
+REDRAWN = ('turn', 'scenery', 'texture', 'sun', 'exposure', 'noise')
+"""What can be drawn from another seed with everything else left as it is; turn: the target's."""
+
+_LIGHT = {
+    'sun': ('sun_azimuth', 'sun_elevation', 'sun', 'ambient'),
+    'exposure': ('gain',),
+    'noise': ('deviation',),
+}
 
 TARGET_RGB: Rgb = (0.80, 0.08, 0.08)
 TARGET_SIZE = 0.8
@@ -78,19 +87,26 @@ class Outdoors:
 
 
 def draw_outdoors(
-    seed: int, difficulty: Mapping[str, float], scene: str | None = None
+    seed: int,
+    difficulty: Mapping[str, float],
+    scene: str | None = None,
+    redrawn: Mapping[str, int] | None = None,
 ) -> Outdoors:
     """Draw a place: same seed and difficulty, same place.
 
     Args:
         difficulty: strengths; what it does not name is as in `TRAINING`.
         scene: a name in `SCENES`, whatever the strength of 'season' says.
+        redrawn: one of `REDRAWN` -> the seed that it is drawn from instead.
     """
     check_strength(difficulty, DIFFICULTIES)
+    redrawn = redrawn or {}
+    check_parts(redrawn, REDRAWN)
     strength = dict.fromkeys(DIFFICULTIES, 0.0) | dict(TRAINING) | dict(difficulty)
     # A generator for each part: what one difficulty draws does not change what the others do.
     places, turns, colours, hiding, beside, around, above = (
-        np.random.default_rng([seed, 21, part]) for part in range(7)
+        np.random.default_rng([redrawn.get(name, seed), 21, part])
+        for part, name in enumerate(('', 'turn', '', '', '', 'scenery', ''))
     )
     season = SCENES[scene] if scene else _season(colours, strength['season'])
     start, target, direction = _places(places, strength['distance'])
@@ -103,9 +119,15 @@ def draw_outdoors(
         *_distractor(beside, start, target, direction, strength['distractor']),
         *_around(around, season, math.hypot(target.x, target.y), direction, strength['clutter']),
     ]
+    if 'texture' in redrawn:
+        colours = np.random.default_rng([redrawn['texture'], 21, 2])
+    light = draw_light(above, strength['light'])
+    for part in redrawn.keys() & _LIGHT.keys():
+        other = draw_light(np.random.default_rng([redrawn[part], 21, 6]), strength['light'])
+        light = replace(light, **{name: getattr(other, name) for name in _LIGHT[part]})
     return Outdoors(
         scene=season,
-        light=draw_light(above, strength['light']),
+        light=light,
         start=start,
         target=target,
         things=''.join(things),

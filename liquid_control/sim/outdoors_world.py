@@ -127,16 +127,21 @@ class OutdoorsWorld:
         seed: draws all of it.
         difficulty: strength of each of `DIFFICULTIES`; that of `TRAINING` where nothing is said.
         scene: a name in `liquid_control.sim.seasons.SCENES` instead of what 'season' draws.
+        redrawn: one of `REDRAWN` -> the seed that it is drawn from instead.
     """
 
     difficulties: ClassVar[Mapping[str, str]] = DIFFICULTIES
     judge_rate: ClassVar[float] = 100.0
 
     def __init__(
-        self, seed: int, difficulty: Mapping[str, float] | None = None, scene: str | None = None
+        self,
+        seed: int,
+        difficulty: Mapping[str, float] | None = None,
+        scene: str | None = None,
+        redrawn: Mapping[str, int] | None = None,
     ) -> None:
         self.seed = seed
-        self.place: Outdoors = draw_outdoors(seed, difficulty or {}, scene)
+        self.place: Outdoors = draw_outdoors(seed, difficulty or {}, scene, redrawn)
         self._wind = Wind((difficulty or {}).get('wind', TRAINING['wind']), seed)
 
     @property

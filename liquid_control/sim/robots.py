@@ -17,10 +17,12 @@ from liquid_control.sim.judge import LapStatus
 from liquid_control.sim.lidar import Goal, Lidar
 from liquid_control.sim.outdoors_world import HoldStatus, OutdoorsWorld
 from liquid_control.sim.protocols import Sensor
+from liquid_control.sim.rooms import Rooms
 from liquid_control.sim.rooms_world import ReachStatus, RoomsWorld
 from liquid_control.sim.rover import Rover
 from liquid_control.sim.sensors import Imu, Odometry
 from liquid_control.sim.simulator import Simulator
+from liquid_control.sim.track import Track
 from liquid_control.sim.track_world import TrackWorld
 
 CAMERA_RATE = 30.0
@@ -43,6 +45,8 @@ def simulate_car(
     camera_rate: float = CAMERA_RATE,
     imu_rate: float = IMU_RATE,
     odometry_rate: float = ODOMETRY_RATE,
+    redrawn: Mapping[str, int] | None = None,
+    track: Track | None = None,
 ) -> CarSimulator:
     """The car on a track.
 
@@ -52,13 +56,13 @@ def simulate_car(
         camera: False leaves the camera out, for work that needs no images and no OpenGL.
         image_width, image_height: camera image, pixels.
         camera_rate, imu_rate, odometry_rate: Hz, each at most the physics rate of 400 Hz.
-
+        redrawn, track: see `TrackWorld`.
 
     Raises:
         ConfigError: there is no such difficulty, or its strength is none.
         RenderingError: this machine cannot render.
     """
-    world = TrackWorld(seed, difficulty)
+    world = TrackWorld(seed, difficulty, redrawn=redrawn, track=track)
     sensors: list[Sensor] = [Imu('imu', imu_rate), Odometry('odom', odometry_rate)]
     if camera:
         appearance = world.appearance
@@ -97,6 +101,7 @@ def simulate_quadrotor(
     camera_rate: float = FLIGHT_CAMERA_RATE,
     imu_rate: float = IMU_RATE,
     odometry_rate: float = ODOMETRY_RATE,
+    redrawn: Mapping[str, int] | None = None,
 ) -> QuadrotorSimulator:
     """The quadrotor outdoors.
 
@@ -108,12 +113,13 @@ def simulate_quadrotor(
         scene: of `liquid_control.sim.seasons.SCENES`, whatever the strength of 'season'.
         image_width, image_height: camera image, pixels.
         camera_rate, imu_rate, odometry_rate: Hz, each at most the physics rate of 400 Hz.
+        redrawn: see `OutdoorsWorld`.
 
     Raises:
         ConfigError: there is no such difficulty, or its strength is none.
         RenderingError: this machine cannot render.
     """
-    world = OutdoorsWorld(seed, difficulty, scene)
+    world = OutdoorsWorld(seed, difficulty, scene, redrawn)
     sensors: list[Sensor] = [Imu('imu', imu_rate), Odometry('odom', odometry_rate)]
     if camera:
         light = world.place.light
@@ -141,6 +147,7 @@ def simulate_rover(
     camera: bool = False,
     scan_rate: float = SCAN_RATE,
     odometry_rate: float = ROVER_ODOMETRY_RATE,
+    rooms: Rooms | None = None,
 ) -> RoverSimulator:
     """The rover in its rooms.
 
@@ -149,11 +156,12 @@ def simulate_rover(
         difficulty: strength, 0 to 1, of each of `RoomsWorld.difficulties`; 1 where left out.
         camera: it has none.
         scan_rate, odometry_rate: Hz, each at most the physics rate of 100 Hz.
+        rooms: instead of the seed's.
 
     Raises:
         ConfigError: there is no such difficulty, or its strength is none.
     """
-    world = RoomsWorld(seed, difficulty)
+    world = RoomsWorld(seed, difficulty, rooms=rooms)
     strength = world.lidar_strength
     sensors: list[Sensor] = [
         Odometry('odom', odometry_rate),

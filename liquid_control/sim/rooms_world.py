@@ -90,6 +90,7 @@ class RoomsWorld:
         seed: draws all of it.
         difficulty: strength of each of `DIFFICULTIES`; 1 where nothing is said.
         radius: of the robot, m: whatever comes nearer to it touches it.
+        rooms: instead of the seed's.
     """
 
     difficulties: ClassVar[Mapping[str, str]] = DIFFICULTIES
@@ -101,9 +102,10 @@ class RoomsWorld:
         difficulty: Mapping[str, float] | None = None,
         *,
         radius: float = RADIUS,
+        rooms: Rooms | None = None,
     ) -> None:
         self.seed, self._radius = seed, radius
-        self.rooms = draw_rooms(seed, difficulty or {})
+        self.rooms = rooms or draw_rooms(seed, difficulty or {})
         self.lidar_strength = (difficulty or {}).get('lidar', 1.0)
 
     @property

@@ -7,11 +7,15 @@ machine, with one version of MuJoCo and of the OpenGL driver).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, TypeVar
 
 import mujoco
+import numpy as np
+from numpy.typing import NDArray
 
 from liquid_control.sim.protocols import (
     PREFIX,
@@ -34,6 +38,16 @@ SELECTION_SEEDS = tuple(range(201, 211))
 
 EVALUATION_SEEDS = range(5000, 6000)
 """Worlds for judging policies once they have been chosen, by the hundred; nor these."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Where a robot was at a time, all of its joints."""
+
+    time_ns: int
+    positions: NDArray[np.float64]
+    velocities: NDArray[np.float64]
+
 
 W = TypeVar('W', bound=World[Status])
 S = TypeVar('S', bound=Status)
@@ -98,6 +112,39 @@ class Simulator(Generic[W, S]):
             sensor.reset(self.world.seed)
         self._judge_due.restart()
         self._judge = self.world.judge(0, self.motion)
+
+    def snapshot(self) -> Snapshot:
+        """Where the robot is now; `show` puts it there again."""
+        return Snapshot(self.time_ns, self.data.qpos.copy(), self.data.qvel.copy())
+
+    def show(self, snapshot: Snapshot, move: Pose | None = None) -> None:
+        """Show the sensors a robot as it was, here or in another world; nothing else happens.
+
+        Its velocities turn with it, and the way that it came is not driven again: only `read`
+        sensors afterwards, and `reset` before it drives on.
+
+        Args:
+            move: by how much it is moved, along and about its own upright axes.
+        """
+        self.time_ns = snapshot.time_ns
+        self.world.advance(snapshot.time_ns)
+        self.data.qpos[:], self.data.qvel[:] = snapshot.positions, snapshot.velocities
+        if move is not None:
+            self._move(move)
+        mujoco.mj_forward(self.model, self.data)
+
+    def _move(self, move: Pose) -> None:
+        yaw, root = self.motion.yaw, self.model.joint(f'{PREFIX}root')
+        position, velocity = int(root.qposadr[0]), int(root.dofadr[0])
+        cosine, sine = math.cos(yaw), math.sin(yaw)
+        self.data.qpos[position] += cosine * move.x - sine * move.y
+        self.data.qpos[position + 1] += sine * move.x + cosine * move.y
+        self.data.qpos[position + 2] += move.z
+        turn = np.array([math.cos(move.yaw / 2.0), 0.0, 0.0, math.sin(move.yaw / 2.0)])
+        attitude = self.data.qpos[position + 3 : position + 7].copy()
+        mujoco.mju_mulQuat(self.data.qpos[position + 3 : position + 7], turn, attitude)
+        linear = self.data.qvel[velocity : velocity + 3].copy()
+        mujoco.mju_rotVecQuat(self.data.qvel[velocity : velocity + 3], linear, turn)
 
     @property
     def motion(self) -> Motion:

@@ -10,8 +10,15 @@ import mujoco
 import numpy as np
 
 from liquid_control.sim import ground
-from liquid_control.sim.appearance import DIFFICULTIES, Appearance, draw_appearance
+from liquid_control.sim.appearance import (
+    DIFFICULTIES,
+    PARTS,
+    Appearance,
+    draw_appearance,
+    redraw,
+)
 from liquid_control.sim.camera import Rgb
+from liquid_control.sim.difficulty import check_parts
 from liquid_control.sim.judge import LapJudge
 from liquid_control.sim.protocols import Motion, Pose
 from liquid_control.sim.track import AREA_HALF_SIZE, ROAD_WIDTH, Track, generate_track
@@ -26,15 +33,33 @@ class TrackWorld:
         seed: draws all of it.
         difficulty: strength of each of `DIFFICULTIES`; 1 where nothing is said, 0 gives every
             seed the same clear summer noon and nominal camera.
+        redrawn: a part -> the seed that it is drawn from instead; one of `REDRAWN`.
+        track: instead of the seed's.
     """
+
+    REDRAWN: ClassVar[tuple[str, ...]] = (*PARTS, 'scenery', 'texture')
 
     difficulties: ClassVar[Mapping[str, str]] = DIFFICULTIES
     judge_rate: ClassVar[float] = 100.0
 
-    def __init__(self, seed: int, difficulty: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        difficulty: Mapping[str, float] | None = None,
+        *,
+        redrawn: Mapping[str, int] | None = None,
+        track: Track | None = None,
+    ) -> None:
         self.seed = seed
-        self.track = generate_track(seed)
+        self.track = track or generate_track(seed)
         self.appearance = draw_appearance(seed, difficulty or {})
+        redrawn = redrawn or {}
+        check_parts(redrawn, self.REDRAWN)
+        for part in redrawn.keys() & PARTS.keys():
+            other = draw_appearance(redrawn[part], difficulty or {})
+            self.appearance = redraw(self.appearance, part, other)
+        self._scenery_seed = redrawn.get('scenery', seed)
+        self._texture_seed = redrawn.get('texture', seed)
 
     @property
     def start(self) -> Pose:
@@ -56,12 +81,14 @@ class TrackWorld:
 
     def spec(self) -> mujoco.MjSpec:
         """The world, its ground still unpainted."""
-        return mujoco.MjSpec.from_string(_describe(self.track, self.appearance, self.seed))
+        return mujoco.MjSpec.from_string(
+            _describe(self.track, self.appearance, self._scenery_seed)
+        )
 
     def paint(self, model: mujoco.MjModel) -> None:
         """Paint the ground, for cameras to see."""
         start = model.tex_adr[model.texture('ground').id]
-        pixels = ground.paint_ground(self.track, self.appearance, self.seed).ravel()
+        pixels = ground.paint_ground(self.track, self.appearance, self._texture_seed).ravel()
         model.tex_data[start : start + pixels.size] = pixels
 
     def bind(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:

@@ -89,6 +89,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
             'disturbance': piece['disturbance'],
             'policy': piece['name'],
             'half of the laps fail at': measured['threshold'],
+            'strength': measured['value'],
             'laps': measured['trials'],
             'by departures': measured['departures'],
             'by watchdog stops': measured['stops'],

@@ -1,0 +1,1 @@
+"""What a policy's command follows: what matters, or what does not."""
