@@ -21,7 +21,7 @@ KEYPOINTS = 32
 # Of the softmax over places: at 1 a new network's keypoints hardly leave the centre.
 SHARPNESS = 2.0
 # Of a scan's encoder, between ranges and features.
-SCAN_UNITS = 64
+SCAN_UNITS = 128
 # Smallest deviation of the pixels that counts as an image, as a share of full scale.
 DEVIATION_FLOOR = 0.02
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.sim.rooms import MOVER_RADIUS, Rooms
+from liquid_control.sim.rooms import Rooms
 
 Array = NDArray[np.float64]
 
@@ -26,11 +26,11 @@ class WayMap:
     Args:
         radius: of the robot, m: its middle stays out of what is nearer.
         comfort: up to here, m beyond the radius, nearness makes a way longer: at a wall a metre
-            counts for `1 + reluctance`, and where people walk for half as much more.
+            counts for `1 + reluctance`.
     """
 
     def __init__(
-        self, rooms: Rooms, radius: float, *, comfort: float = 0.3, reluctance: float = 4.0
+        self, rooms: Rooms, radius: float, *, comfort: float = 0.35, reluctance: float = 6.0
     ) -> None:
         columns, rows = (round(size / CELL) + 1 for size in rooms.size)
         x, y = np.meshgrid(np.arange(columns) * CELL, np.arange(rows) * CELL, indexing='ij')
@@ -38,11 +38,6 @@ class WayMap:
         self.clearance = rooms.shapes.clearance(points).reshape(columns, rows) - radius
         near = np.clip(1.0 - self.clearance / comfort, 0.0, 1.0)
         cost = CELL * (1.0 + reluctance * near**2)
-        for mover in rooms.movers:
-            line = mover.places(np.linspace(0.0, mover.period, 50))
-            apart = np.hypot(*np.moveaxis(points[:, None] - line[None], -1, 0)).min(axis=1)
-            walked = (apart < radius + MOVER_RADIUS).reshape(columns, rows)
-            cost[walked] += CELL * reluctance / 2
         cost[self.clearance <= 0.0] = np.inf
         self.distance = _relax(cost, rooms.goal)
         # Inside of things the gradient still leads out: one cell more than the farthest.
