@@ -17,6 +17,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu, LaserScan
 from support.ros import TIMEOUT, Peer, Process, running
 
+from liquid_control.common.errors import ConfigError
+from liquid_control.nodes.simulator.robot import SimulatorParameters, open_simulator
+
 SECOND = 1_000_000_000
 
 
@@ -186,6 +189,21 @@ def test_a_rover_has_the_topics_of_a_turtlebot_and_keeps_its_goal_for_latecomers
 
         peer.wait(turns, 'it to turn on the spot', process=node)
         assert abs(watcher.speed) < 0.05
+
+
+def test_single_difficulties_of_a_world_are_chosen_beside_all_the_others() -> None:
+    def people(*difficulty: str, randomise: bool = True) -> int:
+        chosen = SimulatorParameters('rover', 4, randomise=randomise, difficulty=difficulty)
+        with open_simulator(chosen) as simulator:
+            return len(simulator.world.rooms.movers)
+
+    assert people() > 0
+    assert people('movers=0') == people(randomise=False) == 0
+    for wrong, said in (('movers', 'entries like rooms=0.5'), ('crowd=1', 'one of rooms')):
+        with pytest.raises(ConfigError, match=said):
+            people(wrong)
+    with pytest.raises(ConfigError, match='the rover has no scene'):
+        open_simulator(SimulatorParameters('rover', scene='winter'))
 
 
 def test_sigterm_ends_the_node_cleanly(peer: Peer, node: Process) -> None:

@@ -50,6 +50,10 @@ class SimulatorParameters:
     randomise: bool = parameter(
         True, 'Let the seed choose all that makes a world difficult; else the plainest one.'
     )
+    difficulty: tuple[str, ...] = parameter(
+        (), 'Strength, 0 to 1, of single difficulties, as NAME=STRENGTH; the others by randomise.'
+    )
+    scene: str = parameter('', "Where the quadrotor flies, such as winter; '': by difficulty.")
     real_time_factor: float = parameter(
         1.0, 'Simulated seconds per second, as far as the machine keeps up.', range=(0.05, 20.0)
     )
@@ -65,7 +69,7 @@ class SimulatorParameters:
 
 # A goal stays one for whoever comes later.
 QOS = {'goal': QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)}
-SENSORS = ('image_width', 'image_height', 'camera_rate', 'imu_rate', 'odometry_rate')
+OPTIONS = ('scene', 'image_width', 'image_height', 'camera_rate', 'imu_rate', 'odometry_rate')
 
 
 class SimulatedRobot(DumpedParameters, Node):
@@ -81,7 +85,7 @@ class SimulatedRobot(DumpedParameters, Node):
         parameters = read_parameters(self, SimulatorParameters)
         guard_parameters(self, SimulatorParameters, lambda: True)
         self._time = SimulatedTime(self, parameters.real_time_factor)  # listens from now on
-        self._simulator = _open(parameters)
+        self._simulator = open_simulator(parameters)
         robot = self._simulator.robot
         self._messages = SampleMessages(self._simulator)
         self._command = dict.fromkeys(robot.commands, 0.0)
@@ -151,20 +155,34 @@ class SimulatedRobot(DumpedParameters, Node):
         self._command_ns = self._simulator.time_ns
 
 
-def _open(parameters: SimulatorParameters) -> Simulator[Any, Any]:
-    kind = task_kind(parameters.robot)
-    asked = {name: getattr(parameters, name) for name in SENSORS}
+def open_simulator(parameters: SimulatorParameters) -> Simulator[Any, Any]:
+    task_kind(parameters.robot)  # refuses others
+    asked = {name: getattr(parameters, name) for name in OPTIONS}
     options = {name: value for name, value in asked.items() if value}
     known = inspect.signature(ROBOTS[parameters.robot]).parameters
     if unknown := [name for name in options if name not in known]:
-        raise ConfigError(f'the {parameters.robot} has no {", ".join(unknown)}: leave it at 0')
-    nominal = dict.fromkeys(kind.difficulties, 0.0)
+        raise ConfigError(f'the {parameters.robot} has no {", ".join(unknown)}: leave it out')
     return simulate(
         parameters.robot,
         parameters.seed,
-        difficulty=None if parameters.randomise else nominal,
+        difficulty=_difficulty(parameters),
         **options,
     )
+
+
+def _difficulty(parameters: SimulatorParameters) -> dict[str, float]:
+    """Strengths of what is not left to the world."""
+    known = task_kind(parameters.robot).difficulties
+    strength = {} if parameters.randomise else dict.fromkeys(known, 0.0)
+    for entry in parameters.difficulty:
+        name, _, value = entry.partition('=')
+        try:
+            strength[name] = float(value)
+        except ValueError:
+            raise ConfigError(
+                f'difficulty must be entries like {next(iter(known))}=0.5, found {entry!r}'
+            ) from None
+    return strength
 
 
 def _stopped(command: dict[str, float]) -> dict[str, float]:
