@@ -59,7 +59,7 @@ class ReachTask:
             else:
                 self._turn, self._share = 0.0, 1.0
             self._change_ns = self.simulator.time_ns + round(pause * 1e9)
-        turn = self._turn if self._room() > _KEPT else 0.0
+        turn = self._turn if self.room() > _KEPT else 0.0
         return {
             'velocity_x': command['velocity_x'] * self._share,
             'yaw_rate': command['yaw_rate'] + turn,
@@ -67,7 +67,7 @@ class ReachTask:
 
     def needs_expert(self, driving: bool) -> bool:
         """Where something is about to be touched; until there is room again."""
-        return self._room() < (_HAND_BACK if driving else _TAKE_OVER)
+        return self.room() < (_HAND_BACK if driving else _TAKE_OVER)
 
     @property
     def over(self) -> bool:
@@ -79,7 +79,7 @@ class ReachTask:
             and self.simulator.time_ns >= self._reached_ns + _AFTERWARDS_NS
         )
 
-    def _room(self) -> float:
+    def room(self) -> float:
         """Distance to whatever is nearest, now or a moment ahead, m."""
         motion, seconds = self.simulator.motion, self.simulator.time_ns / 1e9
         ahead = _PREVIEW * motion.speed
