@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
@@ -64,7 +64,7 @@ def _wiring(config: NetworkConfig) -> AutoNCP:
     return AutoNCP(config.neurons, outputs, config.sparsity, config.wiring_seed)
 
 
-def _cfc(config: NetworkConfig, **options: object) -> CfC:
+def _cfc(config: NetworkConfig, **options: Any) -> CfC:
     return CfC(config.input_size, _wiring(config), **options)
 
 

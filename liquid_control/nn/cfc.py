@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ class LeCunTanh(nn.Module):
 class MaskedLinear(nn.Linear):
     """Weights that act where a mask is 1; the cell owns it and hands it over."""
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]  # + mask
         return functional.linear(x, self.weight * mask, self.bias)
 
 
@@ -162,7 +162,7 @@ def cfc_states(
         elapsed: seconds [time, batch].
         backbone: weight and bias of its one layer, or nothing.
     """
-    layers = (backbone,) if backbone else ()
+    layers = ((backbone[0], backbone[1]),) if backbone else ()
     p = CfCEquations(mode, activation, layers, heads, heads_bias, None, None)
     return states_of(p.stepper(x, elapsed), state, len(x))
 
@@ -178,6 +178,9 @@ class CfCCell(LiquidCell):
         mask: 1 where a synapse may be, [inputs + units, units]; masks ff1 and ff2.
         mask_gates: mask time_a and time_b too.
     """
+
+    sparsity_mask: Tensor | None
+    _modules: dict[str, Any]  # linear maps, or what replaced them with the same attributes
 
     def __init__(
         self,
@@ -362,6 +365,8 @@ class WiredCfCCell(LiquidCell):
             wiring has no synapse; a neuron then hears, besides its synapses, only itself.
     """
 
+    _modules: dict[str, Any]  # a `CfCCell` for each layer
+
     def __init__(self, input_size: int, wiring: Wiring, mode: str, strict: bool):
         super().__init__()
         self.wiring = wiring.build(input_size)
@@ -477,6 +482,8 @@ class CfC(LiquidLayer):
         backbone_units, backbone_layers: size of the backbone (default 128 and 1).
     """
 
+    rnn_cell: CfCCell | WiredCfCCell
+
     def __init__(
         self,
         input_size: int,
@@ -492,7 +499,7 @@ class CfC(LiquidLayer):
         backbone_units: int | None = None,
         backbone_layers: int | None = None,
     ):
-        cell: LiquidCell
+        cell: CfCCell | WiredCfCCell
         if isinstance(units, Wiring):
             if (activation, backbone_units, backbone_layers) != (None, None, None):
                 raise ValueError(

@@ -120,16 +120,16 @@ def describe_layer(layer: LTC | CfC) -> dict[str, Any]:
         'batch_first': layer.batch_first,
         'mixed_memory': layer.mixed_memory,
     }
-    cell, kind = layer.rnn_cell, LTC if isinstance(layer, LTC) else CfC
     if isinstance(layer, LTC):
         for name in ('input_mapping', 'output_mapping', 'solver', 'unfolds'):
-            options[name] = getattr(cell, name)
+            options[name] = getattr(layer.rnn_cell, name)
     else:
         options['proj_size'] = layer.output_size if isinstance(layer.fc, nn.Linear) else None
+        cell = layer.rnn_cell
         options |= _wired_options(cell) if isinstance(cell, WiredCfCCell) else _options(cell)
     description = {
         'format': FORMAT,
-        'kind': kind.__name__,
+        'kind': 'LTC' if isinstance(layer, LTC) else 'CfC',
         'input_size': layer.input_size,
         'units': layer.state_size if layer.wiring is None else layer.wiring.to_dict(),
         'options': options,
@@ -183,7 +183,8 @@ def _options(cell: CfCCell) -> dict[str, Any]:
 
 def make_layer(description: dict[str, Any]) -> LTC | CfC:
     """A new layer of the kind that `describe_layer` described."""
-    kind = {'LTC': LTC, 'CfC': CfC}[description['kind']]
+    kinds: dict[str, type[LTC] | type[CfC]] = {'LTC': LTC, 'CfC': CfC}
+    kind = kinds[description['kind']]
     units = description['units']
     if isinstance(units, dict):
         units = FixedWiring.from_dict(units)

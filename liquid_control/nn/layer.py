@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from numbers import Real
-from typing import Any
+from typing import Any, cast, overload
 
 import numpy as np
 import torch
@@ -421,7 +421,16 @@ def _autocast(device: str) -> bool:
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
+@overload
+def _map(state: State, change: Callable[[Tensor], Tensor]) -> State: ...
+
+
+@overload
+def _map(state: State | None, change: Callable[[Tensor], Tensor]) -> State | None: ...
+
+
 def _map(state: State | None, change: Callable[[Tensor], Tensor]) -> State | None:
     if isinstance(state, tuple | list):
-        return tuple(change(part) for part in state)
+        # However many there are: `_split` counts them.
+        return cast(tuple[Tensor, Tensor], tuple(change(part) for part in state))
     return state if state is None else change(state)

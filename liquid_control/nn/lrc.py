@@ -48,7 +48,7 @@ class LRCParameters(NamedTuple):
     offset: Tensor
 
 
-class LRCCell(ODECell):
+class LRCCell(ODECell[LRCParameters]):
     """Parameters and equations of LRC neurons in a wiring.
 
     Args:
@@ -56,6 +56,21 @@ class LRCCell(ODECell):
         wiring: neurons and synapses; polarities say where h starts.
         solver, unfolds: see `ODECell`.
     """
+
+    # Parameters and masks that are registered by name.
+    mu: Tensor
+    sigma: Tensor
+    w: Tensor
+    h: Tensor
+    elastance: Tensor
+    sparsity_mask: Tensor
+    elastance_mask: Tensor
+    sensory_mu: Tensor
+    sensory_sigma: Tensor
+    sensory_w: Tensor
+    sensory_h: Tensor
+    sensory_elastance: Tensor
+    sensory_sparsity_mask: Tensor
 
     def __init__(self, input_size: int, wiring: Wiring, solver: str, unfolds: int):
         self_hearing = np.eye(wiring.units, dtype=np.int32)

@@ -126,6 +126,19 @@ def ltc_states(
 class LTCCell(LiquidCell):
     """Parameters and equations of LTC neurons; `LTC` is the layer to use."""
 
+    # Parameters and masks that are registered by name.
+    gleak: Tensor
+    vleak: Tensor
+    cm: Tensor
+    sigma: Tensor
+    mu: Tensor
+    w: Tensor
+    sparsity_mask: Tensor
+    sensory_sigma: Tensor
+    sensory_mu: Tensor
+    sensory_w: Tensor
+    sensory_sparsity_mask: Tensor
+
     def __init__(
         self,
         input_size: int,
@@ -147,7 +160,7 @@ class LTCCell(LiquidCell):
 
         units, inputs, outputs = self.state_size, self.input_size, self.output_size
         for name, (low, high) in INITIAL_RANGES.items():
-            shape = (units,)
+            shape: tuple[int, ...] = (units,)
             if name.startswith('sensory_'):
                 shape = (inputs, units)
             elif name in ('sigma', 'mu', 'w'):
@@ -208,8 +221,10 @@ class LTCCell(LiquidCell):
 
     def _has_kernel(self, x: Tensor, elapsed: Tensor) -> bool:
         cuda = self.state_size <= kernels.MOST_UNITS
-        tensors = (x, elapsed, *self._parameters.values())
-        return self.solver in kernels.SOLVERS and kernels.serves(*tensors, cuda=cuda)
+        parameters = (entry for entry in self._parameters.values() if entry is not None)
+        return self.solver in kernels.SOLVERS and kernels.serves(
+            x, elapsed, *parameters, cuda=cuda
+        )
 
     def _kernel(self, x: Tensor, state: Tensor, elapsed: Tensor, p: LTCParameters) -> Tensor:
         masks = self.sparsity_mask, self.sensory_sparsity_mask

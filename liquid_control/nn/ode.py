@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,10 @@ from liquid_control.nn.solvers import SOLVERS, dopri5_adjoint
 # Time constants to begin with, s: a car steers in tenths of a second.
 TIME_CONSTANT = 0.1
 
+Parameters = TypeVar('Parameters', bound=Sequence[Tensor])
 
-class ODECell(LiquidCell):
+
+class ODECell(LiquidCell, Generic[Parameters]):
     """cm dv/dt = N - D v, both of the inputs and the state; subclasses say what they are.
 
     Args:
@@ -43,11 +46,11 @@ class ODECell(LiquidCell):
         """What inputs [time, batch, inputs] contribute; depends on no state."""
         raise NotImplementedError
 
-    def effective_parameters(self) -> Sequence[Tensor]:
+    def effective_parameters(self) -> Parameters:
         """What `current` takes, as the equations use it."""
         raise NotImplementedError
 
-    def current(self, p: Sequence[Tensor], heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def current(self, p: Parameters, heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """N and D [batch, units] of the state [batch, units]."""
         raise NotImplementedError
 
@@ -75,7 +78,7 @@ class ODECell(LiquidCell):
         return {}
 
 
-class CTRNNCell(ODECell):
+class CTRNNCell(ODECell[Sequence[Tensor]]):
     """Continuous-time recurrent neurons: tau dv/dt = -v + tanh(W x + U v + b).
 
     Source: Funahashi and Nakamura, "Approximation of dynamical systems by continuous time
@@ -114,7 +117,7 @@ class CTRNNCell(ODECell):
         return self.output(states)
 
 
-class NeuralODECell(ODECell):
+class NeuralODECell(ODECell[Sequence[Tensor]]):
     """A network for the slope: dv/dt = (W2 tanh(W1 [x, v] + b1) + b2) / 0.1 s.
 
     Source: Chen et al., "Neural Ordinary Differential Equations", NeurIPS 2018, in the recurrent
@@ -146,8 +149,9 @@ class NeuralODECell(ODECell):
         return self.recurrent_map.weight, self.slope.weight, self.slope.bias
 
     def current(self, p: Sequence[Tensor], heard: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        recurrent, *slope = p
-        slope = functional.linear(torch.tanh(heard + functional.linear(v, recurrent)), *slope)
+        recurrent, weight, bias = p
+        hidden = torch.tanh(heard + functional.linear(v, recurrent))
+        slope = functional.linear(hidden, weight, bias)
         return slope, torch.zeros_like(slope)
 
     def readout(self, states: Tensor) -> Tensor:

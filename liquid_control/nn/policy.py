@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ from liquid_control.nn.solvers import POLICY_UNFOLDS
 from liquid_control.nn.wiring import Wiring
 
 WIRINGS = ('auto-ncp',)
+
+Encoder = TypeVar('Encoder', ImageEncoder, ScanEncoder)
 
 # Convolutions of an encoder: keypoints leave before the last of them, and each halves the image.
 MIN_CHANNELS, MAX_CHANNELS = BEFORE_KEYPOINTS + 1, 8
@@ -155,10 +157,7 @@ class NetworkConfig(Network):
     @property
     def input_size(self) -> int:
         """Width of what the core sees."""
-        return sum(
-            spec.features if spec.encoder else len(spec.elements())
-            for spec in self.inputs.values()
-        )
+        return sum(spec.core_width for spec in self.inputs.values())
 
 
 class PolicyNetwork(nn.Module):
@@ -273,6 +272,14 @@ class PolicyNetwork(nn.Module):
         """Commands [C] as shares of half their range, just off its ends."""
         return ((commands - self.low) * 2 / (self.high - self.low) - 1).clamp(-0.999, 0.999)
 
+    def image_encoder(self, name: str) -> ImageEncoder:
+        """That of an image, as it was made."""
+        return _as_made(self.encoders[name], ImageEncoder)
+
+    def scan_encoder(self, name: str) -> ScanEncoder:
+        """That of a scan, as it was made."""
+        return _as_made(self.encoders[name], ScanEncoder)
+
     def spec(self) -> NetworkSpec:
         """What the bundle's contract says of the network."""
         wiring: Wiring | None = self.cell.wiring
@@ -289,6 +296,12 @@ class PolicyNetwork(nn.Module):
             solver=solver,
             config=config.shape(),
         )
+
+
+def _as_made(encoder: nn.Module, kind: type[Encoder]) -> Encoder:
+    if not isinstance(encoder, kind):
+        raise ValueError(f'an encoder is a {type(encoder).__name__}, not a {kind.__name__}')
+    return encoder
 
 
 def _encoder(config: NetworkConfig, name: str) -> ImageEncoder | ScanEncoder:

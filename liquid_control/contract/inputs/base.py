@@ -180,6 +180,11 @@ class InputSpec:
         """How many numbers it has; 0 for an image."""
         return len(self.elements())
 
+    @property
+    def core_width(self) -> int:
+        """How many numbers the core sees of it: its encoder's features, where it has one."""
+        return self.width
+
     @cached_property
     def plausible(self) -> tuple[Array, Array]:
         """Smallest and largest plausible values, [width] each."""

@@ -72,6 +72,10 @@ class ImageSpec(InputSpec):
         if self.color != 'rgb':
             raise BundleError(f"image: color must be 'rgb', found {self.color!r}")
 
+    @property
+    def core_width(self) -> int:
+        return self.features
+
     def elements(self) -> tuple[Element, ...]:
         return ()
 

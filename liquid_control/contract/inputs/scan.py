@@ -65,6 +65,10 @@ class ScanSpec(InputSpec):
         if not self.near < self.far:
             raise BundleError(f'scan: near must be below far, found {self.near} and {self.far}')
 
+    @property
+    def core_width(self) -> int:
+        return self.features
+
     def elements(self) -> tuple[Element, ...]:
         return tuple(
             Element(f'sector_{index}', 'm', self.near, self.far, self.far)

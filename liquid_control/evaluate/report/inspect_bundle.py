@@ -46,7 +46,7 @@ def _contract_rows(contract: Contract) -> list[tuple[str, str]]:
         topics = ', '.join(source.topic for source in spec.sources(name))
         what = [spec.kind, spec.describe(), f'{spec.rate:g} Hz', f'at most {spec.max_age:g} s old']
         if spec.encoder:
-            what.append(f'{spec.features} features')  # type: ignore[attr-defined]
+            what.append(f'{spec.core_width} features')
         rows.append((f'input {name}', f'{"; ".join(what)} (topic {topics})'))
     for command in contract.commands:
         rows.append(

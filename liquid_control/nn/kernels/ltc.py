@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -63,7 +63,8 @@ class Topology(NamedTuple):
         return values.new_zeros(self.shape.numel()).scatter_(0, self.flat, values).view(self.shape)
 
 
-_topologies: WeakIdKeyDictionary = WeakIdKeyDictionary()
+# Mask -> its version, and what was made of it.
+_topologies: MutableMapping[Tensor, tuple[int | None, Topology]] = WeakIdKeyDictionary()
 
 
 class _Synapses(ctypes.Structure):

@@ -39,7 +39,7 @@ def _gelu(graph: Graph, z: str) -> str:
 
 
 # What multiplies the input, the nodes, what multiplies the output; the factors become weights.
-_ACTIVATIONS: dict[type[nn.Module], tuple[float, Callable[[Graph, str], str], float]] = {
+_ACTIVATIONS: dict[type, tuple[float, Callable[[Graph, str], str], float]] = {
     LeCunTanh: (0.666, _single('Tanh'), 1.7159),
     nn.Tanh: (1.0, _single('Tanh'), 1.0),
     nn.ReLU: (1.0, _single('Relu'), 1.0),
@@ -68,7 +68,8 @@ def cfc_step(graph: Graph, cell: CfCCell, inputs: list[str], state: str, elapsed
         _Part(tuple(inputs), np.eye(cell.input_size)),
         _Part((state,), np.eye(cell.state_size)),
     ]
-    width = len(cell.backbone[-2].bias) if cell.backbone else cell.input_size + cell.state_size
+    backbone = cell.equations().backbone
+    width = len(backbone[-1][1]) if backbone else cell.input_size + cell.state_size
     small = _saves(2 * cell.state_size * (width + cell.state_size), groups=1)
     return _read(graph, [_group(graph, cell, heard, elapsed, small)])
 
@@ -123,15 +124,15 @@ def _group(graph: Graph, cell: CfCCell, heard: list[_Part], elapsed: str, small:
 
     z = _side_by_side(graph, [name for part in heard for name in part.names])
     reading = _diagonal([part.reading for part in heard])
-    heads, bias = reading @ _array(p.heads).T, _array(p.heads_bias)[None]
+    heads, heads_bias = reading @ _array(p.heads).T, _array(p.heads_bias)[None]
     whole = np.eye(cell.state_size)
     if p.w_tau is not None and p.A is not None:
-        ff1 = graph.linear(z, heads, bias)
+        ff1 = graph.linear(z, heads, heads_bias)
         return _Part((_pure(graph, ff1, elapsed, _array(p.w_tau), _array(p.A)),), whole)
 
     near, far, rate, offset, *elastance = np.split(heads, len(cell.heads), axis=1)
     near_bias, far_bias, rate_bias, offset_bias, *elastance_bias = np.split(
-        bias, len(cell.heads), axis=1
+        heads_bias, len(cell.heads), axis=1
     )
 
     def gate(*signs: int) -> str:
@@ -146,7 +147,8 @@ def _group(graph: Graph, cell: CfCCell, heard: list[_Part], elapsed: str, small:
         speed = graph.linear(z, rates, rates_bias)
         if elastance:
             tiles = 1, len(signs)
-            share = graph.linear(z, np.tile(*elastance, tiles), np.tile(*elastance_bias, tiles))
+            weight, bias = (np.tile(part[0], tiles) for part in (elastance, elastance_bias))
+            share = graph.linear(z, weight, bias)
             speed = graph.add('Mul', speed, graph.add('Sigmoid', share))
         # A product with elapsed [1, 1] adds the bias for which the last product has no room.
         timed = graph.linear(elapsed, speed, offsets_bias)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from liquid_control.contract.inputs import ImageSpec
 from liquid_control.nn.cfc import CfC, CfCCell, WiredCfCCell
 from liquid_control.nn.layer import LiquidCell, LiquidLayer
 from liquid_control.nn.lrc import LRCCell
@@ -45,13 +46,13 @@ def core_model(network: PolicyNetwork) -> onnx.ModelProto:
     """
     config = network.config
     widths = {
-        name: spec.features if name in network.images else len(spec.elements())
+        name: spec.features if isinstance(spec, ImageSpec) else spec.width
         for name, spec in config.inputs.items()
     }
     sizes = {**widths, 'elapsed': 1, 'state': network.state_size}
     graph = Graph({name: ((1, size), FLOAT) for name, size in sizes.items()})
     parts = [*network.images]
-    parts += [scan_features(graph, network.encoders[name], name) for name in network.scans]
+    parts += [scan_features(graph, network.scan_encoder(name), name) for name in network.scans]
     if vectors := network.vectors:
         joined = vectors[0] if len(vectors) == 1 else graph.add('Concat', *vectors, axis=1)
         scale = network.scale.detach().double().cpu().numpy()

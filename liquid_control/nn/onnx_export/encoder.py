@@ -80,6 +80,8 @@ def _layer(graph: Graph, layer: nn.Module, x: str, dtype: type[np.floating]) -> 
         return graph.add('Flatten', x, axis=1)
     if not isinstance(layer, nn.Conv2d | nn.Linear | nn.LayerNorm):
         raise ValueError(f'{type(layer).__name__} has no compiled form')
+    if layer.bias is None:
+        raise ValueError(f'{type(layer).__name__} without a bias has no compiled form')
     weight, bias = (
         graph.constant(part.detach().cpu().numpy(), dtype) for part in (layer.weight, layer.bias)
     )

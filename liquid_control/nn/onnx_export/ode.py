@@ -5,6 +5,8 @@ Equations in `liquid_control.nn.ode` and `lrc`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from liquid_control.nn.lrc import LRCCell
 from liquid_control.nn.ode import CTRNNCell, NeuralODECell, ODECell
 from liquid_control.nn.onnx_export.graph import Graph
@@ -18,7 +20,7 @@ from liquid_control.nn.onnx_export.solvers import SOLVERS, solve
 FIXED_STEPS = {'dopri5': 'rk4', 'dopri5_adjoint': 'rk4'}
 
 
-def solver_of(cell: ODECell) -> str:
+def solver_of(cell: ODECell[Any]) -> str:
     """Name of the solver of the compiled form."""
     name = FIXED_STEPS.get(cell.solver, cell.solver)
     if name not in SOLVERS:
