@@ -48,6 +48,7 @@ def choose_inputs(
     Raises:
         BagError, TopicError: there is nothing to see, or it is not sure which.
     """
+    found: Mapping[str, tuple[type[InputSpec], str | None]]
     if wanted is None:
         found = _present(reader, topics, command_type in JOINT_COMMANDS, on_status)
     else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -42,12 +43,12 @@ def run_on_ray(
         raise explained(error) from error
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level='ERROR')
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f'no Ray cluster answers at {address}: {error}') from error
     pending = []
     try:
-        task = ray.remote(_call)
+        task: Any = ray.remote(_call)
         jobs = [task.remote(work, item) for item in items]
         pending = list(jobs)
         with count_progress(console) as progress:

@@ -109,7 +109,8 @@ def ticks_of(episode: Episode, period_ns: int) -> Stamps:
     counts = np.maximum((episode.fresh[:, 1] - episode.start_ns) // period_ns - first + 1, 0)
     before = np.cumsum(counts) - counts
     numbers = np.arange(counts.sum()) + np.repeat(first - before, counts)
-    return episode.start_ns + numbers * period_ns
+    ticks: Stamps = episode.start_ns + numbers * period_ns
+    return ticks
 
 
 def whole(episode: Episode, period_ns: int, weights: Weights = DEFAULT_WEIGHTS) -> Steps:

@@ -71,4 +71,5 @@ class Frames(Series):
     pixels: NDArray[np.uint8]
 
     def at(self, ticks: Stamps) -> NDArray[np.uint8]:
-        return self.pixels[super().at(ticks)]
+        frames: NDArray[np.uint8] = self.pixels[super().at(ticks)]
+        return frames

@@ -93,6 +93,6 @@ def _from_the_end(episode: Episode, recipe: Recipe, seconds: float) -> int:
     rest = round(seconds * 1e9)
     for start_ns, end_ns in reversed(episode.taught(recipe.weights).tolist()):
         if end_ns - start_ns >= rest:
-            return end_ns - rest
+            return int(end_ns) - rest
         rest -= end_ns - start_ns
     return episode.start_ns

@@ -172,10 +172,11 @@ class _Input:
         value = reading.value
         if refusal := self._spec.refusal(value):
             raise SensorError(refusal)
-        if self._pixels is not None:
+        if self._pixels is None:
+            self._found.add(stamp_ns, value, number)
+        else:
             self._pixels.write(self._preprocess(value).tobytes())
-            value = len(self._found.values)
-        self._found.add(stamp_ns, value, number)
+            self._found.add(stamp_ns, len(self._found.values), number)
 
 
 class _JoinedInput(_Input):

@@ -108,9 +108,9 @@ def _mapping(values: Mapping[str, Any]) -> str:
 
 
 def _table(header: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
-    lines = [list(header), *rows]
-    text = ['| ' + ' | '.join(_cell(cell) for cell in line) + ' |' for line in lines]
-    text.insert(1, '|' + ' --- |' * len(lines[0]))
+    columns = list(header)
+    text = ['| ' + ' | '.join(_cell(cell) for cell in line) + ' |' for line in (columns, *rows)]
+    text.insert(1, '|' + ' --- |' * len(columns))
     return '\n'.join(text)
 
 

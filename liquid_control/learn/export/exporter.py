@@ -208,7 +208,7 @@ def _encoders(network: PolicyNetwork, steps: Steps, precision: str) -> dict[str,
     for name in network.images:
         pixels = steps.inputs[name].numpy()
         half = precision == 'float16'
-        model = encoder_model(network.encoders[name], *pixels.shape[1:3], half=half)
+        model = encoder_model(network.image_encoder(name), *pixels.shape[1:3], half=half)
         if precision == 'int8':
             chosen = np.linspace(0, len(pixels) - 1, CALIBRATION_IMAGES).astype(int)
             model = quantize_encoder(model, pixels[np.unique(chosen)])

@@ -135,14 +135,14 @@ class RecordedCollector:
         # Of what is known in them: there may be no speed in what is held out.
         known = [c.name for c in commands if 'rmse' in found[c.name]]
         loss = sum(
-            weight * (found[c.name]['rmse'] / ((c.max - c.min) / 2)) ** 2
+            weight * (float(found[c.name]['rmse']) / ((c.max - c.min) / 2)) ** 2
             for weight, c in zip(weights, commands, strict=True)
             if c.name in known
         )
         return Evaluation(
             score=(loss,),
             metrics={
-                f'{c.name}, mean error, {c.unit}': found[c.name]['mae']
+                f'{c.name}, mean error, {c.unit}': float(found[c.name]['mae'])
                 for c in commands
                 if c.name in known
             },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -124,5 +124,5 @@ class Imitation(lightning.LightningModule):
         error = (given - self._wanted(recorded)) / self._scale.to(given.device)
         squared = error.square() * known * self._weights.to(given.device) * weights[..., None]
         # Of all processes: their gradients are averaged, as if one had had the whole batch.
-        count = self.all_gather(known.sum()).float().mean()
-        return squared.sum() / count.clamp(min=1)
+        counts = cast(Tensor, self.all_gather(known.sum()))
+        return squared.sum() / counts.float().mean().clamp(min=1)

@@ -121,7 +121,9 @@ def _document(path: Path) -> dict[str, Any]:
 def _stand_alone(signals: dict[str, Any]) -> bool:
     """Whether commands and at least one input are there, and no input in parts."""
     inputs = signals.get('inputs')
-    return bool('commands' in signals and isinstance(inputs, dict) and inputs) and all(
+    if 'commands' not in signals or not isinstance(inputs, dict) or not inputs:
+        return False
+    return all(
         isinstance(entry, dict) and _required(entry.get('kind')) <= set(entry)
         for entry in inputs.values()
     )

@@ -206,9 +206,9 @@ def time_constants(cell: object, x: Box, states: Box) -> dict[str, tuple[Floats,
     if isinstance(cell, LRCCell):
         _, rate = lrc_pull(cell, x, states)
         return {'intervals': (1 / rate.high, 1 / rate.low)}
-    layers = cell.layers if isinstance(cell, WiredCfCCell) else [cell]
-    if not all(isinstance(layer, CfCCell) for layer in layers):
+    if not isinstance(cell, CfCCell | WiredCfCCell):
         return {}
+    layers = cell.layers if isinstance(cell, WiredCfCCell) else [cell]
     shortest, start = [], 0
     for layer in layers:
         own = states[start : start + layer.state_size]
@@ -380,7 +380,7 @@ def measure(load: LoadNetwork, piece: Piece) -> Measured:
     inputs, cell = network.cell.input_size, network.cell.rnn_cell
     # What comes from encoders comes first; where there are none every input is meant.
     encoded = [spec for spec in network.config.inputs.values() if spec.encoder]
-    seen = sum(spec.features for spec in encoded) or inputs
+    seen = sum(spec.core_width for spec in encoded) or inputs
     changes = change_of_commands(certificate, CHANGE, seen, inputs, high - low)
     single = certificate.command_rate[:seen].max(axis=0) * CHANGE
     neurons = network.cell.state_size

@@ -46,7 +46,7 @@ CHANCE = 1 / 6
 LEARNT = 0.25
 
 
-def layer(cell: str, seed: int, **changes: Any) -> torch.nn.Module:
+def layer(cell: str, seed: int, **changes: Any) -> PolicyNetwork:
     """A new policy's core with two inputs and one output, and its linear readout."""
     torch.manual_seed(seed)
     config = NetworkConfig(
@@ -128,7 +128,8 @@ def adding_error(piece: Piece) -> float:
     generator = torch.Generator().manual_seed(piece['seed'])
 
     def answer(x: Tensor) -> Tensor:
-        return readout(network.cell(x, None, ELAPSED)[0][:, -1]).squeeze(-1)
+        sums: Tensor = readout(network.cell(x, None, ELAPSED)[0][:, -1])
+        return sums.squeeze(-1)
 
     for _ in range(piece['updates']):
         x, wanted = adding_task(BATCH, piece['length'], generator)

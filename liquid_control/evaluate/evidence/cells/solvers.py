@@ -77,7 +77,9 @@ def study(*, seed: int = 0, quick: bool = False) -> Study:
         for elapsed in times
         for index in range(networks)
     ]
-    chosen = [{'solver': solver, 'unfolds': unfolds} for solver, unfolds in candidates()]
+    chosen: list[Piece] = [
+        {'solver': solver, 'unfolds': unfolds} for solver, unfolds in candidates()
+    ]
     pieces += [
         {'what': 'stability', 'kind': kind, **entry, 'seed': seed + index}
         for kind in ELAPSED
@@ -115,16 +117,21 @@ def _errors(kind: str, elapsed: float, seed: int) -> Measured:
     steps = max(100, round(elapsed / STEPS_OF_REFERENCE))
     x, state = _drawn(seed)
     truth, finer = (
-        make(kind, 'rk4', count, seed).double().step(x, state, elapsed)[1]
+        _after(make(kind, 'rk4', count, seed).double(), x, state, elapsed)
         for count in (steps, 2 * steps)
     )
     found: Measured = {'reference': float((truth - finer).abs().max())}
     for solver, unfolds in candidates():
-        got = make(kind, solver, unfolds, seed).double().step(x, state, elapsed)[1]
+        got = _after(make(kind, solver, unfolds, seed).double(), x, state, elapsed)
         error = (got - finer).abs().amax(dim=1)
         quantiles = error.quantile(torch.tensor([0.5, 0.99], dtype=error.dtype)).tolist()
         found[f'{solver} {unfolds}'] = quantiles
     return found
+
+
+def _after(layer: LTC, x: Tensor, state: Tensor, elapsed: float) -> Tensor:
+    """The state after a step."""
+    return layer.pack(layer.step(x, state, elapsed)[1])
 
 
 def _drawn(seed: int) -> tuple[Tensor, Tensor]:
@@ -148,7 +155,7 @@ def _longest_step(layer: LTC, seed: int) -> float:
     def endures(elapsed: float) -> bool:
         state = start
         for _ in range(ENDURED):
-            state = layer.step(x, state, elapsed)[1]
+            state = _after(layer, x, state, elapsed)
             if not bool(((state >= low - 1e-6) & (state <= high + 1e-6)).all()):
                 return False
         return True
@@ -196,7 +203,8 @@ class LiveMemory(TorchDispatchMode):
 def training_memory(layer: LTC, steps: int, batch: int = BATCH) -> int:
     """Most bytes at once in a forward and backward pass over a sequence, in plain torch."""
     x = torch.randn(batch, steps, INPUTS)
-    with LiveMemory() as memory, plain_torch():
+    memory = LiveMemory()
+    with memory, plain_torch():
         layer(x, elapsed=TRAINED_ELAPSED)[0].square().sum().backward()
     return memory.peak
 
