@@ -84,8 +84,11 @@ class Given:
     """
 
     def __init__(self, context: LaunchContext, arguments: Arguments) -> None:
-        self._texts = {name: LaunchConfiguration(name).perform(context) for name in arguments}
-        self._outer = context.launch_configurations.get('ros_namespace', '').rstrip('/')
+        self._texts: dict[str, str] = {
+            name: LaunchConfiguration(name).perform(context) for name in arguments
+        }
+        above: str = context.launch_configurations.get('ros_namespace', '')
+        self._outer = above.rstrip('/')
         named = self['params_file']
         self.params_file = Path(os.path.expanduser(named)).absolute() if named else None
         self._sections = dict(_sections(self.params_file)) if self.params_file else {}

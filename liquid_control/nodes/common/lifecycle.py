@@ -160,7 +160,7 @@ class ManagedNode(DumpedParameters, LifecycleNode):
             try:
                 return serve(request, response)
             except Exception as error:
-                name = service.srv_type.__name__
+                name = getattr(service.srv_type, '__name__', service.service_name)
                 self.get_logger().error(f'{name} refused, the node is {before}: {error}')
                 return response
 
@@ -291,4 +291,4 @@ def _end_within(seconds: float) -> None:
 
 def _started(node: ManagedNode) -> bool:
     success = TransitionCallbackReturn.SUCCESS
-    return node.trigger_configure() == success and node.trigger_activate() == success
+    return bool(node.trigger_configure() == success and node.trigger_activate() == success)

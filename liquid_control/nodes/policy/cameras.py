@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from liquid_control.common.errors import LiquidControlError
 from liquid_control.contract.inputs import InputSpec
@@ -45,13 +49,11 @@ class Cameras:
         for name, camera in cameras.items():
             self._visions[name] = vision = Vision(
                 camera.inbox.receive,
-                lambda rgb, stamp_ns, received_ns, name=name: self._on_frame(
-                    name, Frame(rgb, stamp_ns, received_ns)
-                ),
+                partial(self._on_frame, name),
                 reader=inputs[name].reader(),
                 msgtype=camera.msgtype,
                 now_ns=self._arrival_ns,
-                on_error=lambda error, name=name: self._on_error(name, error),
+                on_error=partial(self._on_error, name),
                 name=name,
             )
             vision.start()
@@ -96,11 +98,13 @@ class Cameras:
     def __bool__(self) -> bool:
         return bool(self._visions)
 
-    def _on_frame(self, name: str, frame: Frame) -> None:
+    def _on_frame(
+        self, name: str, rgb: NDArray[np.uint8], stamp_ns: int, received_ns: int
+    ) -> None:
         """Let the policy in charge see a frame; its shadow looks for itself."""
         if not self._time_is_known():
             return
-        controller = self._controller
+        frame, controller = Frame(rgb, stamp_ns, received_ns), self._controller
         self._looking[name] = runner = controller.runner
         try:
             runner.encode(name, frame)

@@ -32,6 +32,7 @@ from liquid_control.contract.contract import Contract
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
 from liquid_control.contract.wire import FORMS
+from liquid_control.nodes.common.clock import is_simulated
 from liquid_control.nodes.common.lifecycle import ManagedNode, run
 from liquid_control.nodes.common.parameters import guard_parameters, read_parameters
 from liquid_control.nodes.common.patient_log import PatientLog
@@ -101,13 +102,13 @@ class PolicyNode(ManagedNode):
             on_mode=self._publish_mode,
             override_timeout=parameters.override_timeout,
             steady_ns=time.monotonic_ns,
-            simulated=self.get_clock().ros_time_is_active,
+            simulated=is_simulated(self),
             needs_pose=FORMS[parameters.command_type].in_world,
         )
         rate = _control_rate(parameters.control_rate, runner.policy.contract)
         self._timing = LoopTiming(rate)
         self._period_ns = round(1e9 / rate)
-        self._sim_clock = SimClock() if self.get_clock().ros_time_is_active else None
+        self._sim_clock = SimClock() if is_simulated(self) else None
         self._policies = Policies(
             self._controller,
             parameters,

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from liquid_control.bags.background import BackgroundWriter, ReceivedMessage
 from liquid_control.bags.errors import BagError
 from liquid_control.bags.mcap_file import Compression
+from liquid_control.nodes.common.clock import is_simulated
 from liquid_control.nodes.recorder.config import RecorderConfig
 from liquid_control.nodes.recorder.policy_follower import MODE_TYPE, PATIENCE, PolicyFollower
 from liquid_control.nodes.recorder.session import RecordedEpisode, RecordingSession
@@ -205,7 +206,7 @@ class Recording:
         """Keep what has come. Mode messages cut a batch: they may begin or end an episode."""
         now_ns = self._now_ns()
         self._start_clock(now_ns)
-        simulated = self._node.get_clock().ros_time_is_active
+        simulated = is_simulated(self._node)
         batch: list[ReceivedMessage] = []
         for arrival in self._watcher.take():
             topic = arrival.topic
@@ -226,7 +227,7 @@ class Recording:
             self._end_quietly('disengaged')
 
     def _fetch_period(self) -> float:
-        simulated = self._node.get_clock().ros_time_is_active
+        simulated = is_simulated(self._node)
         return _SIMULATED_FETCH_PERIOD if simulated else _FETCH_PERIOD
 
     def _keep(self, batch: list[ReceivedMessage]) -> None:
@@ -279,7 +280,7 @@ class Recording:
 
     def _watch_clock(self) -> str:
         """Under simulated time nothing is recorded before it has begun; say so."""
-        waits = self._node.get_clock().ros_time_is_active and not self._now_ns()
+        waits = is_simulated(self._node) and not self._now_ns()
         if not waits or time.monotonic() - self._began_at < PATIENCE:
             return ''
         return 'waiting for /clock: use_sim_time is set, and no time has come'

@@ -122,7 +122,8 @@ class SimulatedTime:
 
     def _begin_to_lead(self, time_ns: int) -> None:
         self._dead = set(self._leaders())  # who comes back follows
-        self._node.destroy_subscription(self._subscription)
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
         self._publisher = self._node.create_publisher(Clock, '/clock', QoSProfile(depth=1))
         self._anchor = (time_ns, time.monotonic_ns())
 

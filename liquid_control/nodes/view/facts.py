@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from liquid_control.common.assets import find_bundle, robot_file
+from liquid_control.common.assets import CONTRACT_FILE, find_bundle, robot_file
 from liquid_control.common.errors import LiquidControlError
-from liquid_control.contract.bundle import CONTRACT_FILE
 from liquid_control.contract.commands import FORWARD, TURNING, axis_of
 from liquid_control.contract.contract import Contract
 from liquid_control.contract.inputs import ImageSpec, InputSpec

@@ -7,6 +7,7 @@ and a hand's commands: one connection, whose end stops the robot. NiceGUI carrie
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def _episodes(robot: RobotView) -> None:
             ('discard_episode', 'discard'),
             ('snapshot', 'snapshot'),
         ):
-            ask = _telling(lambda action=action: robot.desk.episode(action))
+            ask = _telling(partial(robot.desk.episode, action))
             _button(action, label, ask, f'{action.replace("_", " ")} of the recorder')
 
 
