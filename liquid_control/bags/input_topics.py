@@ -17,7 +17,7 @@ _NO_IMAGES = ('/compressedDepth', '/zstd', '/theora', '/ffmpeg', '/foxglove', '/
 _BESIDES = re.compile(r'depth|disparity|confidence|infra|(?:^|[/_])ir(?:[/_]|$)', re.IGNORECASE)
 
 
-class Part(NamedTuple):
+class TopicRole(NamedTuple):
     """What a topic is to an input."""
 
     name: str
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 class InputTopics:
     """Topic -> what it is, to one input or to several."""
 
-    parts: Mapping[str, tuple[Part, ...]]
+    parts: Mapping[str, tuple[TopicRole, ...]]
 
     @property
     def leading(self) -> dict[str, str]:
@@ -72,7 +72,7 @@ def find_inputs(
     Raises:
         TopicError: one is missing, several could play the part, or the one named cannot.
     """
-    found: dict[str, list[Part]] = {}
+    found: dict[str, list[TopicRole]] = {}
     missing = list(missing)
     for name, spec in inputs.items():
         sources = spec.sources(name)
@@ -81,7 +81,7 @@ def find_inputs(
             if topic is None:
                 missing.append(f'{label(name, source)} of type {" or ".join(source.types)}')
                 continue
-            found.setdefault(topic, []).append(Part(name, source.role, source.leading))
+            found.setdefault(topic, []).append(TopicRole(name, source.role, source.leading))
     if missing:
         raise TopicError(
             f'{reader.path} has no topic for {", ".join(missing)}; it has {reader.describe()}'

@@ -65,7 +65,7 @@ class Guided:
 
 
 @dataclass(frozen=True)
-class Summary:
+class GuidedSummary:
     """Who drove in a guided drive.
 
     takeovers: how often the expert took over
@@ -103,14 +103,14 @@ def guide(
     return [out_dir / drive.name for drive in drives]
 
 
-def summarise(bag: Path) -> Summary:
+def summarise(bag: Path) -> GuidedSummary:
     """Read who drove from the recording of a guided drive."""
     with BagReader(bag) as reader:
         manual = np.array(
             [m.value.mode == Mode.MANUAL for m in reader.messages([STATE_TOPIC])], bool
         )
     begins = manual & ~np.concatenate([[False], manual[:-1]])
-    return Summary(int(begins.sum()), float(manual.mean()))
+    return GuidedSummary(int(begins.sum()), float(manual.mean()))
 
 
 def _custom_data(drive: Guided) -> dict[str, str]:

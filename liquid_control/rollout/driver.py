@@ -21,7 +21,7 @@ from liquid_control.contract.robot import Robot
 from liquid_control.rollout import messages
 from liquid_control.rollout.tasks import task_kind
 from liquid_control.runtime.control.controller import Controller, Tick
-from liquid_control.runtime.control.fence import Pose
+from liquid_control.runtime.control.fence import RobotPose
 from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim.protocols import Command, Sample
@@ -146,7 +146,7 @@ class PolicyDriver:
                 raise refusal
             if sensor == 'odom' and self._controller.pose is not None:
                 motion = sample.value
-                pose = Pose.of((motion.x, motion.y, motion.z), motion.orientation)
+                pose = RobotPose.of((motion.x, motion.y, motion.z), motion.orientation)
                 self._controller.pose.put(pose, *arrived)
         self._newest.clear()
 

@@ -20,7 +20,7 @@ _SHARE = 0.7
 """Of the axes that a push takes part in."""
 
 
-class Disturbance:
+class FlightDisturbance:
     """Random pushes; deterministic for a seed."""
 
     def __init__(self, rng: np.random.Generator) -> None:

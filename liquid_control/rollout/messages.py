@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import cv2
 
 from liquid_control.common.cdr import Writer
-from liquid_control.contract.inputs.odometry import Odometry, write_odometry
+from liquid_control.contract.inputs.odometry import OdometryMessage, write_odometry
 from liquid_control.contract.wire import twist_axes
 from liquid_control.sim import lidar
 from liquid_control.sim.car import WHEELBASE
@@ -113,7 +113,7 @@ def _imu(sample: Sample, rate: float) -> bytes:
 def _odometry(sample: Sample) -> bytes:
     motion: Motion = sample.value
     return write_odometry(
-        Odometry(
+        OdometryMessage(
             sample.stamp_ns,
             ODOMETRY_FRAME_ID,
             (motion.x, motion.y, motion.z),

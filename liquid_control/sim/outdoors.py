@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from liquid_control.sim.camera import Rgb
 from liquid_control.sim.difficulty import check_parts, check_strength
 from liquid_control.sim.protocols import Pose
-from liquid_control.sim.seasons import SCENES, Light, Scene, blend, draw_light, vary
+from liquid_control.sim.seasons import SCENES, Light, Scenery, blend, draw_light, vary
 
 DIFFICULTIES = {
     'season': 'colours and things of another season or place instead of a forest in summer',
@@ -78,7 +78,7 @@ class Outdoors:
     texture: of the ground, uint8 [128, 128, 3]
     """
 
-    scene: Scene
+    scene: Scenery
     light: Light
     start: Pose
     target: Pose
@@ -135,7 +135,7 @@ def draw_outdoors(
     )
 
 
-def _season(rng: np.random.Generator, strength: float) -> Scene:
+def _season(rng: np.random.Generator, strength: float) -> Scenery:
     other = SCENES[rng.choice([name for name in SCENES if name != 'summer'])]
     return blend(SCENES['summer'], other, strength)
 
@@ -180,7 +180,7 @@ def _chair(pose: Pose, rgb: Rgb, name: str) -> Iterator[str]:
 
 
 def _foliage(
-    rng: np.random.Generator, scene: Scene, target: Pose, direction: float, share: float
+    rng: np.random.Generator, scene: Scenery, target: Pose, direction: float, share: float
 ) -> Iterator[str]:
     """A hedge before the target, over a share of its width from one side."""
     if share == 0.0:
@@ -213,7 +213,7 @@ def _distractor(
 
 
 def _around(
-    rng: np.random.Generator, scene: Scene, distance: float, direction: float, clutter: float
+    rng: np.random.Generator, scene: Scenery, distance: float, direction: float, clutter: float
 ) -> Iterator[str]:
     """Trees and boxes about the way to the target, none on it."""
     along, across = math.cos(direction), math.sin(direction)
@@ -248,11 +248,11 @@ def _tree(x: float, y: float, size: float, leaf: Rgb) -> Iterator[str]:
     )
 
 
-def _leaf(rng: np.random.Generator, scene: Scene) -> Rgb:
+def _leaf(rng: np.random.Generator, scene: Scenery) -> Rgb:
     return vary(rng, scene.leaves[rng.integers(len(scene.leaves))], 0.05)
 
 
-def _texture(rng: np.random.Generator, scene: Scene) -> NDArray[np.uint8]:
+def _texture(rng: np.random.Generator, scene: Scenery) -> NDArray[np.uint8]:
     """Patches of about a quarter of the tile, with grain; the tile joins itself."""
     tile = np.kron(rng.random((8, 8)), np.ones((_TILE // 8, _TILE // 8)))
     down, right = np.fft.fftfreq(_TILE)[:, None], np.fft.rfftfreq(_TILE)[None, :]

@@ -41,7 +41,7 @@ _TRIES = 200
 
 
 @dataclass(frozen=True)
-class Box:
+class Rectangle:
     """A rectangle: middle (m), half extents (m), yaw (rad)."""
 
     x: float
@@ -94,7 +94,7 @@ class Mover:
 class Shapes:
     """Things that stand still, and how far points are from them."""
 
-    def __init__(self, boxes: tuple[Box, ...], discs: tuple[Disc, ...]) -> None:
+    def __init__(self, boxes: tuple[Rectangle, ...], discs: tuple[Disc, ...]) -> None:
         self._middle = np.array([[b.x, b.y] for b in boxes]).reshape(-1, 2)
         self._half = np.array([[b.half_x, b.half_y] for b in boxes]).reshape(-1, 2)
         self._cos = np.array([math.cos(b.yaw) for b in boxes])
@@ -130,8 +130,8 @@ class Rooms:
     """
 
     size: tuple[float, float]
-    walls: tuple[Box, ...]
-    furniture: tuple[Box, ...]
+    walls: tuple[Rectangle, ...]
+    furniture: tuple[Rectangle, ...]
     rounds: tuple[Disc, ...]
     movers: tuple[Mover, ...]
     start: Pose
@@ -170,7 +170,7 @@ class _Draw:
         self._size = (float(rng.uniform(6.5, 8.5)), float(rng.uniform(4.6, 6.0)))
         self._doors: list[tuple[float, float]] = []
         self._walls = self._outer_walls()
-        self._furniture: list[Box] = []
+        self._furniture: list[Rectangle] = []
         self._rounds: list[Disc] = []
 
     def rooms(self) -> Rooms | None:
@@ -199,14 +199,14 @@ class _Draw:
     def _shapes(self) -> Shapes:
         return Shapes((*self._walls, *self._furniture), tuple(self._rounds))
 
-    def _outer_walls(self) -> list[Box]:
+    def _outer_walls(self) -> list[Rectangle]:
         width, depth = self._size
         half = WALL_THICKNESS / 2
         return [
-            Box(width / 2, -half, width / 2 + 2 * half, half),
-            Box(width / 2, depth + half, width / 2 + 2 * half, half),
-            Box(-half, depth / 2, half, depth / 2),
-            Box(width + half, depth / 2, half, depth / 2),
+            Rectangle(width / 2, -half, width / 2 + 2 * half, half),
+            Rectangle(width / 2, depth + half, width / 2 + 2 * half, half),
+            Rectangle(-half, depth / 2, half, depth / 2),
+            Rectangle(width + half, depth / 2, half, depth / 2),
         ]
 
     def _divide(self) -> None:
@@ -236,7 +236,9 @@ class _Draw:
                 middle, reach = (begin + end) / 2, (end - begin) / 2
                 thick = WALL_THICKNESS / 2
                 self._walls.append(
-                    Box(at, middle, thick, reach) if upright else Box(middle, at, reach, thick)
+                    Rectangle(at, middle, thick, reach)
+                    if upright
+                    else Rectangle(middle, at, reach, thick)
                 )
         self._doors.append((at, door) if upright else (door, at))
 
@@ -254,17 +256,17 @@ class _Draw:
                     continue
                 half_x, half_y = float(rng.uniform(0.2, 0.5)), float(rng.uniform(0.15, 0.35))
                 if rng.random() < 0.5:
-                    box = Box(x, half_y if y < depth / 2 else depth - half_y, half_x, half_y)
+                    box = Rectangle(x, half_y if y < depth / 2 else depth - half_y, half_x, half_y)
                     if self._fits(box, half_x, besides_walls=True):
                         self._furniture.append(box)
                         break
                     continue
-                box = Box(x, y, half_x, half_y, float(rng.uniform(0, math.pi)))
+                box = Rectangle(x, y, half_x, half_y, float(rng.uniform(0, math.pi)))
                 if self._fits(box, math.hypot(half_x, half_y)):
                     self._furniture.append(box)
                     break
 
-    def _fits(self, thing: Box | Disc, reach: float, *, besides_walls: bool = False) -> bool:
+    def _fits(self, thing: Rectangle | Disc, reach: float, *, besides_walls: bool = False) -> bool:
         """Whether there is room to pass all around, besides the wall that it stands against."""
         middle = np.array([[thing.x, thing.y]])
         if any(

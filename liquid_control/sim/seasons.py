@@ -11,7 +11,7 @@ from liquid_control.sim.camera import Rgb
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scenery:
     """Colours and things that go together.
 
     ground, patch: the ground and the patches on it
@@ -32,28 +32,28 @@ class Scene:
 
 
 SCENES = {
-    'summer': Scene(
+    'summer': Scenery(
         ground=(0.26, 0.42, 0.17),
         patch=(0.34, 0.42, 0.20),
         horizon=(0.82, 0.88, 0.94),
         zenith=(0.35, 0.55, 0.85),
         leaves=((0.13, 0.36, 0.12), (0.20, 0.42, 0.15), (0.10, 0.30, 0.14)),
     ),
-    'autumn': Scene(
+    'autumn': Scenery(
         ground=(0.45, 0.34, 0.16),
         patch=(0.56, 0.38, 0.14),
         horizon=(0.86, 0.83, 0.78),
         zenith=(0.55, 0.62, 0.75),
         leaves=((0.72, 0.40, 0.10), (0.62, 0.22, 0.08), (0.78, 0.58, 0.14)),
     ),
-    'winter': Scene(
+    'winter': Scenery(
         ground=(0.86, 0.88, 0.90),
         patch=(0.70, 0.70, 0.68),
         horizon=(0.86, 0.88, 0.91),
         zenith=(0.66, 0.72, 0.80),
         leaves=((0.72, 0.75, 0.77), (0.36, 0.33, 0.30), (0.55, 0.55, 0.54)),
     ),
-    'desert': Scene(
+    'desert': Scenery(
         ground=(0.76, 0.62, 0.42),
         patch=(0.66, 0.50, 0.33),
         horizon=(0.93, 0.87, 0.76),
@@ -62,7 +62,7 @@ SCENES = {
         boxes=((0.62, 0.42, 0.28), (0.70, 0.52, 0.36)),
         trees=0.4,
     ),
-    'town': Scene(
+    'town': Scenery(
         ground=(0.42, 0.42, 0.43),
         patch=(0.52, 0.51, 0.50),
         horizon=(0.80, 0.82, 0.86),
@@ -76,7 +76,7 @@ SCENES = {
 """A forest in summer, where policies are trained; its other seasons; two other places."""
 
 
-def blend(one: Scene, other: Scene, share: float) -> Scene:
+def blend(one: Scenery, other: Scenery, share: float) -> Scenery:
     """A scene between two: `share` of the other one."""
 
     def between(a: object, b: object) -> object:
@@ -86,8 +86,10 @@ def blend(one: Scene, other: Scene, share: float) -> Scene:
         assert isinstance(b, float)
         return (1.0 - share) * a + share * b
 
-    parts = {e.name: between(getattr(one, e.name), getattr(other, e.name)) for e in fields(Scene)}
-    return Scene(**parts)  # type: ignore[arg-type]
+    parts = {
+        e.name: between(getattr(one, e.name), getattr(other, e.name)) for e in fields(Scenery)
+    }
+    return Scenery(**parts)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

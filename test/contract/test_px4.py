@@ -9,7 +9,7 @@ import pytest
 
 from liquid_control.contract.px4 import pose_of, to_world, write_mode, write_setpoint
 from liquid_control.contract.wire import FORMS
-from liquid_control.runtime.control.fence import Pose
+from liquid_control.runtime.control.fence import RobotPose
 
 
 def setpoint(yaw: float, **told: float) -> SimpleNamespace:
@@ -65,7 +65,7 @@ def test_the_pose_is_east_north_up(heading: float, roll: float, yaw: float) -> N
     )
     q = [c * cr, c * sr, s * sr, s * cr]  # heading clockwise from north, then roll to the right
     message = SimpleNamespace(pose_frame=1, position=[1.0, 2.0, -3.0], q=q)
-    pose = Pose.of(*pose_of(message))
+    pose = RobotPose.of(*pose_of(message))
     assert (pose.x, pose.y, pose.z) == (2.0, 1.0, 3.0)
     assert pose.tilt == pytest.approx(roll)
     assert math.cos(pose.yaw - yaw) == pytest.approx(1.0)

@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from liquid_control.nodes.view.hand import PATIENCE, Axis, HandError, Wheel, command
+from liquid_control.nodes.view.hand import PATIENCE, HandAxis, HandError, Wheel, command
 from liquid_control.nodes.view.link import FAST, SIZES, SLOW, Link
 
-AXES = (Axis('steering_angle', 'rad', -0.5, 0.5), Axis('speed', 'm/s', -0.2, 2.0))
+AXES = (HandAxis('steering_angle', 'rad', -0.5, 0.5), HandAxis('speed', 'm/s', -0.2, 2.0))
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_what_is_no_share_is_refused(asked: object) -> None:
 
 def test_joint_that_nobody_touches_stays_where_it_is() -> None:
     arm = (
-        Axis('lift/position', 'rad', 0.5, 1.5, moves=False, place=True),
-        Axis('spin/velocity', 'rad/s', -2.0, 2.0),
+        HandAxis('lift/position', 'rad', 0.5, 1.5, moves=False, place=True),
+        HandAxis('spin/velocity', 'rad/s', -2.0, 2.0),
     )
     held = {'lift/position': 0.7}
     assert command(arm, {'spin/velocity': 0.5}, held) == (0.7, 1.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from liquid_control.common.errors import SensorError
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.contract.robot import CommandLimits, Fence, Robot
-from liquid_control.runtime.control.fence import Pose, outside
+from liquid_control.runtime.control.fence import RobotPose, outside
 from liquid_control.runtime.control.safety import Envelope
 
 FENCE = Fence(radius=10.0, height=(0.5, 4.0), tilt=0.6)
@@ -35,15 +35,15 @@ def envelope(*names: str) -> Envelope:
 
 def pose(
     x: float = 0.0, y: float = 0.0, z: float = 2.0, yaw: float = 0.0, tilt: float = 0.0
-) -> Pose:
-    return Pose(x, y, z, yaw, tilt)
+) -> RobotPose:
+    return RobotPose(x, y, z, yaw, tilt)
 
 
-def moved(at: Pose, command: tuple[float, ...], dt: float) -> Pose:
+def moved(at: RobotPose, command: tuple[float, ...], dt: float) -> RobotPose:
     """Where an ideal robot is a moment later."""
     ahead, left, up, turn = command
     cos, sin = math.cos(at.yaw), math.sin(at.yaw)
-    return Pose(
+    return RobotPose(
         at.x + (ahead * cos - left * sin) * dt,
         at.y + (ahead * sin + left * cos) * dt,
         at.z + up * dt,
@@ -95,7 +95,7 @@ def test_what_cannot_strafe_is_slowed_down_too() -> None:
         (pose(tilt=0.7), 'fence: tilted by 0.70 rad, at most 0.6'),
     ],
 )
-def test_it_says_which_limit_does_not_hold(at: Pose, reason: str) -> None:
+def test_it_says_which_limit_does_not_hold(at: RobotPose, reason: str) -> None:
     assert outside(FENCE, at) == reason
 
 
@@ -112,7 +112,7 @@ def test_it_says_which_limit_does_not_hold(at: Pose, reason: str) -> None:
 def test_yaw_and_tilt_are_those_of_the_orientation(
     orientation: Any, yaw: float, tilt: float
 ) -> None:
-    at = Pose.of((1.0, 2.0, 3.0), orientation)
+    at = RobotPose.of((1.0, 2.0, 3.0), orientation)
     assert at[:3] == (1.0, 2.0, 3.0)
     assert at.tilt == pytest.approx(tilt, abs=1e-6)
     assert math.sin(at.yaw) == pytest.approx(math.sin(yaw), abs=1e-6)
@@ -121,4 +121,4 @@ def test_yaw_and_tilt_are_those_of_the_orientation(
 @pytest.mark.parametrize('orientation', [(0, 0, 0, 0), (1, 1, 1, 1), (math.nan, 0, 0, 1)])
 def test_what_is_no_orientation_is_refused(orientation: Any) -> None:
     with pytest.raises(SensorError, match='pose: '):
-        Pose.of((0.0, 0.0, 0.0), orientation)
+        RobotPose.of((0.0, 0.0, 0.0), orientation)

@@ -10,7 +10,7 @@ from support.runners import MS, PERIOD, Drive
 from liquid_control.common.errors import ConfigError
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import CommandLimits, Fence, Landing, Robot
-from liquid_control.runtime.control.fence import Pose
+from liquid_control.runtime.control.fence import RobotPose
 
 NAMES = ('velocity_x', 'velocity_y', 'velocity_z', 'yaw_rate')
 LIMITS = {
@@ -29,7 +29,7 @@ class Flight(Drive):
 
     def __init__(self, path: Path, **robot: object) -> None:
         super().__init__(path, Robot('drone', LIMITS, **robot), commands=NAMES, image=False)
-        self.pose: Pose | None = Pose(0.0, 0.0, 2.0, 0.0, 0.0)
+        self.pose: RobotPose | None = RobotPose(0.0, 0.0, 2.0, 0.0, 0.0)
 
     def sense(self) -> None:
         super().sense()
@@ -104,13 +104,13 @@ def test_a_guard_lands_it_while_the_policy_hangs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('where', 'reason'),
     [
-        (Pose(11.0, 0.0, 2.0, 0.0, 0.0), 'fence: 11.0 m from home'),
-        (Pose(0.0, 0.0, 4.2, 0.0, 0.0), 'fence: 4.2 m high'),
-        (Pose(0.0, 0.0, 2.0, 0.0, 0.8), 'fence: tilted'),
+        (RobotPose(11.0, 0.0, 2.0, 0.0, 0.0), 'fence: 11.0 m from home'),
+        (RobotPose(0.0, 0.0, 4.2, 0.0, 0.0), 'fence: 4.2 m high'),
+        (RobotPose(0.0, 0.0, 2.0, 0.0, 0.8), 'fence: tilted'),
     ],
 )
 def test_outside_of_the_fence_it_stops_and_is_not_engaged(
-    tmp_path: Path, where: Pose, reason: str
+    tmp_path: Path, where: RobotPose, reason: str
 ) -> None:
     flight = Flight(tmp_path, fence=FENCE).flying()
     flight.pose = where
@@ -118,7 +118,7 @@ def test_outside_of_the_fence_it_stops_and_is_not_engaged(
     assert tick.mode is Mode.SAFE_STOP
     assert tick.reason.startswith(reason)
     assert reason in flight.controller.engage(flight.now)
-    flight.pose = Pose(0.0, 0.0, 2.0, 0.0, 0.0)
+    flight.pose = RobotPose(0.0, 0.0, 2.0, 0.0, 0.0)
     flight.tick()
     assert flight.controller.mode is Mode.SAFE_STOP, 'a person engages it again'
     flight.engage()
@@ -129,7 +129,7 @@ def test_a_pose_that_is_old_stops(tmp_path: Path) -> None:
     flight.pose = None
     flight.tick(2)
     assert flight.controller.engage(flight.now) == 'pose: nothing received'
-    flight.pose = Pose(0.0, 0.0, 2.0, 0.0, 0.0)
+    flight.pose = RobotPose(0.0, 0.0, 2.0, 0.0, 0.0)
     flight.flying().pose = None
     since = flight.now
     while flight.controller.mode is Mode.AUTONOMOUS:
@@ -140,7 +140,7 @@ def test_a_pose_that_is_old_stops(tmp_path: Path) -> None:
 
 def test_a_person_flies_back_but_not_on(tmp_path: Path) -> None:
     flight = Flight(tmp_path, fence=FENCE)
-    flight.pose = Pose(11.0, 0.0, 2.0, 0.0, 0.0)
+    flight.pose = RobotPose(11.0, 0.0, 2.0, 0.0, 0.0)
     flight.tick()
     for wanted, flown in ((1.0, 0.0), (-1.0, -1.0)):
         flight.controller.override((wanted, 0.0, 0.0, 0.0), flight.now)

@@ -94,7 +94,7 @@ class GoalSpec(InputSpec):
         goal.header(stamp_ns, frame_id)
         goal.put('d', distance * cos, distance * sin, *(height or (0.0,)))
         goal.put('d', 0.0, 0.0, 0.0, 1.0)
-        here = odometry.Odometry(
+        here = odometry.OdometryMessage(
             stamp_ns, frame_id, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.0,) * 6
         )
         return {
@@ -118,7 +118,7 @@ class _GoalReader:
             return None
         return self._seen_from(odometry.read_odometry(message))
 
-    def _seen_from(self, here: odometry.Odometry) -> Reading | None:
+    def _seen_from(self, here: odometry.OdometryMessage) -> Reading | None:
         if self._goal is None:
             return None
         frame, x, y, z = self._goal

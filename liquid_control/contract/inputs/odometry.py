@@ -32,7 +32,7 @@ ANGULAR_VELOCITY_SCALE = 2.0  # rad/s
 
 
 @dataclass(frozen=True)
-class Odometry:
+class OdometryMessage:
     """A nav_msgs/Odometry without its covariances."""
 
     stamp_ns: int
@@ -45,17 +45,17 @@ class Odometry:
     """Velocity x y z (m/s) and angular velocity x y z (rad/s) in the robot's own frame."""
 
 
-def read_odometry(message: Serialized) -> Odometry:
+def read_odometry(message: Serialized) -> OdometryMessage:
     """Raises SensorError."""
     cursor = Cursor(message, 'nav_msgs/Odometry')
     stamp_ns, frame_id = cursor.time(), cursor.string()
     cursor.blob()  # child_frame_id
     # pose 7, covariance 36, twist 6
     values = cursor.take('49d', 8)
-    return Odometry(stamp_ns, frame_id, values[:3], values[3:7], values[43:49])
+    return OdometryMessage(stamp_ns, frame_id, values[:3], values[3:7], values[43:49])
 
 
-def write_odometry(odometry: Odometry) -> bytes:
+def write_odometry(odometry: OdometryMessage) -> bytes:
     """Covariances are zero, which stands for unknown."""
     message = Writer()
     message.header(odometry.stamp_ns, odometry.frame_id or FRAME)
@@ -67,7 +67,7 @@ def write_odometry(odometry: Odometry) -> bytes:
 
 def _standing(stamp_ns: int, frame_id: str, twist: tuple[float, ...]) -> dict[str, Any]:
     """The message of a robot at the origin that moves as `twist` says."""
-    odometry = Odometry(stamp_ns, frame_id, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), twist)
+    odometry = OdometryMessage(stamp_ns, frame_id, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), twist)
     return {'': (TYPE, write_odometry(odometry))}
 
 

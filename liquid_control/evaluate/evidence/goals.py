@@ -35,7 +35,7 @@ ROBOT = 'rover'
 
 
 @dataclass(frozen=True)
-class Condition:
+class RoomCondition:
     """Rooms of one kind; difficulty: see `liquid_control.sim.rooms.DIFFICULTIES`."""
 
     says: str
@@ -43,9 +43,9 @@ class Condition:
 
 
 ROOMS = {
-    'as trained': Condition('two or three rooms, furniture, up to two people, a faulty lidar'),
-    'nobody there': Condition('without people', {'movers': 0.0}),
-    'one room': Condition('without inner walls', {'rooms': 0.0}),
+    'as trained': RoomCondition('two or three rooms, furniture, up to two people, a faulty lidar'),
+    'nobody there': RoomCondition('without people', {'movers': 0.0}),
+    'one room': RoomCondition('without inner walls', {'rooms': 0.0}),
 }
 
 

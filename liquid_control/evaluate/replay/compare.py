@@ -66,7 +66,7 @@ def _command_error(
 
 
 @dataclass(frozen=True)
-class Difference:
+class Disagreement:
     """The first tick at which two replays disagree."""
 
     stamp_ns: int
@@ -89,7 +89,7 @@ class Comparison:
     """Largest difference of each command."""
     different: int
     """Ticks with a difference beyond what is allowed."""
-    first: Difference | None
+    first: Disagreement | None
     problem: str = ''
     """Why they cannot be held against each other, '' where they can."""
 
@@ -149,9 +149,9 @@ def _first(
     given: NDArray[np.float64],
     wanted: NDArray[np.float64],
     close: NDArray[np.bool_],
-) -> Difference:
+) -> Disagreement:
     row, column = (int(index) for index in np.argwhere(~close)[0])
-    return Difference(
+    return Disagreement(
         int(expected.stamp_ns[row]),
         expected.names[column],
         _number(wanted[row, column]),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from liquid_control.bags import samples
 from liquid_control.bags.clock import Jump, in_one_clock
-from liquid_control.bags.input_topics import InputTopics, Part
+from liquid_control.bags.input_topics import InputTopics, TopicRole
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.refusals import Refusals
 from liquid_control.common.errors import ImageError, SensorError
@@ -194,7 +194,7 @@ class _Values:
         self._sensors = sensors
         self._stages = stages
         self._refusals = refusals
-        self._parts: dict[str, list[tuple[str, Part]]] = {}
+        self._parts: dict[str, list[tuple[str, TopicRole]]] = {}
         """Input -> its topics."""
         for topic, parts in topics.parts.items():
             for part in parts:
@@ -233,7 +233,7 @@ class _Values:
             else:
                 self._put_joined(name, topics, tick)
 
-    def _put_joined(self, name: str, topics: list[tuple[str, Part]], tick: Instant) -> None:
+    def _put_joined(self, name: str, topics: list[tuple[str, TopicRole]], tick: Instant) -> None:
         came = [(part, message) for topic, part in topics for message in tick.messages[topic]]
         readings = []
         # What was told at the same time is known by then.

@@ -15,7 +15,7 @@ import numpy as np
 
 from liquid_control.bags import samples
 from liquid_control.bags.clock import Jump, in_one_clock
-from liquid_control.bags.input_topics import InputTopics, Part, find_inputs
+from liquid_control.bags.input_topics import InputTopics, TopicRole, find_inputs
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.bags.refusals import Refusals
 from liquid_control.bags.topics import find_topic, infer_takeover
@@ -147,7 +147,7 @@ class _Input:
         self.messages = 0
         """Of the leading topic so far, unreadable ones as well."""
 
-    def take(self, part: Part, message: BagMessage, stamp_ns: int) -> None:
+    def take(self, part: TopicRole, message: BagMessage, stamp_ns: int) -> None:
         """Read a message; `stamp_ns` is in time that runs on. Raises SensorError, ImageError."""
         number = self.messages
         self.messages += part.leading
@@ -188,9 +188,9 @@ class _JoinedInput(_Input):
     def __init__(self, spec: InputSpec, refuse: Callable[[BagMessage, Exception], None]) -> None:
         super().__init__(spec, None)
         self._refuse = refuse
-        self._waiting: list[tuple[int, int, Part, BagMessage]] = []
+        self._waiting: list[tuple[int, int, TopicRole, BagMessage]] = []
 
-    def take(self, part: Part, message: BagMessage, stamp_ns: int) -> None:
+    def take(self, part: TopicRole, message: BagMessage, stamp_ns: int) -> None:
         self._waiting.append((stamp_ns, self.messages, part, message))
         self.messages += part.leading
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from liquid_control.common.errors import LiquidControlError
 from liquid_control.contract.inputs import InputSpec
 from liquid_control.nodes.common.patient_log import PatientLog
-from liquid_control.nodes.policy.sensing import Camera
+from liquid_control.nodes.policy.sensing import CameraTopic
 from liquid_control.runtime.control.controller import Controller
 from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.sensing.vision import Vision
@@ -44,7 +44,7 @@ class Cameras:
         self._visions: dict[str, Vision] = {}
         self._looking: dict[str, PolicyRunner] = {}
 
-    def watch(self, cameras: Mapping[str, Camera], inputs: Mapping[str, InputSpec]) -> None:
+    def watch(self, cameras: Mapping[str, CameraTopic], inputs: Mapping[str, InputSpec]) -> None:
         """Start a thread for each camera; inputs: how their messages are read."""
         for name, camera in cameras.items():
             self._visions[name] = vision = Vision(

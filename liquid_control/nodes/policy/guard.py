@@ -39,7 +39,7 @@ _PATIENCE = 1.0
 
 
 @dataclass(frozen=True)
-class Drive:
+class GuardedDrive:
     """What there is to guard between activation and deactivation."""
 
     helm: Helm
@@ -61,7 +61,7 @@ class Guard:
         """Offer `~/engage`."""
         self._node = node
         self._log = log
-        self._drive: Drive | None = None
+        self._drive: GuardedDrive | None = None
         self._at_work = threading.Lock()
         self._stopping = threading.Event()
         self._had_listener = False
@@ -89,7 +89,7 @@ class Guard:
         """Let it look at once."""
         self._wake.trigger()
 
-    def watch(self, drive: Drive) -> None:
+    def watch(self, drive: GuardedDrive) -> None:
         """A drive begins."""
         self._had_listener = False
         self._check_at = self._heartbeat_at = time.monotonic() + _TOPIC_CHECK_PERIOD
@@ -104,7 +104,7 @@ class Guard:
             self._at_work.release()
 
     def _run(self) -> None:
-        prepared: Drive | None = None
+        prepared: GuardedDrive | None = None
         while not self._stopping.is_set():
             try:
                 self._wait()
@@ -138,7 +138,7 @@ class Guard:
         if now > late_at:
             self._hears_from = now + _CATCHING_UP
 
-    def _patience(self, drive: Drive | None) -> float:
+    def _patience(self, drive: GuardedDrive | None) -> float:
         if drive is None:
             return _HEARTBEAT_PERIOD
         check_in = self._check_at - time.monotonic()
@@ -146,7 +146,7 @@ class Guard:
             return GUARD_PERIOD if drive.helm.moving else min(check_in, _TOPIC_CHECK_PERIOD)
         return min(check_in, drive.helm.due_in)
 
-    def _work(self, drive: Drive | None) -> None:
+    def _work(self, drive: GuardedDrive | None) -> None:
         if drive is None:
             self._answer(drive)
             return
@@ -164,7 +164,7 @@ class Guard:
             self._heartbeat_at += _HEARTBEAT_PERIOD
             drive.helm.announce()
 
-    def _take_override(self, drive: Drive) -> None:
+    def _take_override(self, drive: GuardedDrive) -> None:
         try:
             override = drive.commands.take_override()
             if override is not None and time.monotonic() >= self._hears_from:
@@ -172,7 +172,7 @@ class Guard:
         except ValueError as error:
             self._log.warning_at_times('override', str(error))
 
-    def _answer(self, drive: Drive | None) -> None:
+    def _answer(self, drive: GuardedDrive | None) -> None:
         with self._engage.handle:
             request, header = self._engage.handle.service_take_request(SetBool.Request)
         if header is None:
@@ -191,7 +191,7 @@ class Guard:
         response = SetBool.Response(success=not problem, message=problem or done)
         self._engage.send_response(response, header)
 
-    def _check_topic(self, drive: Drive) -> None:
+    def _check_topic(self, drive: GuardedDrive) -> None:
         """One master on the command topic, and somebody who acts on it."""
         listening = drive.commands.listeners > 0
         problem = _rivalry(drive)
@@ -202,7 +202,7 @@ class Guard:
             drive.helm.stop(problem)
 
 
-def _rivalry(drive: Drive) -> str:
+def _rivalry(drive: GuardedDrive) -> str:
     if drive.exclusive and drive.commands.rivals > 0:
         return f'another node publishes on {drive.commands.topic}'
     return ''

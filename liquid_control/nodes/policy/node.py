@@ -40,7 +40,7 @@ from liquid_control.nodes.policy.attention import AttentionThread
 from liquid_control.nodes.policy.cameras import Cameras
 from liquid_control.nodes.policy.commands import CommandPort
 from liquid_control.nodes.policy.diagnostics import Diagnostics
-from liquid_control.nodes.policy.guard import Drive, Guard
+from liquid_control.nodes.policy.guard import Guard, GuardedDrive
 from liquid_control.nodes.policy.helm import Helm
 from liquid_control.nodes.policy.parameters import PolicyParameters
 from liquid_control.nodes.policy.policies import SLOTS, Policies, load_runner
@@ -210,7 +210,7 @@ class PolicyNode(ManagedNode):
         helm.start()
         self._begin_control()
         self._guard.watch(
-            Drive(
+            GuardedDrive(
                 helm,
                 self._commands,
                 sense=self._sense,

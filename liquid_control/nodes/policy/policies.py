@@ -19,7 +19,7 @@ from liquid_control.runtime.control.runner import PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.inference.providers import ProviderOptions
 from liquid_control.runtime.inference.session import LOADING_HOLDS_INTERPRETER
-from liquid_control.runtime.inference.trial import Limits, Report, Trials
+from liquid_control.runtime.inference.trial import Limits, TrialReport, Trials
 
 # How long a robot that drives may be without a tick while a policy is loaded, s.
 LONGEST_HOLD = 0.25
@@ -95,7 +95,7 @@ def load_runner(
     return runner
 
 
-def _check_times(contract: Contract, report: Report, time_budget: float) -> None:
+def _check_times(contract: Contract, report: TrialReport, time_budget: float) -> None:
     """Refuse a policy that was too slow when it was tried."""
     budget = time_budget or contract.period_ns / 2e9
     if report.core > budget:

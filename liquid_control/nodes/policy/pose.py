@@ -15,7 +15,7 @@ from liquid_control.contract.px4 import pose_of
 from liquid_control.nodes.common.inbox import Inbox
 from liquid_control.nodes.policy.px4 import PX4_QOS
 from liquid_control.nodes.policy.sensing import NEWEST_QOS
-from liquid_control.runtime.control.fence import Pose
+from liquid_control.runtime.control.fence import RobotPose
 from liquid_control.runtime.sensing.observation import Slot
 
 
@@ -66,9 +66,11 @@ class PoseInput:
         """Nobody may use this any more."""
         self._inbox.close()
 
-    def _read(self, message: memoryview) -> tuple[int, Pose]:
+    def _read(self, message: memoryview) -> tuple[int, RobotPose]:
         if self._px4 is None:
             odometry = read_odometry(message)
-            return odometry.stamp_ns, Pose.of(odometry.position, odometry.orientation)
+            return odometry.stamp_ns, RobotPose.of(odometry.position, odometry.orientation)
         # PX4 counts from when it was switched on: what tells is when the message arrived.
-        return self._now_ns(), Pose.of(*pose_of(deserialize_message(bytes(message), self._px4)))
+        return self._now_ns(), RobotPose.of(
+            *pose_of(deserialize_message(bytes(message), self._px4))
+        )

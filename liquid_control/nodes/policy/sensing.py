@@ -45,7 +45,7 @@ PATIENCE = 0.1
 _CLOCK_LAG_NS = 1_000_000_000
 
 
-class Camera(NamedTuple):
+class CameraTopic(NamedTuple):
     """A camera's messages."""
 
     inbox: Inbox
@@ -85,7 +85,7 @@ class Sensing:
         self._clock_inbox = (
             Inbox(owner, Clock, '/clock', NEWEST_QOS) if clock is not None else None
         )
-        self.cameras: dict[str, Camera] = {}
+        self.cameras: dict[str, CameraTopic] = {}
         """By the name of the input."""
         self._newest: tuple[tuple[Inbox, str, str], ...] = ()
         """With topic and type."""
@@ -98,7 +98,7 @@ class Sensing:
             else None
         )
 
-    def subscribe(self, ingest: Ingest) -> dict[str, Camera]:
+    def subscribe(self, ingest: Ingest) -> dict[str, CameraTopic]:
         """Listen to what a policy needs besides; returns its cameras that are new.
 
         Raises:
@@ -180,9 +180,11 @@ class Sensing:
             )
         return False
 
-    def _camera(self, source: Source) -> Camera:
+    def _camera(self, source: Source) -> CameraTopic:
         topic, msgtype = self._form(source)
-        return Camera(Inbox(self._owner, message_type(msgtype), topic, CAMERA_QOS), topic, msgtype)
+        return CameraTopic(
+            Inbox(self._owner, message_type(msgtype), topic, CAMERA_QOS), topic, msgtype
+        )
 
     def _form(self, source: Source) -> tuple[str, str]:
         """Topic and type of a camera's messages, as the cameras send them."""

@@ -43,7 +43,7 @@ _HEADERS = (
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Denial:
     """Why a request is turned away."""
 
     status: int
@@ -83,24 +83,24 @@ class Rules:
     read_only: bool = False
     """Nobody may act."""
 
-    def refusal(self, scope: Scope) -> Refusal | None:
+    def refusal(self, scope: Scope) -> Denial | None:
         """Why a request or socket is turned away, whoever sent it; None where it is not."""
         headers = _Headers(scope)
         host = headers.only('host')
         if host is None or not self._is_ours(host):
-            return Refusal(
+            return Denial(
                 421, f'this is not {str(host)[:200]}: use its address, or name it in `names`'
             )
         origin = headers.only('origin')
         changes = scope['type'] == 'websocket' or scope['method'] not in ('GET', 'HEAD')
         if (origin is None and changes) or (origin is not None and not _same(origin, host)):
-            return Refusal(403, 'only a page of this server may ask for that')
+            return Denial(403, 'only a page of this server may ask for that')
         if headers.only('sec-fetch-site') in ('cross-site', 'same-site') and not (
             headers.only('sec-fetch-mode') == 'navigate'
             and headers.only('sec-fetch-dest') == 'document'
             and not changes
         ):
-            return Refusal(403, 'another page may link to this one, not use it')
+            return Denial(403, 'another page may link to this one, not use it')
         return None
 
     def role(self, token: str | None) -> Role | None:
@@ -142,14 +142,14 @@ class Gate:
         given = parse_qs(scope['query_string'][: 4 * _MAX_TOKEN].decode('latin-1')).get('token')
         if given and scope['type'] == 'http' and scope['path'] == '/':
             if self._rules.role(given[0]) is None:
-                await _refuse(scope, receive, send, Refusal(401, 'this token is not valid here'))
+                await _refuse(scope, receive, send, Denial(401, 'this token is not valid here'))
             else:
                 await self._remember(send, given[0])
             return
         scope['role'] = self._rules.role(_cookie(scope, self._cookie))
         if scope['role'] is None:
             text = 'open the address with ?token=... that the view printed when it started'
-            await _refuse(scope, receive, send, Refusal(401, text))
+            await _refuse(scope, receive, send, Denial(401, text))
             return
         await self._app(scope, receive, _guarded(send))
 
@@ -200,7 +200,7 @@ def _same(origin: str, host: str) -> bool:
     return scheme in ('http', 'https') and rest.lower() == host.lower()
 
 
-async def _refuse(scope: Scope, receive: Any, send: Send, refusal: Refusal) -> None:
+async def _refuse(scope: Scope, receive: Any, send: Send, refusal: Denial) -> None:
     if scope['type'] == 'websocket':
         await receive()  # its `connect`; closed before it is accepted: the handshake fails
         await send({'type': 'websocket.close', 'code': _POLICY_VIOLATION})

@@ -21,7 +21,7 @@ _ATTENTION_LASTS = 30
 _HEAT = 0.45  # of the frame's colour, at most
 
 
-class Camera:
+class CameraView:
     """Frames of one topic, and the policy's attention where it is published.
 
     Attributes:

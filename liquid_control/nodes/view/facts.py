@@ -12,7 +12,7 @@ from liquid_control.contract.commands import FORWARD, TURNING, axis_of
 from liquid_control.contract.contract import Contract
 from liquid_control.contract.inputs import ImageSpec, InputSpec
 from liquid_control.contract.robot import Robot
-from liquid_control.nodes.view.hand import Axis
+from liquid_control.nodes.view.hand import HandAxis
 
 ASKED = (
     'policy', 'shadow_policy', 'fallback_policy', 'robot', 'command_type', 'override_timeout',
@@ -36,7 +36,7 @@ class Facts:
     """m"""
     control_rate: float = 0.0
     """Hz; what the policy was trained at."""
-    axes: tuple[Axis, ...] = ()
+    axes: tuple[HandAxis, ...] = ()
     """What a person may command, in the contract's order: the robot's limits."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """What the policy may command, by name: its contract's limits within the robot's."""
@@ -76,7 +76,7 @@ class Facts:
             limits = robot.limits.get(spec.name, spec)
             about = axis_of(spec.name)
             place = about.family == 'joint' and not about.moves
-            axes.append(Axis(spec.name, spec.unit, limits.min, limits.max, about.moves, place))
+            axes.append(HandAxis(spec.name, spec.unit, limits.min, limits.max, about.moves, place))
             ranges[spec.name] = (max(spec.min, limits.min), min(spec.max, limits.max))
         return Facts(
             **{

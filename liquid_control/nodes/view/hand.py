@@ -17,7 +17,7 @@ PATIENCE = 0.4
 
 
 @dataclass(frozen=True)
-class Axis:
+class HandAxis:
     """One command that a hand may give."""
 
     name: str
@@ -76,7 +76,7 @@ class Wheel:
 
 
 def command(
-    axes: Sequence[Axis], asked: object, held: Mapping[str, float] | None = None
+    axes: Sequence[HandAxis], asked: object, held: Mapping[str, float] | None = None
 ) -> tuple[float, ...]:
     """The command vector for shares of the axes' ranges, by name.
 
@@ -98,7 +98,7 @@ def command(
     return tuple(_value(axis, asked, held or {}) for axis in axes)
 
 
-def _value(axis: Axis, asked: Mapping[str, object], held: Mapping[str, float]) -> float:
+def _value(axis: HandAxis, asked: Mapping[str, object], held: Mapping[str, float]) -> float:
     if axis.place and axis.name not in asked:
         if axis.name not in held:
             raise HandError(f'where {axis.name} is now is not known: set it, too')

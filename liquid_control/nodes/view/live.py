@@ -23,7 +23,7 @@ from builtin_interfaces.msg import Time
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from liquid_control.nodes.view.access import Role
-from liquid_control.nodes.view.camera import Camera
+from liquid_control.nodes.view.camera import CameraView
 from liquid_control.nodes.view.desk import Answer
 from liquid_control.nodes.view.hand import HandError, Wheel, command
 from liquid_control.nodes.view.link import Link
@@ -52,7 +52,7 @@ class Viewer:
         self.heard = time.monotonic()
         self.camera = ''
         """By name; '' for the first."""
-        self.frame: tuple[Camera | None, int] = (None, 0)
+        self.frame: tuple[CameraView | None, int] = (None, 0)
         """The newest that was sent: of which camera, and its number."""
         self._number = 0
         self._sent: OrderedDict[int, tuple[float, Time]] = OrderedDict()
@@ -82,7 +82,7 @@ class Viewer:
             self._sent.popitem(last=False)
         self._put(f'{{"n":{self._number},{snapshot[1:]}')
 
-    def show(self, jpeg: bytes, frame: tuple[Camera, int], now: float) -> None:
+    def show(self, jpeg: bytes, frame: tuple[CameraView, int], now: float) -> None:
         """Send a frame."""
         self.frame = frame
         self._put(struct.pack('<I', self.link.sent(now)) + jpeg)
@@ -210,7 +210,7 @@ class Live:
             viewer.offer(text, now, stamp)
 
     def _show_frames(self, now: float) -> None:
-        looked: set[Camera] = set()
+        looked: set[CameraView] = set()
         for viewer in self.viewers.values():
             camera = self._robot.camera(viewer.camera) if viewer.link.ready(now) else None
             if camera is None:

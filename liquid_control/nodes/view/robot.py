@@ -11,7 +11,7 @@ from rclpy.node import Node
 from liquid_control.contract.inputs.image import COMPRESSED, RAW
 from liquid_control.msg import ControlMode
 from liquid_control.nodes.common.topics import attention_topic
-from liquid_control.nodes.view.camera import Camera
+from liquid_control.nodes.view.camera import CameraView
 from liquid_control.nodes.view.desk import Desk
 from liquid_control.nodes.view.facts import Facts
 from liquid_control.nodes.view.overrides import Overrides
@@ -35,7 +35,7 @@ class RobotView:
         self._asked_at = -math.inf
         self._asked_for = ''
         self._asking: asyncio.Task[None] | None = None
-        self._cameras: dict[str, Camera] = {}
+        self._cameras: dict[str, CameraView] = {}
         self._type = COMPRESSED if parameters.image_transport == 'compressed' else RAW
         self.desk = Desk(node, parameters.policy_node, parameters.recorder_node)
         self.overrides = Overrides(node)
@@ -81,7 +81,7 @@ class RobotView:
         snapshot['attention'] = any(camera.has_attention for camera in self._cameras.values())
         return snapshot
 
-    def camera(self, name: str) -> Camera | None:
+    def camera(self, name: str) -> CameraView | None:
         """A camera that the policy sees, by name, else the first; None where there is none."""
         known = self._known_cameras
         if self._watch is None or not known:
@@ -89,7 +89,7 @@ class RobotView:
         name = name if name in known else next(iter(known))
         if name not in self._cameras:
             attention = attention_topic(self._parameters.policy_node, name, known)
-            self._cameras[name] = Camera(
+            self._cameras[name] = CameraView(
                 self._node, known[name][self._type], self._type, attention
             )
         return self._cameras[name]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from liquid_control.rollout.flight_disturbance import Disturbance
+from liquid_control.rollout.flight_disturbance import FlightDisturbance
 from liquid_control.rollout.flight_expert import FlightExpert
 from liquid_control.sim.outdoors_world import CRASHED
 from liquid_control.sim.protocols import Command
@@ -43,7 +43,7 @@ class FlightTask:
                 yaw=start.yaw + rng.uniform(-_MORE_BEARING, _MORE_BEARING),
             )
         )
-        self._disturbance = Disturbance(rng)
+        self._disturbance = FlightDisturbance(rng)
 
     def expert(self) -> Command:
         """Straight to the target."""

@@ -21,7 +21,7 @@ from liquid_control.contract.commands import axis_of
 from liquid_control.contract.contract import Contract
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
-from liquid_control.runtime.control.fence import Pose, outside
+from liquid_control.runtime.control.fence import RobotPose, outside
 from liquid_control.runtime.control.runner import Action, Frame, PolicyRunner
 from liquid_control.runtime.control.safety import Envelope, Limited
 from liquid_control.runtime.sensing.observation import Slot
@@ -106,7 +106,7 @@ class Controller:
         self.frames: dict[str, Frame] = {}
         """Of each camera the newest frame that the runner in charge was shown."""
         self.pose = Slot('pose', _max_pose_age(robot)) if robot.fence or needs_pose else None
-        """Where the robot is (`Pose`), for its fence and for commands in the world's frame."""
+        """Where the robot is (`RobotPose`): for its fence and commands in the world's frame."""
         self._needs_pose = needs_pose
         self.mode = Mode.DISENGAGED
         self.reason = 'not engaged yet'
@@ -463,7 +463,7 @@ class Controller:
             return problem
         return outside(self.robot.fence, pose)
 
-    def _pose(self, now_ns: int) -> tuple[Pose | None, str]:
+    def _pose(self, now_ns: int) -> tuple[RobotPose | None, str]:
         """Where the robot is, None with the reason where that is not known now."""
         if self.pose is None:
             return None, ''

@@ -21,7 +21,7 @@ _AHEAD = ('velocity_x', 'speed')
 _UNIT = 0.05
 
 
-class Pose(NamedTuple):
+class RobotPose(NamedTuple):
     """Where a robot is, in the frame of its odometry."""
 
     x: float
@@ -34,7 +34,7 @@ class Pose(NamedTuple):
     """rad, between the robot's z axis and the vertical."""
 
     @classmethod
-    def of(cls, position: Sequence[float], orientation: Sequence[float]) -> Pose:
+    def of(cls, position: Sequence[float], orientation: Sequence[float]) -> RobotPose:
         """From position (m) and orientation (quaternion x y z w).
 
         Raises:
@@ -52,7 +52,7 @@ class Pose(NamedTuple):
         return cls(position[0], position[1], position[2], yaw, tilt)
 
 
-def outside(fence: Fence, pose: Pose) -> str:
+def outside(fence: Fence, pose: RobotPose) -> str:
     """Which limit of the fence does not hold, '' where all do."""
     distance, (low, high) = math.hypot(pose.x, pose.y), fence.height
     if distance > fence.radius:
@@ -65,7 +65,10 @@ def outside(fence: Fence, pose: Pose) -> str:
 
 
 def held_back(
-    fence: Fence, pose: Pose, command: Mapping[str, float], limits: Mapping[str, CommandLimits]
+    fence: Fence,
+    pose: RobotPose,
+    command: Mapping[str, float],
+    limits: Mapping[str, CommandLimits],
 ) -> dict[str, float]:
     """A command without what leads out of the fence.
 

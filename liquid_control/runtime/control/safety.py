@@ -19,7 +19,7 @@ from liquid_control.common.errors import ConfigError
 from liquid_control.contract.commands import FORWARD, axis_of
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.contract.robot import CommandLimits, Robot
-from liquid_control.runtime.control.fence import Pose, held_back
+from liquid_control.runtime.control.fence import RobotPose, held_back
 
 MIN_STEP = 1e-4  # s; two commands closer than this count as this far apart
 
@@ -95,7 +95,7 @@ class Envelope:
             for moving, value in zip(self._moving, self._values, strict=True)
         )
 
-    def clamp(self, values: Sequence[float], pose: Pose | None = None) -> Limited:
+    def clamp(self, values: Sequence[float], pose: RobotPose | None = None) -> Limited:
         """The robot's range only: for a person's commands, who must be able to react at once.
 
         Args:
@@ -116,7 +116,7 @@ class Envelope:
         self,
         values: Sequence[float] | NDArray[np.float32],
         dt: float,
-        pose: Pose | None = None,
+        pose: RobotPose | None = None,
     ) -> Limited:
         """All limits, for a policy's command.
 
@@ -169,7 +169,7 @@ class Envelope:
             for moving, value in zip(self._moving, self._values, strict=True)
         )
 
-    def _fenced(self, values: tuple[float, ...], pose: Pose | None) -> tuple[float, ...]:
+    def _fenced(self, values: tuple[float, ...], pose: RobotPose | None) -> tuple[float, ...]:
         if self._fence is None or pose is None:
             return values
         command = dict(zip(self._names, values, strict=True))

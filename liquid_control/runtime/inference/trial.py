@@ -55,7 +55,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Report:
+class TrialReport:
     """What a bundle took."""
 
     digest: str
@@ -72,7 +72,7 @@ class Trials:
     """Loads bundles that have passed a trial; one at a time, `cancel` from any thread."""
 
     def __init__(self) -> None:
-        self._passed: dict[str, Report] = {}
+        self._passed: dict[str, TrialReport] = {}
         self._child: subprocess.Popen[bytes] | None = None
         self._cancelled = threading.Event()
 
@@ -83,7 +83,7 @@ class Trials:
         trusted_keys: Sequence[str] = (),
         limits: Limits | None = None,
         keep_off: Sequence[int] = (),
-    ) -> tuple[Bundle, Report]:
+    ) -> tuple[Bundle, TrialReport]:
         """A bundle whose very bytes were tried, now or before.
 
         Args:
@@ -120,7 +120,7 @@ class Trials:
 
     def _try(
         self, path: Path, keys: Sequence[str], limits: Limits, keep_off: Sequence[int]
-    ) -> Report:
+    ) -> TrialReport:
         order = _Order(str(path), list(keys), limits.seconds, limits.megabytes, list(keep_off))
         command = child_command(__name__, json.dumps(asdict(order)))
         # One heap: with one for each thread, limits of address space would count what is not used.
@@ -154,7 +154,7 @@ def _read(file: IO[bytes]) -> str:
     return file.read(_MAX_OUTPUT).decode(errors='replace')
 
 
-def _judge(path: Path, limits: Limits, status: int, answer: str, words: str) -> Report:
+def _judge(path: Path, limits: Limits, status: int, answer: str, words: str) -> TrialReport:
     """The child's report, or why there is none."""
     if status in (-signal.SIGALRM, -signal.SIGXCPU):
         raise BundleError(
@@ -165,7 +165,7 @@ def _judge(path: Path, limits: Limits, status: int, answer: str, words: str) -> 
     with contextlib.suppress(ValueError):
         found = json.loads(answer)
     if status == 0 and 'report' in found:
-        return Report(**found['report'])
+        return TrialReport(**found['report'])
     refusal = found.get('error', '')
     if any(sign in f'{refusal} {words}' for sign in _NO_MEMORY):
         raise BundleError(
@@ -217,7 +217,7 @@ def _address_space() -> int:
     return 0
 
 
-def _dry_run(order: _Order) -> Report:
+def _dry_run(order: _Order) -> TrialReport:
     bundle = load_bundle(order.path, trusted_keys=order.trusted_keys)
     started = time.monotonic()
     backend = Backend(bundle)
@@ -230,7 +230,9 @@ def _dry_run(order: _Order) -> Report:
         if len(steps) >= _FEWEST_STEPS and time.monotonic() - started > _ENOUGH:
             break
     *encoders, core = np.median(steps, axis=0).tolist()
-    return Report(bundle.digest, loading, dict(zip(backend.encoders, encoders, strict=True)), core)
+    return TrialReport(
+        bundle.digest, loading, dict(zip(backend.encoders, encoders, strict=True)), core
+    )
 
 
 def main() -> int:
