@@ -281,8 +281,10 @@ def _recipe(
     inputs: str | None = None,
     commands: str | None = None,
 ) -> Any:
-    """What to learn and how: the last word have `topics` and `changes`, before them `recipe`,
-    before it the policy to start from or what the sources suggest.
+    """What to learn and how.
+
+    The last word have `topics` and `changes`, before them `recipe`, before it the policy to start
+    from or what the sources suggest.
     """
     from liquid_control.common.assets import recipe_file
     from liquid_control.common.errors import ConfigError

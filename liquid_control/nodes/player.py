@@ -252,8 +252,9 @@ class PlayerNode(ManagedNode):
     def _timeline(
         self, messages: Iterator[BagMessage], start_ns: int, end_ns: int
     ) -> Iterator[tuple[int, BagMessage | None, int]]:
-        """Yield times that /clock shows (the last one at or after `end_ns`) and messages, each
-        with the time that has been gone over so far: a clock that was set is not waited for.
+        """Yield times that /clock shows (the last one at or after `end_ns`) and messages.
+
+        Each with the time that has been gone over so far: a clock that was set is not waited for.
         """
         rate = self._config.clock_rate
         period_ns = round(NS / rate) if rate else 0

@@ -116,7 +116,7 @@ class ImageSpec(InputSpec):
         )
 
     def mirrored(self, values: NDArray[Any]) -> NDArray[Any]:
-        """[..., height, width, 3]"""
+        """Of [..., height, width, 3]."""
         return values[..., ::-1, :]
 
     def reader(self) -> Reader:

@@ -24,8 +24,9 @@ def infer_signals(
     inputs: Mapping[str, str] | None = None,
     commands: Sequence[str] = (),
 ) -> Signals:
-    """Inputs as in learn/data/inputs.py, commands as in learn/data/commands.py, of the first bag
-    that can be read.
+    """Inputs and commands of the first bag that can be read.
+
+    The inputs as in learn/data/inputs.py, the commands as in learn/data/commands.py.
 
     Args:
         topics: names that the user gave, see `Signals.topics`.

@@ -27,9 +27,9 @@ def origin(recipe: Recipe, data: str) -> dict[str, Any]:
 
 
 class Imitation(lightning.LightningModule):
-    """Squared error between given and recorded commands, each in shares of its spread, so that one
-    that varies little is learnt as well as another; weighted by who drove.
+    """Squared error between given and recorded commands, weighted by who drove.
 
+    Each in shares of its spread, so that one that varies little is learnt as well as another.
     Held-out episodes run from start to end in one sequence, as on a robot.
 
     Args:
