@@ -1,6 +1,7 @@
 """The simulator's cost: processor time for a simulated second, by what is simulated.
 
-An expert drives one track; the variants take turns, a second each, and the median counts. The
+An expert drives; the variants take turns, a second each, and the median counts. Below each robot
+stands its floor: MuJoCo alone, which steps the same model or renders the same scene as often. The
 real-time factor is that of one processor; waiting and other programs do not enter.
 
     python benchmarks/simulator.py
@@ -15,30 +16,61 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import mujoco
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from liquid_control.bags.writer import BagWriter
 from liquid_control.rollout import messages
-from liquid_control.rollout.expert import Expert
+from liquid_control.rollout.tasks import task_kind
 from liquid_control.sim import gl
-from liquid_control.sim.robots import CarSimulator, simulate_car
+from liquid_control.sim.camera import Renderer
+from liquid_control.sim.protocols import PREFIX
+from liquid_control.sim.robots import CAMERA_RATE, simulate
+from liquid_control.sim.simulator import Simulator
 
 SEED, ROUNDS, PERIOD_NS = 12, 7, 20_000_000
+
 OUT = Path('out/bench/simulator.json')
 
 
-def seconds_of_driving(simulator: CarSimulator, writer: BagWriter | None) -> Iterator[None]:
+def seconds_of_driving(
+    simulator: Simulator[Any, Any], writer: BagWriter | None = None
+) -> Iterator[None]:
     """Drive for ever, a simulated second at a time."""
-    expert = Expert(simulator.world.track)
+    task = task_kind(simulator.robot.name).make(simulator)
+    if writer is not None:
+        for topic, msgtype in messages.types_of(simulator).items():
+            writer.add_topic(topic, msgtype)
     while True:
         for _ in range(10**9 // PERIOD_NS):
-            for seen in simulator.step(expert.command(simulator.motion), PERIOD_NS):
+            for seen in simulator.step(task.expert(), PERIOD_NS):
                 if writer is not None:
                     message = messages.encode(seen)
                     writer.write(message.topic, message.data, seen.stamp_ns)
+        yield
+
+
+def seconds_of_stepping(simulator: Simulator[Any, Any]) -> Iterator[None]:
+    """MuJoCo's own steps, as many as in a simulated second."""
+    while True:
+        for _ in range(10**9 // simulator.step_ns):
+            mujoco.mj_step(simulator.model, simulator.data)
+        yield
+
+
+def seconds_of_rendering(
+    simulator: Simulator[Any, Any], width: int, height: int
+) -> Iterator[None]:
+    """MuJoCo's own images of a simulated second, seen through the same lens."""
+    renderer = Renderer(simulator.model, width, height, f'{PREFIX}front')
+    mujoco.mj_forward(simulator.model, simulator.data)
+    while True:
+        for _ in range(round(CAMERA_RATE)):
+            renderer.render(simulator.data)
         yield
 
 
@@ -48,7 +80,7 @@ def cost(second: Iterator[None]) -> float:
     return time.process_time() - started
 
 
-def world_cost(make: Callable[[], CarSimulator]) -> float:
+def world_cost(make: Callable[[], Simulator[Any, Any]]) -> float:
     started = time.process_time()
     make().close()
     return time.process_time() - started
@@ -59,24 +91,34 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         writer = stack.enter_context(BagWriter(folder / 'bag'))
-        variants = {
-            'physics, IMU, odometry, expert': (simulate_car(SEED, camera=False), None),
-            'and a camera 80x60': (simulate_car(SEED, image_width=80, image_height=60), None),
-            'and a camera 160x120': (simulate_car(SEED), None),
-            'and a camera 320x240': (simulate_car(SEED, image_width=320, image_height=240), None),
-            'and a camera 160x120, recorded': (simulate_car(SEED), writer),
+
+        def opened(robot: str, **options: Any) -> Simulator[Any, Any]:
+            return stack.enter_context(simulate(robot, SEED, **options))
+
+        drives = {
+            'car: physics, IMU, odometry, expert': seconds_of_driving(opened('car', camera=False)),
+            '  MuJoCo alone, steps': seconds_of_stepping(opened('car', camera=False)),
+            'car and a camera 80x60': seconds_of_driving(
+                opened('car', image_width=80, image_height=60)
+            ),
+            'car and a camera 160x120': seconds_of_driving(opened('car')),
+            '  MuJoCo alone, images 160x120': seconds_of_rendering(opened('car'), 160, 120),
+            'car and a camera 320x240': seconds_of_driving(
+                opened('car', image_width=320, image_height=240)
+            ),
+            'car and a camera 160x120, recorded': seconds_of_driving(opened('car'), writer),
+            'rover: physics, lidar, odometry, expert': seconds_of_driving(opened('rover')),
+            '  MuJoCo alone, steps of the rover': seconds_of_stepping(opened('rover')),
+            'quadrotor and a camera 64x48': seconds_of_driving(opened('quadrotor')),
+            '  MuJoCo alone, steps of the quadrotor': seconds_of_stepping(
+                opened('quadrotor', camera=False)
+            ),
         }
-        recorded = variants['and a camera 160x120, recorded'][0]
-        for topic, msgtype in messages.types_of(recorded).items():
-            writer.add_topic(topic, msgtype)
-        drives = {name: seconds_of_driving(*parts) for name, parts in variants.items()}
         costs: dict[str, list[float]] = {name: [] for name in drives}
         for _ in range(1 + ROUNDS):
             for name, drive in drives.items():
                 costs[name].append(cost(drive))
-        for simulator, _ in variants.values():
-            simulator.close()
-    build = world_cost(lambda: simulate_car(SEED))
+    build = world_cost(lambda: simulate('car', SEED))
 
     table = Table(title=f'simulator on {gl.backend()}, one processor', box=SIMPLE)
     for column in ('', 'ms a simulated second', 'real-time factor'):
