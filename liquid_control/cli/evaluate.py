@@ -116,13 +116,14 @@ def goals(
     policies: Policies,
     worlds: Annotated[int, typer.Option(help='Rooms as trained, for each policy.', min=1)] = 100,
     others: Annotated[int, typer.Option(help='Rooms of each other kind.', min=0)] = 30,
+    first: Annotated[int, typer.Option(help='The first world; 5000 to 5999 are for this.')] = 5000,
     jobs: Jobs = None,
     out: Out = None,
 ) -> None:
     """The simulated rover in unseen rooms: goals reached without a touch, length of the way."""
     from liquid_control.evaluate.evidence.goals import study
 
-    _run(study(_bundles(policies), worlds=worlds, others=others), jobs, out)
+    _run(study(_bundles(policies), worlds=worlds, others=others, first=first), jobs, out)
 
 
 @app.command()

@@ -48,6 +48,15 @@ def test_a_policy_of_another_robot_is_refused(tmp_path: Path) -> None:
         goals.study([make_bundle(tmp_path / 'driver')])
 
 
+def test_worlds_that_are_not_for_judging_are_refused(rover: Path) -> None:
+    assert {piece['seed'] for piece in goals.study([rover], worlds=2, first=5100).pieces} == {
+        *range(5100, 5130)
+    }
+    for first in (200, 5990):
+        with pytest.raises(EvidenceError, match=r'within 5000\.\.5999, found 30 from'):
+            goals.study([rover], worlds=2, first=first)
+
+
 def test_rates_come_with_intervals_and_ways_only_of_goals_reached() -> None:
     def driven(outcome: str, seed: int) -> tuple[dict, dict]:
         piece = {'policy': 'mine', 'digest': '', 'rooms': 'as trained', 'seed': seed}

@@ -49,26 +49,36 @@ ROOMS = {
 }
 
 
-def study(policies: Sequence[Path], *, worlds: int = 100, others: int = 30) -> Study:
+def study(
+    policies: Sequence[Path],
+    *,
+    worlds: int = 100,
+    others: int = 30,
+    first: int = EVALUATION_SEEDS[0],
+) -> Study:
     """Drive to the goals.
 
     Args:
         policies: bundles.
         worlds: rooms as trained, for each policy.
         others: of each other kind; 0: none.
+        first: world; a policy that was chosen by what it did in some is judged in others.
 
     Raises:
         EvidenceError: a policy drives another robot, or there are not so many worlds.
     """
-    if not 1 <= max(worlds, others) <= len(EVALUATION_SEEDS):
-        raise EvidenceError(f'worlds must be within 1..{len(EVALUATION_SEEDS)}')
+    count = max(worlds, others)
+    seeds = range(first, first + count)
+    if not count or first not in EVALUATION_SEEDS or seeds[-1] not in EVALUATION_SEEDS:
+        known = f'{EVALUATION_SEEDS[0]}..{EVALUATION_SEEDS[-1]}'
+        raise EvidenceError(f'worlds must be within {known}, found {count} from {first} on')
     pieces: list[Piece] = []
     for path in policies:
         bundle = load_bundle(path)
         if (robot := robot_of(bundle.contract.command_names)) != ROBOT:
             raise EvidenceError(f'{path} is for the {robot}: goals need a policy of the rover')
         for index, kind in enumerate(ROOMS):
-            for seed in EVALUATION_SEEDS[: others if index else worlds]:
+            for seed in seeds[: others if index else worlds]:
                 common = {'policy': str(path), 'digest': bundle.digest}
                 pieces.append({**common, 'rooms': kind, 'seed': seed})
     return Study('goals', drive, pieces, summarise)
