@@ -6,7 +6,7 @@ ROBOT ?= car
 POLICY ?=
 SEED ?= 101
 LAPS ?= 2
-RATE ?= 20
+RATE ?= 0
 VIEW ?=
 
 VENV := .venv

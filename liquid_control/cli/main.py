@@ -76,7 +76,9 @@ def drive(
     ] = '',
     seed: Annotated[int, typer.Option(help='Of the world; training never sees 101 to 103.')] = 101,
     laps: Annotated[int, typer.Option(help='Of the car.')] = 2,
-    rate: Annotated[float, typer.Option(help='Control rate, Hz.')] = 20.0,
+    rate: Annotated[
+        float, typer.Option(help="Control rate, Hz; the policy's own without it.")
+    ] = 0.0,
     out: Annotated[
         Path | None, typer.Option(help='Directory to make; out/drive/<stamp> without it.')
     ] = None,

@@ -56,7 +56,7 @@ class DriveOptions:
     laps: int
     """Of the car."""
     rate: float
-    """Control rate, Hz."""
+    """Control rate, Hz; 0: the one that the policy was trained at."""
     out: Path | None = None
     """Directory to make; out/drive/<stamp> where None."""
     view: bool = False
@@ -67,7 +67,7 @@ class DriveOptions:
     def __post_init__(self) -> None:
         if self.laps < 1:
             raise ConfigError(f'--laps must be >= 1, found {self.laps}')
-        if not 1 <= self.rate <= 1000:
+        if self.rate and not 1 <= self.rate <= 1000:
             raise ConfigError(f'--rate must be within 1..1000 Hz, found {self.rate:g}')
         if self.seed < 0:
             raise ConfigError(f'--seed must be >= 0, found {self.seed}')
