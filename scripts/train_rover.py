@@ -4,7 +4,7 @@ Some processes drive in ever new worlds, with the newest weights or with an expe
 aside; of every pose the expert says what it would do (see liquid_control.rollout.dagger, whose
 rule for taking over holds here too). One process learns from windows of all drives so far, on a
 GPU where there is one, while they go on. `liquid-control improve` does the same in rounds, with
-recordings: a thousand times fewer drives in that time.
+recordings: far fewer drives in that time.
 
     python scripts/train_rover.py models/my_rover                 six minutes on 16 cores and a GPU
     python scripts/train_rover.py models/my_rover --seconds 3600 --device cpu --batch 64

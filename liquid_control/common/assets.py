@@ -22,8 +22,8 @@ from liquid_control.common.errors import BundleError, ConfigError
 CONTRACT_FILE = 'policy.yaml'  # what makes a directory a policy bundle
 
 
-SIMULATED = {'car': 'track_cfc', 'quadrotor': 'quadrotor_cfc', 'rover': ''}
-"""The simulated robots, and the shipped policy of each; '' where there is none."""
+SIMULATED = {'car': 'track_cfc', 'quadrotor': 'quadrotor_cfc', 'rover': 'rover_cfc'}
+"""The simulated robots, and the shipped policy of each."""
 
 
 @cache
@@ -52,13 +52,10 @@ def policy_of(robot: str) -> str:
     """The shipped policy of a simulated robot.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such robot.
     """
-    if not SIMULATED[robot]:
-        raise ConfigError(
-            f'no policy is shipped for the {robot}: train one (collect --robot {robot}, '
-            f'train --recipe {robot}_cfc, improve) and name it as the policy'
-        )
+    if robot not in SIMULATED:
+        raise ConfigError(f'the robot must be one of {", ".join(SIMULATED)}, found {robot!r}')
     return SIMULATED[robot]
 
 
