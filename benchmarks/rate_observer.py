@@ -93,13 +93,13 @@ class Observer:
         ]
 
     def look_at_attention(self) -> Callable[[], bool]:
-        """Subscribe; the answer tells whether a picture waits, and ends the subscription."""
+        """Subscribe; the answer tells whether an image waits, and ends the subscription."""
         topic, qos = 'policy_node/attention', QoSProfile(depth=1)
-        pictures = self._node.create_subscription(Image, topic, lambda message: None, qos)
+        images = self._node.create_subscription(Image, topic, lambda message: None, qos)
 
         def seen() -> bool:
-            waits = pictures.handle.take_message(Image, True) is not None
-            self._node.destroy_subscription(pictures)
+            waits = images.handle.take_message(Image, True) is not None
+            self._node.destroy_subscription(images)
             return waits
 
         return seen
@@ -145,7 +145,7 @@ def drive(
         engaged = observer.call(SetBool, 'engage', SetBool.Request(data=True))
         if not engaged.success:
             raise SystemExit(f'the policy node cannot be engaged: {engaged.message}')
-        pictures = observer.look_at_attention() if attention else None
+        images = observer.look_at_attention() if attention else None
         observer.watch(SETTLING)
         observer.reset()
         policies = itertools.cycle((_twin(bundle) if swaps else bundle, bundle))
@@ -157,7 +157,7 @@ def drive(
                 swapped += _swap(observer, next(policies))
         cpu, rss = sum(child.cpu_times()[:2]) - before, child.memory_info().rss
         observer.watch(0.1)
-        if pictures is not None and not pictures():
+        if images is not None and not images():
             raise SystemExit('the policy node shows no attention')
     finally:
         process.terminate()

@@ -70,10 +70,10 @@ def check_self_contained(data: bytes, *, where: str) -> None:
     Raises:
         BundleError: it refers to something outside, or is no well-formed model.
     """
-    Reader(data, where).model()
+    ProtobufReader(data, where).model()
 
 
-class Reader:
+class ProtobufReader:
     """Reads the bytes of a model as protobuf; refuses what is not well formed."""
 
     def __init__(self, data: bytes, where: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from liquid_control.contract.onnx_file import Reader
+from liquid_control.contract.onnx_file import ProtobufReader
 
 # Fields by their numbers (onnx.proto).
 _GRAPH = 7
@@ -26,7 +26,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution of a picture, before its ReLU.
+    """One convolution of an image, before its ReLU.
 
     Attributes:
         output: name of its maps, [1, C, H, W].
@@ -48,7 +48,7 @@ class _Node:
 
 
 def rectified_convolutions(data: bytes, *, where: str) -> list[Convolution]:
-    """The convolutions that end in a ReLU, from the picture to the last one.
+    """The convolutions that end in a ReLU, from the image to the last one.
 
     Of a graph that branches, those on the way to the last of them in the file.
 
@@ -103,7 +103,7 @@ def _convolution(
 
 def _graph(data: bytes, where: str) -> tuple[list[_Node], dict[str, list[int]]]:
     """Nodes in their order, and the sizes of the constants by name."""
-    reader = Reader(data, where)
+    reader = ProtobufReader(data, where)
     nodes, sizes = [], {}
     for number, _, start, end in reader.fields(0, len(data)):
         if number != _GRAPH:
@@ -119,7 +119,7 @@ def _graph(data: bytes, where: str) -> tuple[list[_Node], dict[str, list[int]]]:
     return nodes, sizes
 
 
-def _node(reader: Reader, data: bytes, start: int, end: int) -> _Node:
+def _node(reader: ProtobufReader, data: bytes, start: int, end: int) -> _Node:
     node = _Node()
     for number, _, begin, stop in reader.fields(start, end):
         if number in (_NODE_INPUT, _NODE_OUTPUT):
@@ -136,7 +136,7 @@ def _node(reader: Reader, data: bytes, start: int, end: int) -> _Node:
 
 
 def _named_numbers(
-    reader: Reader, data: bytes, span: Pair, *, name: int, numbers: int
+    reader: ProtobufReader, data: bytes, span: Pair, *, name: int, numbers: int
 ) -> tuple[str, list[int]]:
     """A name and whole numbers, from the fields with these numbers."""
     called, found = '', []
@@ -148,7 +148,7 @@ def _named_numbers(
     return called, found
 
 
-def _packed(reader: Reader, at: int, end: int) -> Iterator[int]:
+def _packed(reader: ProtobufReader, at: int, end: int) -> Iterator[int]:
     while at < end:
         number, at = reader.varint(at, end)
         yield number

@@ -110,7 +110,7 @@ def made_up(name: str, follows: float, distracted: float) -> list[tuple[dict, di
 
 
 def test_a_policy_that_follows_the_sun_is_told_from_one_that_follows_the_road() -> None:
-    summary = causal.Summary({'road': 0.6, 'sun': 0.2})
+    summary = causal.CausalSummary({'road': 0.6, 'sun': 0.2})
     report = summary([*made_up('road', 1.0, 0.0), *made_up('sun', 0.2, 0.8)])
     causes = {row['policy']: row for row in report.tables[0].rows}
     assert causes['road']['share from causes'].startswith('9')

@@ -49,17 +49,17 @@ def test_attention_is_the_published_one_in_every_number_format(
     spec = bundle.contract.images['image']
     encoder = load_network(find_bundle(policy)).encoders['image']
     rng = np.random.default_rng(0)
-    # Smooth, as pictures are.
-    pictures = rng.integers(0, 256, (8, spec.height // 8, spec.width // 8, 3), dtype=np.uint8)
-    pictures = pictures.repeat(8, axis=1).repeat(8, axis=2)
+    # Smooth, as images are.
+    images = rng.integers(0, 256, (8, spec.height // 8, spec.width // 8, 3), dtype=np.uint8)
+    images = images.repeat(8, axis=1).repeat(8, axis=2)
     if precision != 'float32':
         half = precision == 'float16'
         model = encoder_model(encoder, spec.height, spec.width, half=half)
         if precision == 'int8':
-            model = quantize_encoder(model, pictures)
+            model = quantize_encoder(model, images)
         bundle = dataclasses.replace(bundle, encoders={'image': model.SerializeToString()})
-    found = Attention(bundle, 'image').look(pictures[0])
-    expected = published(encoder, pictures[0])
+    found = Attention(bundle, 'image').look(images[0])
+    expected = published(encoder, images[0])
     assert found.shape == expected.shape
     atol = {'float32': 1e-4, 'float16': 0.01, 'int8': 0.1}[precision]
     np.testing.assert_allclose(found, expected, atol=atol)

@@ -1,4 +1,4 @@
-"""What the policy in charge looks at, as pictures for people: ~/attention.
+"""What the policy in charge looks at, as images for people: ~/attention.
 
 A thread of its own takes the newest frame that the policy saw, at a rate of its own and only while
 somebody listens. It has sessions of its own, asks for the processor after everybody else, and is
@@ -36,7 +36,7 @@ class AttentionThread:
     def __init__(
         self, node: Node, controller: Controller, *, rate: float, log: PatientLog
     ) -> None:
-        """Publish nothing yet; rate: pictures per second, 0 for none."""
+        """Publish nothing yet; rate: images per second, 0 for none."""
         self._node = node
         self._controller = controller
         self._period = 1 / rate if rate else 0.0
@@ -104,7 +104,7 @@ class AttentionThread:
                 shown[camera] = frame
                 self._at_work = runner, time.monotonic()
                 try:
-                    message = _picture(runner, camera, frame)
+                    message = _image(runner, camera, frame)
                     if not stopping.is_set():
                         publisher.publish(message)
                 except Exception as error:  # the next frame may be a good one
@@ -117,7 +117,7 @@ def _topic(runner: PolicyRunner, camera: str) -> str:
     return attention_topic('~', camera, runner.policy.preprocess)
 
 
-def _picture(runner: PolicyRunner, camera: str, frame: Frame) -> bytes:
+def _image(runner: PolicyRunner, camera: str, frame: Frame) -> bytes:
     """A serialized sensor_msgs/Image, rgb8."""
     attention = runner.policy.attention.get(camera)
     if attention is None:

@@ -91,7 +91,7 @@ class PolicyParameters:
     )
     attention_rate: float = parameter(
         5.0,
-        'Pictures of ~/attention, while somebody subscribes to it, Hz; 0: none.',
+        'Images of ~/attention, while somebody subscribes to it, Hz; 0: none.',
         range=(0.0, 60.0),
     )
     providers: tuple[str, ...] = parameter(

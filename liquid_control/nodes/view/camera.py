@@ -108,7 +108,7 @@ class CameraView:
             rgb = self._reader.take('', message, RAW).value
         except LiquidControlError:
             return None
-        # The picture in it is grey: see `liquid_control.runtime.sensing.overlay`.
+        # The image in it is grey: see `liquid_control.runtime.sensing.overlay`.
         return np.asarray(rgb.max(axis=2) - rgb.min(axis=2), dtype=np.uint8)
 
 

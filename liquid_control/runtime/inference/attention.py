@@ -3,7 +3,7 @@
 Bojarski et al., VisualBackProp: efficient visualization of CNNs, 2016 (arXiv 1611.05418): the maps
 of every convolution after its ReLU are averaged over their channels; from the last one on, the
 mask is brought to the size of the maps before by a transposed convolution of ones, and multiplied
-with their average; the one of the picture's size is scaled to 0..1. So it tells where convolutions
+with their average; the one of the image's size is scaled to 0..1. So it tells where convolutions
 find something, not what the liquid core makes of it.
 
 The encoder runs once more here, in a session of its own on the CPU: whoever asks for attention
@@ -48,8 +48,8 @@ class Attention:
                 raise BundleError('no convolution with a ReLU in it')
             self._outputs = [layer.output for layer in layers]
             self._session = _open(with_outputs(graph.data, self._outputs))
-            picture = np.zeros((self.spec.height, self.spec.width, 3), np.uint8)
-            sizes = [picture.shape[:2], *(maps.shape[1:] for maps in self._maps(picture))]
+            image = np.zeros((self.spec.height, self.spec.width, 3), np.uint8)
+            sizes = [image.shape[:2], *(maps.shape[1:] for maps in self._maps(image))]
         except Exception as error:  # ONNX Runtime raises many unrelated types
             raise BundleError(f'{graph.where} shows no attention: {error}') from error
         # Down and right of every layer.

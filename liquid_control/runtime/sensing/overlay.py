@@ -1,4 +1,4 @@
-"""What a policy looks at, drawn over the camera's picture."""
+"""What a policy looks at, drawn over the camera's image."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from liquid_control.common.image import Pixels
 from liquid_control.contract.inputs.image import ImageSpec
 
-# Wider pictures are made smaller: a mask has no more to show.
+# Wider images are made smaller: a mask has no more to show.
 WIDTH = 320
 _COLOUR = np.array([255.0, 96.0, 0.0], np.float32)
-_DIMMED = 0.7  # of the picture's brightness
+_DIMMED = 0.7  # of the image's brightness
 
 
 def overlay(rgb: Pixels, mask: NDArray[np.float32], spec: ImageSpec) -> Pixels:
-    """The camera's picture in grey, with colour where the mask counts.
+    """The camera's image in grey, with colour where the mask counts.
 
     Only the mask has colour, so the strongest less the weakest channel of a pixel is the mask
     again, 0 to 255.
 
     Args:
         rgb: of the camera.
-        mask: 0 to 1, over the part of the picture that the policy sees.
+        mask: 0 to 1, over the part of the image that the policy sees.
     """
     height, width = rgb.shape[:2]
     if width > WIDTH:

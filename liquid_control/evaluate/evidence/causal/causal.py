@@ -83,7 +83,7 @@ def study(
         }
         seeds = EVALUATION_SEEDS[first : first + count]
         pieces += [{**same, 'world': world} for world in seeds]
-    return Study('causal', measure, pieces, Summary(read_thresholds(robust)))
+    return Study('causal', measure, pieces, CausalSummary(read_thresholds(robust)))
 
 
 def read_thresholds(path: Path | None) -> dict[str, float]:
@@ -108,7 +108,7 @@ def read_thresholds(path: Path | None) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-class Summary:
+class CausalSummary:
     """What was measured as a report.
 
     Args:
