@@ -196,6 +196,22 @@ def causal(
     _run(study(bundles, worlds=worlds, seed=seed, quick=quick, robust=robust), jobs, out)
 
 
+@app.command()
+def lesion(
+    policies: Policies,
+    worlds: Worlds = 8,
+    quick: Quick = False,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    out: Out = None,
+) -> None:
+    """Neurons and synapses silenced one by one: which of them drive, and how many can go."""
+    from liquid_control.evaluate.evidence.lesion.lesion import study
+    from liquid_control.learn.export.rebuild import load_network
+
+    _run(study(_bundles(policies), load_network, worlds=worlds, seed=seed, quick=quick), jobs, out)
+
+
 def _bundles(policies: list[str]) -> list[Path]:
     from liquid_control.common.assets import find_bundle
 
@@ -213,6 +229,7 @@ def everything(
     out: Out = None,
 ) -> None:
     """All studies, and a page that says what each found."""
+    from liquid_control.evaluate.evidence.causal import causal as causal_study
     from liquid_control.evaluate.evidence.cells import bounds as bounds_study
     from liquid_control.evaluate.evidence.cells import compact as compact_study
     from liquid_control.evaluate.evidence.cells import expressivity as expressivity_study
@@ -221,6 +238,7 @@ def everything(
     from liquid_control.evaluate.evidence.drives import drive as drive_study
     from liquid_control.evaluate.evidence.drives import rates as rates_study
     from liquid_control.evaluate.evidence.drives import robust as robust_study
+    from liquid_control.evaluate.evidence.lesion import lesion as lesion_study
     from liquid_control.evaluate.evidence.study import write_index
     from liquid_control.learn.export.rebuild import load_network
 
@@ -235,9 +253,14 @@ def everything(
         expressivity_study.study(**same),
         solvers_study.study(**same),
         memory_study.study(None, **same),
+        lesion_study.study(bundles, load_network, **same),
     ]
     folder = out or Path('out') / 'evaluate'
     reports = {study.name: _run(study, jobs, folder / study.name) for study in studies}
+    # Its ranking is held against what `robust` has found.
+    thresholds = folder / robust_study.NAME / f'{robust_study.TABLE}.csv'
+    causes = causal_study.study(bundles, robust=thresholds, **same)
+    reports[causes.name] = _run(causes, jobs, folder / causes.name)
     print(f'all of it: {write_index(reports, folder)}')
 
 

@@ -92,6 +92,7 @@ class Study:
         pieces: measured side by side.
         summarise: pieces and what was measured of them, in order -> report.
         alone: pieces that are timed: one after another, with nothing of ours beside them.
+        then: what was measured of all these -> pieces that follow from it, measured last.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Study:
     pieces: Sequence[Piece]
     summarise: Callable[[list[tuple[Piece, Measured]]], Report]
     alone: Sequence[Piece] = ()
+    then: Callable[[list[tuple[Piece, Measured]]], Sequence[Piece]] | None = None
 
 
 def run(study: Study, out: Path, *, jobs: int, console: Console) -> Report:
@@ -113,7 +115,9 @@ def run(study: Study, out: Path, *, jobs: int, console: Console) -> Report:
         kept.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EvidenceError(f'{out} cannot be written: {error.strerror or error}') from error
-    for pieces, workers in ((study.pieces, jobs), (study.alone, 1)):
+    found: list[tuple[Piece, Measured]] = []
+
+    def measure(pieces: Sequence[Piece], workers: int) -> None:
         missing = [piece for piece in pieces if not _file(kept, piece).exists()]
         if missing:
             run_all(
@@ -124,7 +128,12 @@ def run(study: Study, out: Path, *, jobs: int, console: Console) -> Report:
                 done=len(pieces) - len(missing),
                 console=console,
             )
-    found = [(piece, _read(_file(kept, piece))) for piece in (*study.pieces, *study.alone)]
+        found.extend((piece, _read(_file(kept, piece))) for piece in pieces)
+
+    measure(study.pieces, jobs)
+    measure(study.alone, 1)
+    if study.then is not None:
+        measure(study.then(found), jobs)
     report = study.summarise(found)
     write(report, out, study.name)
     show(report, console)

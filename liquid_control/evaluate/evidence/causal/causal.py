@@ -29,6 +29,7 @@ from liquid_control.evaluate.evidence.study import (
     Study,
     Table,
 )
+from liquid_control.evaluate.evidence.turning import turning
 from liquid_control.evaluate.report.figures import BLUE, ORANGE, STYLE
 from liquid_control.evaluate.statistics import (
     Interval,
@@ -139,14 +140,17 @@ class CausalSummary:
             ),
             Table(
                 'kinds',
-                'Responses of the first command, by kind of intervention',
+                'Responses of the command that turns, by kind of intervention',
                 kinds,
                 'Root mean square of the change of the command, of the policy and of the expert.',
             ),
             *_differences(policies),
             *self._ranking(policies),
         ]
-        main = [next(row for row in rows if row['policy'] == name) for name in policies]
+        main = [
+            [row for row in rows if row['policy'] == name][turning(entries[0][0]['commands'])]
+            for name, entries in policies.items()
+        ]
         verdict = '; '.join(
             f'{row["policy"]}: {row["share from causes"]} of the variance of {row["command"]} '
             'comes from causes'
@@ -157,7 +161,17 @@ class CausalSummary:
     def _ranking(self, policies: Mapping[str, Found]) -> list[Table]:
         """Whether those that follow causes are those that endure disturbances."""
         shares = {
-            name: float(_share(np.sum([_sums(measured, 0) for _, measured in entries], axis=0)))
+            name: float(
+                _share(
+                    np.sum(
+                        [
+                            _sums(measured, turning(entries[0][0]['commands']))
+                            for _, measured in entries
+                        ],
+                        axis=0,
+                    )
+                )
+            )
             for name, entries in policies.items()
             if name in self._thresholds
         }
@@ -264,7 +278,7 @@ def _said(interval: Interval) -> str | None:
 
 
 def _kinds(name: str, entries: Found) -> list[dict[str, Any]]:
-    """One for each kind of intervention, of the first command."""
+    """One for each kind of intervention, of the command that turns."""
     kinds = dict.fromkeys(
         (entry['cause'], entry['change']) for _, found in entries for entry in found['responses']
     )
@@ -274,7 +288,8 @@ def _kinds(name: str, entries: Found) -> list[dict[str, Any]]:
             [entry for entry in found['responses'] if entry['change'] == change]
             for _, found in entries
         ]
-        sums = np.array([_products(world, 0) for world in of_world if world])
+        index = turning(entries[0][0]['commands'])
+        sums = np.array([_products(world, index) for world in of_world if world])
         rows.append(
             {
                 'policy': name,
@@ -282,8 +297,8 @@ def _kinds(name: str, entries: Found) -> list[dict[str, Any]]:
                 'is a': 'cause' if cause else 'nuisance',
                 'change': str(clustered_statistic(lambda s: np.sqrt(s[..., 3] / s[..., 4]), sums)),
                 "expert's": float(np.sqrt(sums[:, 2].sum() / sums[:, 4].sum())),
-                'slope': str(clustered_statistic(lambda s: s[..., 0] / s[..., 2], sums))
-                if cause
+                'slope': _said(clustered_statistic(lambda s: s[..., 0] / s[..., 2], sums))
+                if cause and sums[:, 2].sum() > 1e-6 * sums[:, 4].sum()
                 else None,
                 'branches': int(sums[:, 4].sum()),
             }
@@ -301,7 +316,9 @@ def _differences(policies: Mapping[str, Found]) -> list[Table]:
         if len(group) < 2 or both.sum() < 2:
             continue
         sums = {
-            name: np.array([_sums(measured, 0) for _, measured in entries])[both]
+            name: np.array(
+                [_sums(measured, turning(entries[0][0]['commands'])) for _, measured in entries]
+            )[both]
             for name, entries in group.items()
         }
         scores: dict[str, dict[str, Sequence[float]]] = {
@@ -320,7 +337,9 @@ def _differences(policies: Mapping[str, Found]) -> list[Table]:
                         'smallest to be seen': entry.detectable,
                     }
                 )
-    caption = 'First command, by world, in the same worlds; p by flipped signs. Smallest: the '
+    caption = (
+        'The command that turns, by world, in the same worlds; p by flipped signs. Smallest: the '
+    )
     caption += 'difference that so many worlds would have shown four times in five.'
     return [Table('differences', 'Policies against each other', rows, caption)] if rows else []
 
@@ -331,13 +350,14 @@ def _draw(policies: Mapping[str, Found]) -> Figure:
     figure = Figure(figsize=(10, 3.4 * len(policies)))
     panels = figure.subplots(len(policies), 2, squeeze=False)
     for (scatter, bars), (name, entries) in zip(panels, policies.items(), strict=True):
-        command = entries[0][0]['commands'][0].replace('_', ' ')
+        index = turning(entries[0][0]['commands'])
+        command = entries[0][0]['commands'][index].replace('_', ' ')
         for cause, colour in ((False, ORANGE), (True, BLUE)):
             groups = [_responses(measured, cause) for _, measured in entries]
             flat = [entry for group in groups for entry in _flat(group.values())]
             scatter.plot(
-                [entry['expert'][0] for entry in flat],
-                [entry['policy'][0] for entry in flat],
+                [entry['expert'][index] for entry in flat],
+                [entry['policy'][index] for entry in flat],
                 '.',
                 color=colour,
                 markersize=3,

@@ -21,6 +21,7 @@ from liquid_control.evaluate.evidence.study import (
 from liquid_control.evaluate.report.figures import STYLE
 from liquid_control.evaluate.statistics import SEQUENTIAL_RATES, find_threshold
 
+NAME, TABLE = 'robust', 'thresholds'
 WORLDS, QUICK_WORLDS, HALVINGS, QUICK_HALVINGS = 20, 3, 4, 1
 
 
@@ -52,7 +53,7 @@ def study(
         for piece in pieces_of(bundles, 1, seed)
         for name in disturbances or DISTURBANCES
     ]
-    return Study('robust', measure, pieces, summarise)
+    return Study(NAME, measure, pieces, summarise)
 
 
 def measure(piece: Piece) -> Measured:
@@ -103,7 +104,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         f'A strength is settled as soon as {low:.0%} and {high:.0%} of failures are told apart. '
         'In brackets: where the threshold lies.'
     )
-    table = Table('thresholds', 'Strength at which half of the laps fail', rows, caption)
+    table = Table(TABLE, 'Strength at which half of the laps fail', rows, caption)
     least = min(found, key=lambda entry: entry[1]['value'])
     verdict = (
         f'first to fail: {least[0]["name"]} under {least[0]["disturbance"]}, '

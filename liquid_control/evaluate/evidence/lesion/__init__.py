@@ -1,0 +1,1 @@
+"""Neurons and synapses silenced one by one: which of them drive."""

@@ -1,0 +1,96 @@
+"""Drives of a policy, whole or with a lesion: what it saw, and how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquid_control.contract.bundle import load_bundle
+from liquid_control.evaluate.evidence.study import Measured
+from liquid_control.nn.onnx_export.core import core_model
+from liquid_control.nn.policy import PolicyNetwork
+from liquid_control.rollout.driver import PolicyDriver, step
+from liquid_control.rollout.tasks import robot_of
+from liquid_control.runtime.inference.policy import Policy
+from liquid_control.sim.robots import simulate
+
+PATIENCE = 60.0
+"""After so many seconds a drive has failed: a lap takes 14."""
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What a policy was given and did, tick by tick.
+
+    Attributes:
+        inputs: by name, [ticks, width]; of an image its features.
+        elapsed: s, [ticks].
+        states: after each tick, [ticks, state].
+    """
+
+    inputs: dict[str, Array]
+    elapsed: Array
+    states: Array
+
+
+class Noted:
+    """A policy that remembers what it was asked."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.steps: list[tuple[dict[str, Array], float, Array]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._policy, name)
+
+    def step(self, inputs: Mapping[str, Array], elapsed: float) -> Array:
+        """One step, noted."""
+        command = self._policy.step(inputs, elapsed)
+        values = {name: np.array(inputs[name]).ravel() for name in self._policy.contract.inputs}
+        self.steps.append((values, elapsed, self._policy.state.copy().ravel()))
+        return command
+
+
+def observe(bundle: Path, world: int, seconds: float) -> Drive:
+    """Let a policy drive in a world, as long as nothing goes wrong."""
+    noted: Any = Noted(Policy.load(bundle))
+    _drive(noted, world, seconds)
+    inputs, elapsed, states = zip(*noted.steps, strict=True)
+    return Drive(
+        {name: np.stack([each[name] for each in inputs]) for name in inputs[0]},
+        np.array(elapsed, np.float32),
+        np.stack(states),
+    )
+
+
+def attempt(bundle: Path, network: PolicyNetwork, world: int) -> Measured:
+    """Drive in a world with another core; whether that failed, and the mean offset of a car, m."""
+    loaded = load_bundle(bundle)
+    core = core_model(network).SerializeToString()
+    return _drive(Policy(replace(loaded, core=core)), world, PATIENCE)
+
+
+def _drive(policy: Policy, world: int, seconds: float) -> Measured:
+    robot = robot_of(policy.contract.command_names)
+    driver, period_ns = PolicyDriver(policy, robot), policy.contract.period_ns
+    offsets: list[float] = []
+    with simulate(robot, world) as simulator:
+        for tick in range(1, round(seconds * policy.contract.control_rate) + 1):
+            step(simulator, driver, tick * period_ns)
+            status = simulator.status
+            if robot == 'car':
+                offsets.append(abs(status.place.offset))
+            if status.problem or getattr(status, 'reached', False):
+                break
+            if getattr(status, 'lap_times', ()):
+                break
+        done = getattr(status, 'reached', False) or bool(getattr(status, 'lap_times', ()))
+        problem = status.problem or ('' if done else 'not done in time')
+    return {'failed': bool(problem), 'offset': float(np.mean(offsets)) if offsets else None}
