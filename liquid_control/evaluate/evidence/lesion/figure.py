@@ -48,7 +48,7 @@ def draw_effects(
     # Most synapses do little: a few strong ones must not leave the rest white.
     scale = Normalize(0.0, float(max(np.quantile(synapses, 0.99), 1e-9)))
     ranked = np.argsort(synapses)
-    lines = [places[list(pairs[index])] for index in ranked]
+    lines = [places[[pairs[index][0], inputs + pairs[index][1]]] for index in ranked]
     axes.add_collection(
         LineCollection(
             lines,
