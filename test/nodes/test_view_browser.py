@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from liquid_control.msg import ControlMode, PolicyState, RecorderStatus
 from nav_msgs.msg import Odometry
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -158,11 +159,27 @@ def test_key_held_drives_and_its_release_stops(page: Page, car: Car) -> None:
     car.stops()
 
 
-def test_pad_held_drives_and_its_release_stops(page: Page, car: Car) -> None:
+@pytest.mark.parametrize('finger', [False, True], ids=['mouse', 'touch'])
+def test_pad_held_drives_and_its_release_stops(page: Page, car: Car, finger: bool) -> None:
     x, y = page.middle('#pad')
-    page.mouse('mousePressed', x, y - 80)
+    page.press(x, y - 80, finger=finger)
     car.until(lambda: car.speed > 0.5, 'it drives')
-    page.mouse('mouseReleased', x, y - 80)
+    page.release(x, y - 80, finger=finger)
+    car.stops()
+
+
+def test_gamepad_drives_while_a_shoulder_button_is_held(page: Page, car: Car) -> None:
+    """One that the browser tells of: a headless one has none of its own."""
+    page.click('#mode')  # a page that nobody has touched has no focus
+    page.run(
+        'window.pad = {connected: true, buttons: Array(8).fill().map(() => ({pressed: false})), '
+        'axes: [-0.5, -0.6, 0, 0]}; navigator.getGamepads = () => [null, window.pad]; 0'
+    )
+    page.wait("document.getElementById('holding').innerText === 'not held'", 'the stick alone')
+    page.run('window.pad.buttons[5].pressed = true')
+    car.until(lambda: car.speed > 0.5, 'it drives')
+    assert car.odometry[-1].twist.twist.angular.z > 0.1, 'to the left'
+    page.run('window.pad.buttons[5].pressed = false')
     car.stops()
 
 
@@ -206,6 +223,21 @@ def test_buttons_ask_the_nodes(page: Page, car: Car) -> None:
     car.until(lambda: car.modes[-1].policy == 'track_ltc', 'the shadow is promoted')
     page.click('[data-action=none]')
     page.wait(r"/shadow\s+none/.test(document.getElementById('policy').innerText)", 'no shadow')
+
+
+def test_lesson_is_shown_while_there_is_one(page: Page, car: Car) -> None:
+    panel = "document.getElementById('panel-teach')"
+    assert page.run(f"{panel}.classList.contains('hidden')")
+    out = car.peer.node.create_publisher(DiagnosticArray, 'teach/status', LATCHED)
+    values = [KeyValue(key='share', value='0.25'), KeyValue(key='lap', value='2 of 3')]
+    out.publish(
+        DiagnosticArray(status=[DiagnosticStatus(message='Drive 3 laps by hand', values=values)])
+    )
+    page.wait(f"{panel}.innerText.includes('Drive 3 laps by hand')", 'what to do')
+    assert '2 of 3' in page.text('teach')
+    share = "document.querySelector('#teach .bar').style.getPropertyValue('--value')"
+    assert page.run(share) == '25%'
+    car.peer.node.destroy_publisher(out)
 
 
 def test_page_of_others_cannot_move_the_robot(

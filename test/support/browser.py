@@ -126,6 +126,22 @@ class Page:
         """`mousePressed` or `mouseReleased`, there."""
         self.send('Input.dispatchMouseEvent', type=what, x=x, y=y, button='left', clickCount=1)
 
+    def press(self, x: float, y: float, *, finger: bool = False) -> None:
+        """Hold the mouse or a finger there."""
+        if finger:
+            self.send(
+                'Input.dispatchTouchEvent', type='touchStart', touchPoints=[{'x': x, 'y': y}]
+            )
+        else:
+            self.mouse('mousePressed', x, y)
+
+    def release(self, x: float, y: float, *, finger: bool = False) -> None:
+        """What `press` holds."""
+        if finger:
+            self.send('Input.dispatchTouchEvent', type='touchEnd', touchPoints=[])
+        else:
+            self.mouse('mouseReleased', x, y)
+
     def begin(self, script: str) -> None:
         """Run statements in the page without waiting for their end."""
         self.run(f'setTimeout(() => {{ {script} }}, 0)')

@@ -75,6 +75,7 @@ def build(robot: RobotView, role: Role) -> None:
             if drives:
                 _hand()
         with ui.element('section').classes('right'):
+            _panel('teach', 'Teach').classes('hidden')
             _panel('commands', 'Commands')
             _panel('sensors', 'Sensors')
             _panel('timing', 'Timing')

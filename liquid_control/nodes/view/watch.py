@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -66,6 +67,7 @@ class Watch:
             'state': Newest(node, PolicyState, f'{policy_node}/state', _NEWEST),
             'shadow': Newest(node, PolicyComparison, f'{policy_node}/shadow', _NEWEST),
             'recorder': Newest(node, RecorderStatus, f'{recorder_node}/status', _LATCHED),
+            'teach': Newest(node, DiagnosticArray, 'teach/status', _LATCHED),
         }
 
     def close(self) -> None:
@@ -107,6 +109,7 @@ class Watch:
             **self._tick(now, facts),
             'shadow': self._shadow(now, facts),
             'recorder': self._recorder(now),
+            'teach': self._teach(),
         }
 
     def _mode(self, now: float, facts: Facts) -> dict[str, Any]:
@@ -182,6 +185,13 @@ class Watch:
             'problem': message.problem,
             'silent': _number(now - topic.heard),
         }
+
+    def _teach(self) -> dict[str, str] | None:
+        message = self._topics['teach'].message
+        if message is None or not message.status:
+            return None
+        status = message.status[0]
+        return {'text': status.message, **{each.key: each.value for each in status.values}}
 
 
 def _commands(

@@ -319,6 +319,7 @@
     showScan();
     showPolicy();
     showRecorder();
+    showTeach();
     drawNeurons(state.neurons || []);
     useSliders();
   }
@@ -384,6 +385,20 @@
         [recorder.recording ? `${number(recorder.duration, 1)} s, ${bytes(recorder.bytes)}, ${bytes(recorder.byteRate)}/s` : '', 'dim']],
       ['disk', `${bytes(recorder.free)} free`, [`${recorder.queued} queued, ${recorder.dropped} dropped`, recorder.dropped ? 'warn' : 'dim']],
       ...(recorder.problem ? [[[recorder.problem, 'bad']]] : []),
+    ]);
+  }
+
+  function showTeach() {
+    const panel = find('panel-teach');
+    if (!panel) return;
+    panel.classList.toggle('hidden', !state.teach);
+    if (!state.teach) return;
+    const share = Number(state.teach.share || 0);
+    rows('teach', [
+      [[state.teach.text, 'say']],
+      [['', 'bar', { '--zero': '0%', '--value': `${100 * share}%`, '--raw': '0%', '--min': '0%', '--max': '100%' }]],
+      ...Object.entries(state.teach).filter(([key]) => !['text', 'share'].includes(key))
+        .map(([key, value]) => [[key, 'dim'], value]),
     ]);
   }
 
