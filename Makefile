@@ -8,6 +8,8 @@ SEED ?= 101
 LAPS ?= 2
 RATE ?= 0
 VIEW ?=
+# Of a lesson (make teach) to go on with.
+OUT ?=
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -31,7 +33,7 @@ endif
 RUN := PATH="$(BIN):$$PATH" && export PATH && . install/local_setup.sh && export PYTHONPATH="$(CURDIR):$$PYTHONPATH" &&
 
 .DEFAULT_GOAL := help
-.PHONY: help drive test lint build lock clean
+.PHONY: help drive teach test lint build lock clean
 
 help:  ## this text
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +41,9 @@ help:  ## this text
 
 drive: install/.built $(VENV)/.gl $(if $(VIEW),$(VENV)/.view)  ## simulator, policy node and recorder: an unseen world, with a report; ROBOT=car, quadrotor or rover
 	@$(RUN) liquid-control drive --robot $(ROBOT) --policy '$(POLICY)' --seed $(SEED) --laps $(LAPS) --rate $(RATE) $(if $(VIEW),--view)
+
+teach: install/.built $(VENV)/.gl $(VENV)/.teach  ## drive three laps by hand in the browser; your own policy learns and drives
+	@$(RUN) liquid-control teach $(if $(OUT),--out '$(OUT)')
 
 test: install/.built $(VENV)/.gl $(VENV)/.test  ## install what tests need and run all of them
 	@$(RUN) ruff check . && ruff format --check . && mypy && lint-imports
@@ -65,6 +70,12 @@ $(VENV)/.runtime: $(VENV)/.created setup.py scripts/relocate_wheels.py
 # The page: only for who wants to see it.
 $(VENV)/.view: $(VENV)/.runtime
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(ROS_EXTRAS)sim,view]' $(CONSTRAINT)
+	@touch $@
+
+# The page, and what training needs.
+$(VENV)/.teach: $(VENV)/.runtime
+	@echo 'Installing the page and what training needs (torch and friends, once) ...'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(ROS_EXTRAS)sim,view,train]' $(CONSTRAINT)
 	@touch $@
 
 # Software rendering from a wheel, only where neither EGL nor OSMesa works.

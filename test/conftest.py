@@ -14,7 +14,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Real processes that keep real time: one after the other, however many test processes there are.
-ROBOTS = {'nodes', 'closed_loop', 'test_drive', 'test_plain_install'}
+ROBOTS = {'nodes', 'closed_loop', 'test_drive', 'test_teach', 'test_plain_install'}
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -97,6 +97,33 @@ def drive(
 
 
 @app.command()
+def teach(
+    seed: Annotated[int, typer.Option(help='Of the track to drive on.')] = 104,
+    laps: Annotated[int, typer.Option(help='By hand, and then by your policy.')] = 3,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help='Directory to make, or of a lesson to go on with; else out/teach/<stamp>.'
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(help='Of the page.', min=1, max=65535)] = 8080,
+    pace: Annotated[
+        float, typer.Option(help='Simulated seconds per second; 0.5 gives a beginner time.')
+    ] = 1.0,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option('--set', help='Any field of the recipe, e.g. fit.epochs=12.'),
+    ] = None,
+) -> None:
+    """Drive the simulated car by hand on a page; it learns from you and drives by itself."""
+    from liquid_control.evaluate.teach.teach import TeachOptions
+    from liquid_control.evaluate.teach.teach import teach as give_lesson
+
+    options = TeachOptions(seed, laps, out, port, pace, tuple(changes or ()))
+    give_lesson(options, Console())
+
+
+@app.command()
 def replay(
     bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
     policy: Policy,

@@ -100,7 +100,7 @@ def drive(options: DriveOptions, console: Console) -> str:
     course = open_course(robot, options.seed, options.laps, patient=options.view)
     environment = isolated_environment()
     if os.environ.get('ROS_DOMAIN_ID'):  # else the domain is nobody else's
-        _require_no_other(environment)
+        require_no_other(environment)
     try:
         out = make_directory(str(options.out or 'out/drive/{stamp}')).resolve()
         if any(out.iterdir()):
@@ -111,7 +111,7 @@ def drive(options: DriveOptions, console: Console) -> str:
         )
     except OSError as error:
         raise DriveError(f'cannot write to {error.filename}: {error.strerror}') from error
-    with _terminated_as_interrupted(), Children(out / 'log', environment) as children:
+    with terminated_as_interrupted(), Children(out / 'log', environment) as children:
         outcome = _run(options, course, children, parameters, environment, console)
     try:
         _report(options.seed, course, outcome, out, console)
@@ -122,7 +122,7 @@ def drive(options: DriveOptions, console: Console) -> str:
     return outcome.reason
 
 
-def _require_no_other(environment: dict[str, str]) -> None:
+def require_no_other(environment: dict[str, str]) -> None:
     """Refuse a ROS domain that has a drive, however it was started."""
     os.environ.update(environment)
     from liquid_control.evaluate.closed_loop.monitor import nodes_present
@@ -177,10 +177,10 @@ def _run(
     children.start(RECORDER, 'liquid_control.nodes.recorder.node', arguments)
     children.start(SIMULATOR, 'liquid_control.nodes.simulator.node', arguments)
     # Importing ROS takes its time; by now the processes do so too.
-    from liquid_control.evaluate.closed_loop.monitor import monitoring
+    from liquid_control.evaluate.closed_loop.monitor import DriveMonitor, monitoring
 
     os.environ.update(environment)
-    with monitoring(children, course) as monitor:
+    with monitoring(DriveMonitor, children, course) as monitor:
         with console.status('starting the simulator ...') as status:
             monitor.wait(lambda: monitor.status is not None, _START_TIMEOUT, 'no odometry came')
             status.update('starting the recorder ...')
@@ -258,7 +258,7 @@ def _report(seed: int, course: Course, outcome: DriveOutcome, out: Path, console
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def terminated_as_interrupted() -> Iterator[None]:
     """SIGTERM ends a drive like Ctrl-C: with everything put away."""
 
     def interrupt(signum: int, frame: object) -> None:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import rclpy
 from lifecycle_msgs.msg import Transition
@@ -31,13 +31,15 @@ MODE, ENGAGE = '/policy_node/mode', '/policy_node/engage'
 _POLL = 0.1  # s
 _RATE_WINDOW_NS = 2_000_000_000
 
+Monitor = TypeVar('Monitor', bound='DriveMonitor')
+
 
 @contextmanager
-def monitoring(children: Children, course: Course) -> Iterator[DriveMonitor]:
+def monitoring(kind: type[Monitor], children: Children, course: Course) -> Iterator[Monitor]:
     """A monitor in a ROS context of its own, which leaves the signals to the caller."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        yield DriveMonitor(children, course)
+        yield kind(children, course)
     finally:
         rclpy.try_shutdown()
 

@@ -53,7 +53,7 @@ class Children:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == 'linux' else None,
+                preexec_fn=end_with_parent if sys.platform == 'linux' else None,
             )
 
     def require_alive(self) -> None:
@@ -105,6 +105,6 @@ class Children:
         return self._log_directory / f'{name}.log'
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Between fork and exec: ask the kernel for SIGTERM when the parent dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -22,7 +22,7 @@ from liquid_control.sim.protocols import Motion
 Array = NDArray[np.float64]
 
 IMAGE, ODOM, STATE = '/camera/image_raw', '/odom', '/policy_node/state'
-AUTONOMOUS = 1  # ControlMode.AUTONOMOUS
+AUTONOMOUS, MANUAL = 1, 2  # as in msg/ControlMode
 FRAMES_SHOWN = 6
 
 
@@ -79,19 +79,20 @@ class DriveRecord:
         return np.asarray((stamp_ns - self.ticks.stamp_ns[0]) / 1e9)
 
 
-def read_drive(recording: Path, course: Course) -> DriveRecord:
+def read_drive(recording: Path, course: Course, *, mode: int = AUTONOMOUS) -> DriveRecord:
     """Read a recorded drive.
 
     Args:
         recording: the bag.
         course: what was asked of the robot.
+        mode: AUTONOMOUS for what the policy drove, MANUAL for what a person did.
 
     Raises:
         BagError: the bag cannot be read.
-        ReplayError: the policy never drove in it.
+        ReplayError: nobody drove so in it.
     """
     with BagReader(recording) as reader:
-        ticks, end_ns = _read_ticks(reader)
+        ticks, end_ns = _read_ticks(reader, mode)
         start_ns = int(ticks.stamp_ns[0])
         path_ns, path = _read_path(reader, start_ns, end_ns)
         frames = _read_frames(reader, start_ns, end_ns) if IMAGE in reader.topics else ()
@@ -137,14 +138,19 @@ def _milliseconds(values: Array, **percentiles: float) -> dict[str, float | None
     }
 
 
-def _read_ticks(reader: BagReader) -> tuple[Ticks, int]:
-    """The ticks at which the policy drove, and when it no longer did."""
+def _read_ticks(reader: BagReader, mode: int) -> tuple[Ticks, int]:
+    """The ticks at which somebody drove, and when they no longer did."""
     values = [message.value for message in reader.messages([STATE])]
-    driven = [value for value in values if value.mode == AUTONOMOUS and len(value.command)]
+    driven = [
+        value
+        for value in values
+        if value.mode == mode and len(value.command) == len(value.command_raw) > 0
+    ]
     if not driven:
         raise ReplayError(
-            f'{reader.path}: the policy never drove in this recording: no {STATE} message has the '
-            'mode AUTONOMOUS'
+            f'{reader.path}: {"the policy" if mode == AUTONOMOUS else "a person"} never drove in '
+            f'this recording: no {STATE} message has the mode '
+            f'{"AUTONOMOUS" if mode == AUTONOMOUS else "MANUAL"}'
         )
     last_ns = ns_of(driven[-1].header.stamp)
     after = (ns_of(value.header.stamp) for value in values)

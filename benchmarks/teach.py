@@ -1,0 +1,79 @@
+"""A lesson from beginning to end, with a script for a hand: how long until the new policy drives.
+
+The script holds keys at the page's own socket, as a person's browser does; everything else is
+`liquid-control teach` itself. Printed and kept in out/bench/teach.json: seconds from the last lap
+by hand until the policy was ready, and how its laps went beside those that it was taught.
+
+    python benchmarks/teach.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from teach_hand import Hand, Keyboard
+
+from liquid_control.common.files import make_directory
+from liquid_control.nodes.common.dds import use_default_profile
+
+TEACH = (sys.executable, '-m', 'liquid_control.cli', 'teach')
+FREE_DOMAIN = (
+    'from liquid_control.evaluate.closed_loop.domains import claim_domain; print(claim_domain())'
+)
+
+
+def main() -> None:
+    """Give the lesson and tell how it went."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--seed', type=int, default=104)
+    parser.add_argument('--laps', type=int, default=3)
+    parser.add_argument('--port', type=int, default=18085)
+    parser.add_argument('--top', type=float, default=0.5, help='of the page, share')
+    parser.add_argument('--rounds', type=int, default=3, help='trainings at most')
+    parser.add_argument('--out', default='out/bench/teach/{stamp}')
+    options, further = parser.parse_known_args()
+    out = make_directory(options.out).resolve()
+    # The lesson holds the domain; here it is only looked up.
+    domain = subprocess.check_output([sys.executable, '-c', FREE_DOMAIN], text=True).strip()
+    os.environ |= {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    use_default_profile()
+    settings = {'seed': options.seed, 'laps': options.laps, 'port': options.port, 'out': out}
+    arguments = [f'--{name}={value}' for name, value in settings.items()]
+    # Only what is interrupted on purpose ends early: Ctrl-C reaches this script.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    lesson = subprocess.Popen([*TEACH, *arguments, *further], start_new_session=True)
+    hand = Hand(options.port, Keyboard(options.seed, options.top))
+
+    def over(asked: str) -> bool:
+        enough = 'by hand' in asked and failures(out) >= options.rounds
+        return enough or lesson.poll() is not None
+
+    try:
+        hand.drive(over)
+    finally:
+        if lesson.poll() is None:
+            lesson.send_signal(signal.SIGINT)
+        status = lesson.wait(60)
+        hand.close()
+    summary = json.loads((out / 'summary.json').read_text())
+    kept = Path('out/bench/teach.json')
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(summary, indent=2))
+    print(json.dumps({key: summary[key] for key in ('waits', 'taught', 'you', 'policy_drive')}))
+    sys.exit(status)
+
+
+def failures(out: Path) -> int:
+    """Trainings whose policy did not drive its laps."""
+    progress = json.loads((out / 'lesson.json').read_text())
+    return len(progress['waits']) if progress['reason'] else 0
+
+
+if __name__ == '__main__':
+    main()

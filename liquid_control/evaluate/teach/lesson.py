@@ -1,0 +1,194 @@
+"""A lesson: laps by hand, training, laps of the policy; and one more by hand where it fails."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from liquid_control.evaluate.closed_loop.courses.track import TrackCourse
+from liquid_control.evaluate.closed_loop.record import AUTONOMOUS, MANUAL, read_drive
+from liquid_control.evaluate.teach.progress import Progress
+from liquid_control.evaluate.teach.training import Training
+
+if TYPE_CHECKING:
+    from liquid_control.evaluate.teach.monitor import TeachMonitor
+
+RECIPE = 'teach'
+
+_STOP_TIMEOUT = 10.0  # s of wall time
+_SLOWEST = 0.3  # m/s; a car that is slower on average does not finish
+_BEYOND = 0.5  # m; what is recorded begins a tick after what is judged: whole laps in it, too
+_FOREVER = float('inf')  # a person takes the time that a person takes
+
+
+class Lesson:
+    """See the module docstring.
+
+    Args:
+        monitor: of the running nodes.
+        course: the track, with the laps that the policy is to drive.
+        folder: of the lesson; progress.json, recordings, policies and the report lie there.
+        changes: of the recipe, as `train --set` takes them.
+    """
+
+    def __init__(
+        self,
+        monitor: TeachMonitor,
+        course: TrackCourse,
+        laps: int,
+        progress: Progress,
+        folder: Path,
+        changes: tuple[str, ...],
+        console: Console,
+    ) -> None:
+        self._monitor, self._course, self._laps = monitor, course, laps
+        self._progress, self._folder = progress, folder
+        self._changes, self._console = changes, console
+
+    def run(self) -> None:
+        """Until a policy has driven its laps. Raises LiquidControlError where it cannot go on."""
+        progress = self._progress
+        while True:
+            if progress.laps < progress.wanted:
+                self._drive_by_hand()
+            policy = self._learn()
+            recording = self._let_drive()
+            self._report(policy, recording)
+            if not progress.reason:
+                return
+            self._say(progress.reason)
+            progress.wanted = progress.laps + 1
+            progress.save(self._folder)
+
+    def _drive_by_hand(self) -> None:
+        """Record the laps that are missing."""
+        monitor, progress = self._monitor, self._progress
+        missing = progress.wanted - progress.laps
+        asked = f'Drive {missing} {"more " * bool(progress.laps)}lap{"s" * (missing > 1)} by hand'
+        if progress.reason:
+            asked = f'{progress.reason}. {asked}, and it learns from all of them'
+        self._say(asked)
+        monitor.tell(asked)
+        monitor.wait(lambda: monitor.mode == MANUAL, _FOREVER, 'nobody drove')
+        name = str(monitor.record().relative_to(self._folder))
+        monitor.restart_judge()
+
+        def over(laps: int) -> str | None:
+            if laps > progress.episodes.get(name, 0):
+                progress.episodes[name] = laps
+                progress.save(self._folder)
+            if monitor.mode == AUTONOMOUS:
+                # It would be the shipped policy's driving, or that of the one that failed.
+                monitor.disengage(_STOP_TIMEOUT)
+                monitor.tell('No policy, please: this lap is to be yours')
+            return None
+
+        self._follow(missing, asked, over)
+        monitor.stop_recording()
+
+    def _learn(self) -> Path:
+        """Learn from all that was driven by hand, and put the policy in charge; returns it."""
+        progress = self._progress
+        policy = self._folder / 'policies' / f'laps_{progress.laps}'
+        began = time.monotonic()
+        if not policy.exists():
+            self._train(policy)
+            self._monitor.use(policy)
+            progress.waits.append(round(time.monotonic() - began, 1))
+            progress.save(self._folder)
+            self._say(f'trained: ready {progress.waits[-1]:.0f} s after the last lap by hand')
+        else:
+            self._monitor.use(policy)
+        return policy
+
+    def _train(self, policy: Path) -> None:
+        monitor = self._monitor
+        episodes = [str(self._folder / name) for name in self._progress.episodes]
+        changes = [part for change in self._changes for part in ('--set', change)]
+        arguments = [*episodes, '--out', str(policy), '--recipe', RECIPE, *changes]
+        text, began, said = 'Let go: it learns from what you drove', time.monotonic(), ''
+        self._say(text)
+        with Training(arguments, self._folder) as training:
+            while training.running:
+                monitor.look()
+                seconds = time.monotonic() - began
+                monitor.tell(text, training.share, so_far=f'{seconds:.0f} s', at=training.line)
+                if said != (said := training.line):
+                    self._say(f'  {said}')
+            training.require_success()
+
+    def _let_drive(self) -> Path:
+        """Wait until a person engages the policy, and watch its laps; returns the recording."""
+        monitor, progress = self._monitor, self._progress
+        asked = 'Your policy is ready: press space (ENGAGE), and it drives'
+        self._say(asked)
+        monitor.tell(asked, waited=f'{progress.waits[-1]:.0f} s after your last lap')
+        recording = monitor.record()
+        monitor.wait(lambda: monitor.mode == AUTONOMOUS, _FOREVER, 'nobody engaged it')
+        monitor.restart_judge()
+        progress.reason = self._follow(self._laps, 'Your policy drives', self._failure)
+        if progress.reason:
+            monitor.tell(progress.reason)
+        else:
+            monitor.tell('Your policy has driven its laps', 1.0)
+        monitor.disengage(_STOP_TIMEOUT)
+        monitor.stop_recording()
+        progress.save(self._folder)
+        return recording
+
+    def _failure(self, laps: int) -> str | None:
+        """Why the policy's drive is over, None while it goes on."""
+        monitor, status = self._monitor, self._monitor.status
+        if status.departures:
+            return f'It left the road {status.place.station:.0f} m from the start'
+        if monitor.mode != AUTONOMOUS:
+            return f'It was stopped ({monitor.reason})'
+        if monitor.simulated > (laps + 1) * self._course.track.length / _SLOWEST:
+            return f'It is slower than {_SLOWEST} m/s'
+        return None
+
+    def _follow(self, laps: int, text: str, over: Callable[[int], str | None]) -> str:
+        """Until the laps are driven ('') or `over` gives a reason to end before."""
+        monitor = self._monitor
+        while True:
+            monitor.look()
+            if (status := monitor.status) is None:
+                continue
+            driven, length = len(status.lap_times), laps * self._course.track.length
+            reason = over(driven)
+            if status.progress >= length + _BEYOND:
+                return ''
+            if reason is not None and driven < laps:
+                return reason
+            share = min(max(status.progress / length, 0.0), 1.0)
+            times = ', '.join(f'{seconds:.1f} s' for seconds in status.lap_times)
+            monitor.tell(
+                text, round(share, 2), lap=f'{min(driven + 1, laps)} of {laps}', lap_times=times
+            )
+
+    def _report(self, policy: Path, recording: Path) -> None:
+        """Write the page that compares person and policy, and print the table."""
+        from liquid_control.evaluate.report.teach_report import rows, summary, write_report
+
+        progress, folder = self._progress, self._folder
+        by_hand = [folder / name for name in progress.episodes]
+        you = [read_drive(path, self._course, mode=MANUAL) for path in by_hand]
+        it = read_drive(recording, self._course)
+        figures: dict[str, Any] = summary(you, it, progress.waits, policy, folder)
+        (folder / 'summary.json').write_text(json.dumps(figures, indent=2) + '\n')
+        page = folder / 'report.html'
+        write_report(you, it, figures, reason=progress.reason, page=page)
+        table = Table('', 'you', 'your policy')
+        for row in rows(figures):
+            table.add_row(*row)
+        self._console.print(table)
+        self._say(f'report: {page}')
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
