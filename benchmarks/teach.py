@@ -61,6 +61,8 @@ def main() -> None:
             lesson.send_signal(signal.SIGINT)
         status = lesson.wait(60)
         hand.close()
+    if not (out / 'summary.json').exists():
+        sys.exit(f'the lesson ended before a policy drove, with exit status {status}')
     summary = json.loads((out / 'summary.json').read_text())
     kept = Path('out/bench/teach.json')
     kept.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,8 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from nav_msgs.msg import Odometry
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu, LaserScan
@@ -211,6 +213,20 @@ def test_sigterm_ends_the_node_cleanly(peer: Peer, node: Process) -> None:
     peer.wait(lambda: watcher.clock, 'clock', process=node)
     assert node.interrupt(signal.SIGTERM) == 0, node.output
     assert 'Traceback' not in node.output
+
+
+def test_pace_may_be_changed_while_it_runs(peer: Peer, node: Process) -> None:
+    watcher = Watcher(peer)
+
+    def factor() -> float:
+        values = watcher.status[-1].status[0].values if watcher.status else ()
+        return next((float(each.value) for each in values if each.key == 'real_time_factor'), 0.0)
+
+    peer.wait(lambda: factor() > 0.3, 'its own pace', process=node)
+    value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=0.1)
+    request = SetParameters.Request(parameters=[Parameter(name='real_time_factor', value=value)])
+    assert peer.call(SetParameters, 'simulator_node/set_parameters', request).results[0].successful
+    peer.wait(lambda: 0.05 < factor() < 0.15, 'a tenth of it', process=node)
 
 
 def test_cars_in_two_namespaces_share_nothing_but_the_time(peer: Peer, tmp_path: Path) -> None:

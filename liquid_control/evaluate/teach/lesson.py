@@ -18,9 +18,11 @@ from liquid_control.evaluate.teach.training import Training
 
 if TYPE_CHECKING:
     from liquid_control.evaluate.teach.monitor import TeachMonitor
+    from liquid_control.evaluate.teach.teach import TeachOptions
 
 RECIPE = 'teach'
 
+_MEANWHILE = 0.1  # simulated seconds per second while it trains: the nodes would take a core
 _STOP_TIMEOUT = 10.0  # s of wall time
 _SLOWEST = 0.3  # m/s; a car that is slower on average does not finish
 _BEYOND = 0.5  # m; what is recorded begins a tick after what is judged: whole laps in it, too
@@ -32,24 +34,21 @@ class Lesson:
 
     Args:
         monitor: of the running nodes.
-        course: the track, with the laps that the policy is to drive.
-        folder: of the lesson; progress.json, recordings, policies and the report lie there.
-        changes: of the recipe, as `train --set` takes them.
+        course: the track.
+        folder: of the lesson; lesson.json, recordings, policies and the report lie there.
     """
 
     def __init__(
         self,
         monitor: TeachMonitor,
         course: TrackCourse,
-        laps: int,
+        options: TeachOptions,
         progress: Progress,
         folder: Path,
-        changes: tuple[str, ...],
         console: Console,
     ) -> None:
-        self._monitor, self._course, self._laps = monitor, course, laps
-        self._progress, self._folder = progress, folder
-        self._changes, self._console = changes, console
+        self._monitor, self._course, self._options = monitor, course, options
+        self._progress, self._folder, self._console = progress, folder, console
 
     def run(self) -> None:
         """Until a policy has driven its laps. Raises LiquidControlError where it cannot go on."""
@@ -110,29 +109,36 @@ class Lesson:
     def _train(self, policy: Path) -> None:
         monitor = self._monitor
         episodes = [str(self._folder / name) for name in self._progress.episodes]
-        changes = [part for change in self._changes for part in ('--set', change)]
+        changes = [part for change in self._options.changes for part in ('--set', change)]
         arguments = [*episodes, '--out', str(policy), '--recipe', RECIPE, *changes]
         text, began, said = 'Let go: it learns from what you drove', time.monotonic(), ''
+        slowed = False
         self._say(text)
         with Training(arguments, self._folder) as training:
             while training.running:
                 monitor.look()
+                if not slowed and monitor.mode != MANUAL:
+                    slowed = True
+                    monitor.pace(_MEANWHILE)
                 seconds = time.monotonic() - began
-                monitor.tell(text, training.share, so_far=f'{seconds:.0f} s', at=training.line)
+                so_far = f'{seconds:.0f} s, in slow motion'
+                monitor.tell(text, training.share, so_far=so_far, at=training.line)
                 if said != (said := training.line):
                     self._say(f'  {said}')
             training.require_success()
+        monitor.pace(self._options.pace)
 
     def _let_drive(self) -> Path:
         """Wait until a person engages the policy, and watch its laps; returns the recording."""
         monitor, progress = self._monitor, self._progress
         asked = 'Your policy is ready: press space (ENGAGE), and it drives'
         self._say(asked)
-        monitor.tell(asked, waited=f'{progress.waits[-1]:.0f} s after your last lap')
+        waited = f'{progress.waits[-1]:.0f} s after your last lap' if progress.waits else ''
+        monitor.tell(asked, ready=waited)
         recording = monitor.record()
         monitor.wait(lambda: monitor.mode == AUTONOMOUS, _FOREVER, 'nobody engaged it')
         monitor.restart_judge()
-        progress.reason = self._follow(self._laps, 'Your policy drives', self._failure)
+        progress.reason = self._follow(self._options.laps, 'Your policy drives', self._failure)
         if progress.reason:
             monitor.tell(progress.reason)
         else:

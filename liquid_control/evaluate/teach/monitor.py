@@ -54,13 +54,21 @@ class TeachMonitor(DriveMonitor):
 
     def use(self, policy: Path) -> None:
         """Put a policy in charge. Raises ProcessError where it is refused."""
-        client = self.create_client(SetParameters, '/policy_node/set_parameters')
         value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=str(policy))
-        request = SetParameters.Request(parameters=[Parameter(name='policy', value=value)])
+        self._set('policy_node', Parameter(name='policy', value=value))
+
+    def pace(self, factor: float) -> None:
+        """Simulated seconds per second from now on. Raises ProcessError."""
+        value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=factor)
+        self._set('simulator_node', Parameter(name='real_time_factor', value=value))
+
+    def _set(self, node: str, parameter: Parameter) -> None:
+        client = self.create_client(SetParameters, f'/{node}/set_parameters')
+        request = SetParameters.Request(parameters=[parameter])
         result: Any = self._call(client, request, _LOADING).results[0]
         self.destroy_client(client)
         if not result.successful:
-            raise ProcessError(f'the policy was refused: {result.reason}')
+            raise ProcessError(f'{node} refused {parameter.name}: {result.reason}')
 
     def _ask(self, action: str) -> str:
         client = self.create_client(Trigger, f'/recorder_node/{action}')

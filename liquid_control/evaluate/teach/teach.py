@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ def teach(options: TeachOptions, console: Console) -> None:
     for package in ('rclpy', 'liquid_control.msg', 'mujoco', 'nicegui', 'lightning'):
         if importlib.util.find_spec(package) is None:
             raise explained(ModuleNotFoundError(name=package))
+    _require_free(options.port)
     bundle = find_bundle(policy_of('car')).resolve()
     environment = isolated_environment()
     if os.environ.get('ROS_DOMAIN_ID'):  # else the domain is nobody else's
@@ -93,6 +95,17 @@ def teach(options: TeachOptions, console: Console) -> None:
             shown = Path(os.path.relpath(out))
             console.print(f'to go on later: --out {shown}', soft_wrap=True, highlight=False)
             raise
+
+
+def _require_free(port: int) -> None:
+    """Refuse a port that has a page already: at once, not when all processes are up."""
+    try:
+        socket.create_server(('127.0.0.1', port)).close()
+    except OSError as error:
+        raise ConfigError(
+            f'port {port} cannot be served on: {error.strerror}; end what serves there, or choose '
+            'another with --port'
+        ) from error
 
 
 def _parameters(options: TeachOptions, bundle: Path, recordings: Path) -> dict[str, Any]:
@@ -141,4 +154,4 @@ def _run(
             monitor.activate(POLICY, _START_TIMEOUT)
         address = ADDRESS.replace('8080', str(options.port))
         console.print(f'open {address}', highlight=False)
-        Lesson(monitor, course, options.laps, progress, out, options.changes, console).run()
+        Lesson(monitor, course, options, progress, out, console).run()

@@ -46,6 +46,7 @@ class SimulatedTime:
         self.real_time_factor = 0.0
         self._node = node
         self._factor = factor
+        self._led_ns = 0  # how far it has led
         self._message = Clock()
         self._publisher: Publisher | None = None
         self._subscription: Subscription | None = None
@@ -81,6 +82,10 @@ class SimulatedTime:
             now_ns = time_ns + self.offset_ns
             self._message.clock.sec, self._message.clock.nanosec = split_ns(now_ns)
             self._publisher.publish(self._message)
+
+    def pace(self, factor: float) -> None:
+        """From now on so many simulated seconds per second, for as long as this one leads."""
+        self._factor, self._anchor = factor, (self._led_ns, time.monotonic_ns())
 
     def settle(self) -> None:
         """Where two have begun to lead at once, one goes on: the first by name.
@@ -129,6 +134,7 @@ class SimulatedTime:
 
     def _lead(self, time_ns: int) -> float:
         now_ns = time.monotonic_ns()
+        self._led_ns = time_ns
         due_ns = self._anchor[1] + round((time_ns - self._anchor[0]) / self._factor)
         if now_ns - due_ns > _LONGEST_LAG_NS:
             self._anchor = (time_ns, now_ns)

@@ -14,6 +14,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 
 from liquid_control.common.errors import ConfigError
@@ -55,7 +56,10 @@ class SimulatorParameters:
     )
     scene: str = parameter('', "Where the quadrotor flies, such as winter; '': by difficulty.")
     real_time_factor: float = parameter(
-        1.0, 'Simulated seconds per second, as far as the machine keeps up.', range=(0.05, 20.0)
+        1.0,
+        'Simulated seconds per second, as far as the machine keeps up; may change.',
+        range=(0.05, 20.0),
+        fixed=False,
     )
     image_width: int = parameter(0, "Camera image, pixels; 0: the robot's own.", range=(0, 640))
     image_height: int = parameter(0, "Camera image, pixels; 0: the robot's own.", range=(0, 480))
@@ -83,7 +87,7 @@ class SimulatedRobot(DumpedParameters, Node):
     def __init__(self) -> None:
         super().__init__('simulator_node')
         parameters = read_parameters(self, SimulatorParameters)
-        guard_parameters(self, SimulatorParameters, lambda: True)
+        guard_parameters(self, SimulatorParameters, lambda: True, self._change)
         self._time = SimulatedTime(self, parameters.real_time_factor)  # listens from now on
         self._simulator = open_simulator(parameters)
         robot = self._simulator.robot
@@ -140,6 +144,11 @@ class SimulatedRobot(DumpedParameters, Node):
         """Free the renderer, then the node."""
         self._simulator.close()
         super().destroy_node()
+
+    def _change(self, changed: list[Parameter]) -> None:
+        for new in changed:
+            if new.name == 'real_time_factor':
+                self._time.pace(new.value)
 
     def _on_command(self, message: TwistStamped) -> None:
         told = read_twist(message.twist)
