@@ -398,7 +398,7 @@
       [[state.teach.text, 'say']],
       [['', 'bar', { '--zero': '0%', '--value': `${100 * share}%`, '--raw': '0%', '--min': '0%', '--max': '100%' }]],
       ...Object.entries(state.teach).filter(([key]) => !['text', 'share'].includes(key))
-        .map(([key, value]) => [[key, 'dim'], value]),
+        .map(([key, value]) => [[key.replaceAll('_', ' '), 'dim'], value]),
     ]);
   }
 
