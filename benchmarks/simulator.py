@@ -55,7 +55,8 @@ def seconds_of_driving(
 
 
 def seconds_of_stepping(simulator: Simulator[Any, Any]) -> Iterator[None]:
-    """MuJoCo's own steps, as many as in a simulated second."""
+    """MuJoCo's own steps, as many as in a simulated second, of a robot that drives on."""
+    next(seconds_of_driving(simulator))
     while True:
         for _ in range(10**9 // simulator.step_ns):
             mujoco.mj_step(simulator.model, simulator.data)
