@@ -19,6 +19,7 @@ with needed_by('liquid-control'):
 
     from liquid_control.cli import bag as cli_bag
     from liquid_control.cli import evaluate as cli_evaluate
+    from liquid_control.cli import explain as cli_explain
     from liquid_control.cli import learn as cli_learn
     from liquid_control.cli.options import Topic, Topics, named_topics
 
@@ -222,7 +223,13 @@ def inspect(
     print_bundle(load_bundle(find_bundle(policy)), Console())
 
 
-for verb in (cli_learn.collect, cli_learn.dataset, cli_learn.train, cli_learn.improve):
+for verb in (
+    cli_explain.explain,
+    cli_learn.collect,
+    cli_learn.dataset,
+    cli_learn.train,
+    cli_learn.improve,
+):
     app.command()(verb)
 
 

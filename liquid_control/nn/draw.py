@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,11 +19,26 @@ HIDDEN_COLOURS = ('#7fa7d9', '#3f6fb5', '#274472')
 # Neurons of wide layers come close to each other; their synapses fade to stay readable.
 SYNAPSES_AT_FULL_STRENGTH = 60
 
+SIZE = 90.0  # of a neuron, points^2
+
 Point = tuple[float, float]
+Colour = Any  # as matplotlib takes it
 
 
-def draw_wiring(wiring: Wiring, ax: Axes | None = None) -> Axes:
-    """Draw a built wiring into `ax`, or into a new figure; returns the axes."""
+def draw_wiring(
+    wiring: Wiring,
+    ax: Axes | None = None,
+    *,
+    colours: Mapping[int, Colour] | None = None,
+    sizes: Mapping[int, float] | None = None,
+) -> Axes:
+    """Draw a built wiring into `ax`, or into a new figure; returns the axes.
+
+    Args:
+        colours: of neurons, in place of those of their layers.
+        sizes: of neurons, as areas in points^2.
+    """
+    colours, sizes = colours or {}, sizes or {}
     if ax is None:
         _, ax = plt.subplots(figsize=(8, 5), layout='constrained')
     names = ['sensory', *wiring.layers]
@@ -46,7 +64,8 @@ def draw_wiring(wiring: Wiring, ax: Axes | None = None) -> Axes:
     _neurons(ax, list(sensory.values()), NEURON_COLOURS['sensory'])
     for neuron, place in neurons.items():
         kind = wiring.neuron_type(neuron)
-        _neurons(ax, [place], NEURON_COLOURS.get(kind, hidden.get(kind, HIDDEN_COLOURS[0])))
+        own = NEURON_COLOURS.get(kind, hidden.get(kind, HIDDEN_COLOURS[0]))
+        _neurons(ax, [place], colours.get(neuron, own), sizes.get(neuron, SIZE))
     for x, (name, ids) in enumerate(zip(names, columns, strict=True)):
         ax.text(x, 1.06, f'{len(ids)} {name}', ha='center', fontsize=10)
     ax.legend(
@@ -71,9 +90,9 @@ def _column(x: float, count: int) -> list[Point]:
     return [(x, 0.5 + y) for y in np.linspace(spread / 2, -spread / 2, count)]
 
 
-def _neurons(ax: Axes, places: list[Point], colour: str) -> None:
+def _neurons(ax: Axes, places: list[Point], colour: Colour, size: float = SIZE) -> None:
     x, y = zip(*places, strict=True)
-    ax.scatter(x, y, s=90, color=colour, edgecolors='white', linewidths=0.8, zorder=3)
+    ax.scatter(x, y, s=size, color=[colour], edgecolors='white', linewidths=0.8, zorder=3)
 
 
 def _synapse(ax: Axes, source: Point, target: Point, colour: str, alpha: float) -> None:

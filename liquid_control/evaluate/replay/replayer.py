@@ -38,6 +38,8 @@ from liquid_control.runtime.sensing.observation import Sensors
 _BLOCK = 16
 _BLOCK_BYTES = 4 << 20
 
+OnImage = Callable[[str, int, Pixels], None]
+
 
 @dataclass(frozen=True)
 class ReplayedTick:
@@ -56,6 +58,10 @@ class ReplayedTick:
     """The recording's, [C]; NaN where it does not say."""
     problem: str
     """Why the policy could not be asked: on the robot, the reason of a safe stop."""
+    inputs: dict[str, NDArray[np.float32]]
+    """What the policy saw; of an image its features."""
+    state: NDArray[np.float32]
+    """After the tick, [state_size]."""
 
 
 @dataclass
@@ -93,6 +99,7 @@ def replay(
     end_frame: int | None = None,
     stages: Stages | None = None,
     faults: Faults | None = None,
+    on_image: OnImage | None = None,
 ) -> Iterator[ReplayedTick]:
     """Run a policy over a recording at the control rate of its contract.
 
@@ -105,6 +112,8 @@ def replay(
         end_frame: index of the first frame left out.
         stages: where to add up the time spent.
         faults: where to note what is wrong with the recording.
+        on_image: told of every image that is encoded, before the ticks that see it: input,
+            stamp (ns), pixels as the encoder gets them.
 
     Raises:
         ReplayError: the recording and the policy do not go together.
@@ -128,7 +137,7 @@ def replay(
         end_frame=end_frame,
         left_ns=round(max(max_age.values()) * 1e9),
     )
-    values = _Values(policy, runner.sensors, topics.inputs, stages, faults.refusals)
+    values = _Values(policy, runner.sensors, topics.inputs, stages, faults.refusals, on_image)
     for block in _blocks(ticks):
         values.read(block)
         actions = []
@@ -137,8 +146,8 @@ def replay(
                 values.reset_drive()
                 runner.reset()
             values.put_newest(tick)
-            actions.append(runner.step(tick.stamp_ns, period))
-        for tick, action in zip(block, actions, strict=True):
+            actions.append((runner.step(tick.stamp_ns, period), policy.state.copy()))
+        for tick, (action, state) in zip(block, actions, strict=True):
             if action.fault:
                 raise ReplayError(
                     f'{action.fault} at {tick.stamp_ns} ns; train or export it again'
@@ -159,6 +168,8 @@ def replay(
                 command=unknown.astype(np.float32) if action.raw is None else action.raw,
                 recorded=recorded,
                 problem=action.observation.problem,
+                inputs=action.observation.values,
+                state=state,
             )
         values.reset()
 
@@ -189,11 +200,13 @@ class _Values:
         topics: InputTopics,
         stages: Stages,
         refusals: Refusals,
+        on_image: OnImage | None,
     ) -> None:
         self._policy = policy
         self._sensors = sensors
         self._stages = stages
         self._refusals = refusals
+        self._on_image = on_image
         self._parts: dict[str, list[tuple[str, TopicRole]]] = {}
         """Input -> its topics."""
         for topic, parts in topics.parts.items():
@@ -309,6 +322,8 @@ class _Values:
         for name, message, pixels in images:
             if not isinstance(self._known[name, id(message)], Exception):
                 self._known[name, id(message)] = self._policy.encode_input(name, pixels)
+                if self._on_image is not None:
+                    self._on_image(name, message.stamp_ns, pixels)
         self._stages.encoder += time.perf_counter() - started
 
     def _taken(self, name: str, role: str, message: BagMessage) -> Any:

@@ -36,6 +36,11 @@ def overlay(rgb: Pixels, mask: NDArray[np.float32], spec: ImageSpec) -> Pixels:
     weight = np.zeros((height, width), np.float32)
     part = weight[top:bottom, left:right]
     part[...] = cv2.resize(mask, part.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return tinted(rgb, weight)
+
+
+def tinted(rgb: Pixels, weight: NDArray[np.float32]) -> Pixels:
+    """A picture in grey, with colour by a weight of the same size, 0 to 1."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) * _DIMMED
     weight = np.clip(weight, 0, 1)
     return np.asarray((grey * (1 - weight))[..., None] + _COLOUR * weight[..., None], np.uint8)
