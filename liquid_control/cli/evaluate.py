@@ -253,8 +253,9 @@ def everything(
         expressivity_study.study(**same),
         solvers_study.study(**same),
         memory_study.study(None, **same),
-        lesion_study.study(bundles, load_network, **same),
     ]
+    if wired := lesion_study.wired(bundles, load_network):
+        studies.append(lesion_study.study(wired, load_network, **same))
     folder = out or Path('out') / 'evaluate'
     reports = {study.name: _run(study, jobs, folder / study.name) for study in studies}
     # Its ranking is held against what `robust` has found.

@@ -9,6 +9,7 @@ the weakest, more and more together, until the drive fails.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,14 @@ from liquid_control.evaluate.evidence.lesion.silence import (
     synapses,
     wiring_of,
 )
-from liquid_control.evaluate.evidence.study import Measured, Piece, Report, Study, Table
+from liquid_control.evaluate.evidence.study import (
+    EvidenceError,
+    Measured,
+    Piece,
+    Report,
+    Study,
+    Table,
+)
 from liquid_control.evaluate.evidence.turning import turning
 from liquid_control.evaluate.statistics import clustered_mean, find_threshold, wilson
 from liquid_control.nn.policy import PolicyNetwork
@@ -79,6 +87,16 @@ def study(
         partial(summarise, load_network),
         then=partial(closed_loop, load_network, list(seeds), seed),
     )
+
+
+def wired(bundles: list[Path], load_network: LoadNetwork) -> list[Path]:
+    """Those of the policies that have a wiring."""
+    found = []
+    for path in bundles:
+        with suppress(EvidenceError):
+            wiring_of(load_network(path))
+            found.append(path)
+    return found
 
 
 def measure(load_network: LoadNetwork, piece: Piece) -> Measured:
