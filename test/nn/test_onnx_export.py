@@ -97,6 +97,10 @@ def test_what_has_no_compiled_form_is_named() -> None:
         else:
             with pytest.raises(ValueError, match=solver):
                 compile_layer(layer)
+    encoder = ImageEncoder(24, 48, 9)
+    encoder.project.append(torch.nn.Linear(9, 9, bias=False))
+    with pytest.raises(ValueError, match='Linear without a bias'):
+        encoder_model(encoder, 24, 48)
 
 
 @pytest.mark.parametrize('cell', ['ltc', 'cfc', 'cfc-dense'])
