@@ -13,7 +13,7 @@ from rich.table import Table
 
 from liquid_control.evaluate.closed_loop.courses.track import TrackCourse
 from liquid_control.evaluate.closed_loop.record import AUTONOMOUS, MANUAL, read_drive
-from liquid_control.evaluate.teach.progress import Progress
+from liquid_control.evaluate.teach.progress import LessonProgress
 from liquid_control.evaluate.teach.training import Training
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Lesson:
         monitor: TeachMonitor,
         course: TrackCourse,
         options: TeachOptions,
-        progress: Progress,
+        progress: LessonProgress,
         folder: Path,
         console: Console,
     ) -> None:

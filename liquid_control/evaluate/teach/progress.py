@@ -13,7 +13,7 @@ FILE = 'lesson.json'
 
 
 @dataclass
-class Progress:
+class LessonProgress:
     """Of one lesson."""
 
     seed: int
@@ -37,7 +37,7 @@ class Progress:
         write_atomically(folder / FILE, json.dumps(asdict(self), indent=2) + '\n')
 
 
-def open_progress(folder: Path, seed: int, laps: int) -> Progress:
+def open_progress(folder: Path, seed: int, laps: int) -> LessonProgress:
     """What a folder holds, or a lesson that begins in an empty one.
 
     Raises:
@@ -48,9 +48,9 @@ def open_progress(folder: Path, seed: int, laps: int) -> Progress:
     if not file.exists():
         if any(folder.iterdir()):
             raise ConfigError(f'{folder} is not empty and holds no {FILE}: name another directory')
-        return Progress(seed, laps)
+        return LessonProgress(seed, laps)
     try:
-        progress = Progress(**json.loads(file.read_text()))
+        progress = LessonProgress(**json.loads(file.read_text()))
         whole = all(isinstance(each, int) for each in (progress.seed, progress.laps))
     except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f'{file} is damaged: begin a new lesson') from error

@@ -32,7 +32,7 @@ from liquid_control.evaluate.closed_loop.drive import (
 )
 from liquid_control.evaluate.closed_loop.processes import Children
 from liquid_control.evaluate.errors import DriveError
-from liquid_control.evaluate.teach.progress import Progress, open_progress
+from liquid_control.evaluate.teach.progress import LessonProgress, open_progress
 
 _START_TIMEOUT = 60.0  # s of wall time for a node to answer; imports are slow on a busy machine
 _ARGUMENTS = ('--ros-args', '--params-file')
@@ -128,7 +128,7 @@ def _run(
     options: TeachOptions,
     children: Children,
     parameters: Path,
-    progress: Progress,
+    progress: LessonProgress,
     out: Path,
     environment: dict[str, str],
     console: Console,

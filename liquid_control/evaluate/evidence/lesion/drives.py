@@ -26,7 +26,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Drive:
+class ObservedDrive:
     """What a policy was given and did, tick by tick.
 
     Attributes:
@@ -58,12 +58,12 @@ class Noted:
         return command
 
 
-def observe(bundle: Path, world: int, seconds: float) -> Drive:
+def observe(bundle: Path, world: int, seconds: float) -> ObservedDrive:
     """Let a policy drive in a world, as long as nothing goes wrong."""
     noted: Any = Noted(Policy.load(bundle))
     _drive(noted, world, seconds)
     inputs, elapsed, states = zip(*noted.steps, strict=True)
-    return Drive(
+    return ObservedDrive(
         {name: np.stack([each[name] for each in inputs]) for name in inputs[0]},
         np.array(elapsed, np.float32),
         np.stack(states),

@@ -1,4 +1,4 @@
-"""The picture of a wiring, coloured by what the loss of each part does."""
+"""The figure of a wiring, coloured by what the loss of each part does."""
 
 from __future__ import annotations
 

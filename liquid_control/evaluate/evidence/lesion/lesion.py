@@ -278,7 +278,7 @@ def summarise(load_network: LoadNetwork, found: Found) -> Report:
     """Neurons and synapses by their effect, drives with lesions, and how many can go."""
     neurons: list[dict[str, Any]] = []
     of_synapses, grouped_rows, told = [], [], list[str]()
-    pictures = {}
+    figures = {}
     for name, entries in _by_policy(found, 'open loop').items():
         wiring = wiring_of(load_network(Path(entries[0][0]['policy'])))
         worlds = [piece['world'] for piece, _ in entries]
@@ -316,7 +316,7 @@ def summarise(load_network: LoadNetwork, found: Found) -> Report:
         ]
         carrier = next(row['neuron'] for row in rows if row['neuron'].startswith('command'))
         told.append(f'{name}: {commands[turns].replace("_", " ")} hangs most on {carrier}')
-        pictures[f'wiring_{name}'] = draw_effects(
+        figures[f'wiring_{name}'] = draw_effects(
             wiring,
             effects['neurons'][:, turns],
             pairs,
@@ -338,7 +338,7 @@ def summarise(load_network: LoadNetwork, found: Found) -> Report:
         _drives(found),
         _redundancy(found),
     ]
-    return Report('Lesions', '; '.join(told), tables, pictures)
+    return Report('Lesions', '; '.join(told), tables, figures)
 
 
 def _means(commands: list[str], values: list[list[float]], worlds: list[int]) -> dict[str, str]:
