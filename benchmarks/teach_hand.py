@@ -15,6 +15,7 @@ import rclpy
 from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
@@ -82,7 +83,7 @@ class Hand:
         self._motion: Motion | None = None
         self._state: dict[str, Any] = {}
         self._asked = ''
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node('hand')
         self._node.create_subscription(Odometry, 'odom', self._look, qos_profile_sensor_data)
         self._executor = SingleThreadedExecutor()

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,7 +37,8 @@ from liquid_control.evaluate.errors import DriveError
 
 SIMULATOR, POLICY, RECORDER = 'simulator_node', 'policy_node', 'recorder_node'
 VIEW = 'view_node'
-ADDRESS = 'http://localhost:8080/'
+PORT = 8080
+ADDRESS = f'http://localhost:{PORT}/'
 """Of the page, as config/view.yaml has it."""
 
 _START_TIMEOUT = 60.0  # s of wall time for a node to answer; imports are slow on a busy machine
@@ -98,6 +100,8 @@ def drive(options: DriveOptions, console: Console) -> str:
     bundle = find_bundle(options.policy or policy_of(options.robot or 'car')).resolve()
     robot = options.robot or robot_of(load_bundle(bundle).contract.command_names)
     course = open_course(robot, options.seed, options.laps, patient=options.view)
+    if options.view:
+        require_free(PORT)
     environment = isolated_environment()
     if os.environ.get('ROS_DOMAIN_ID'):  # else the domain is nobody else's
         require_no_other(environment)
@@ -120,6 +124,17 @@ def drive(options: DriveOptions, console: Console) -> str:
             raise DriveError(f'no report: {error}') from error
         return f'{outcome.reason}; no report: {error}'
     return outcome.reason
+
+
+def require_free(port: int, further: str = '') -> None:
+    """Refuse a port that has a page already: at once, not when all processes are up."""
+    try:
+        socket.create_server(('127.0.0.1', port)).close()
+    except OSError as error:
+        raise ConfigError(
+            f'the page cannot be served on port {port}: {error.strerror}; '
+            f'end what serves there{further and ", "}{further}'
+        ) from error
 
 
 def require_no_other(environment: dict[str, str]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,11 @@ from liquid_control.evaluate.closed_loop.domains import isolated_environment
 from liquid_control.evaluate.closed_loop.drive import (
     ADDRESS,
     POLICY,
+    PORT,
     RECORDER,
     SIMULATOR,
     VIEW,
+    require_free,
     require_no_other,
     terminated_as_interrupted,
 )
@@ -75,7 +76,7 @@ def teach(options: TeachOptions, console: Console) -> None:
     for package in ('rclpy', 'liquid_control.msg', 'mujoco', 'nicegui', 'lightning'):
         if importlib.util.find_spec(package) is None:
             raise explained(ModuleNotFoundError(name=package))
-    _require_free(options.port)
+    require_free(options.port, 'or choose another with --port')
     bundle = find_bundle(policy_of('car')).resolve()
     environment = isolated_environment()
     if os.environ.get('ROS_DOMAIN_ID'):  # else the domain is nobody else's
@@ -92,20 +93,10 @@ def teach(options: TeachOptions, console: Console) -> None:
         try:
             _run(options, children, parameters, progress, out, environment, console)
         except KeyboardInterrupt:
-            shown = Path(os.path.relpath(out))
+            here = Path.cwd()
+            shown = out.relative_to(here) if out.is_relative_to(here) else out
             console.print(f'to go on later: --out {shown}', soft_wrap=True, highlight=False)
             raise
-
-
-def _require_free(port: int) -> None:
-    """Refuse a port that has a page already: at once, not when all processes are up."""
-    try:
-        socket.create_server(('127.0.0.1', port)).close()
-    except OSError as error:
-        raise ConfigError(
-            f'port {port} cannot be served on: {error.strerror}; end what serves there, or choose '
-            'another with --port'
-        ) from error
 
 
 def _parameters(options: TeachOptions, bundle: Path, recordings: Path) -> dict[str, Any]:
@@ -152,6 +143,6 @@ def _run(
             monitor.wait(lambda: monitor.status is not None, _START_TIMEOUT, 'no odometry came')
             monitor.activate(RECORDER, _START_TIMEOUT)
             monitor.activate(POLICY, _START_TIMEOUT)
-        address = ADDRESS.replace('8080', str(options.port))
+        address = ADDRESS.replace(str(PORT), str(options.port))
         console.print(f'open {address}', highlight=False)
         Lesson(monitor, course, options, progress, out, console).run()
