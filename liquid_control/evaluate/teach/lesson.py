@@ -24,7 +24,6 @@ RECIPE = 'teach'
 
 _MEANWHILE = 0.1  # simulated seconds per second while it trains: the nodes would take a core
 _STOP_TIMEOUT = 10.0  # s of wall time
-_SLOWEST = 0.3  # m/s; a car that is slower on average does not finish
 _BEYOND = 0.5  # m; what is recorded begins a tick after what is judged: whole laps in it, too
 _FOREVER = float('inf')  # a person takes the time that a person takes
 
@@ -88,7 +87,7 @@ class Lesson:
                 monitor.tell('No policy, please: this lap is to be yours')
             return None
 
-        self._follow(missing, asked, over)
+        self._follow(missing, lambda: asked, over)
         monitor.stop_recording()
 
     def _learn(self) -> Path:
@@ -138,7 +137,7 @@ class Lesson:
         recording = monitor.record()
         monitor.wait(lambda: monitor.mode == AUTONOMOUS, _FOREVER, 'nobody engaged it')
         monitor.restart_judge()
-        progress.reason = self._follow(self._options.laps, 'Your policy drives', self._failure)
+        progress.reason = self._follow(self._options.laps, self._driving, self._failure)
         if progress.reason:
             monitor.tell(progress.reason)
         else:
@@ -149,17 +148,21 @@ class Lesson:
         return recording
 
     def _failure(self, laps: int) -> str | None:
-        """Why the policy's drive is over, None while it goes on."""
+        """Why the policy's drive is over, None while it goes on or waits to be engaged again."""
         monitor, status = self._monitor, self._monitor.status
         if status.departures:
             return f'It left the road {status.place.station:.0f} m from the start'
-        if monitor.mode != AUTONOMOUS:
-            return f'It was stopped ({monitor.reason})'
-        if monitor.simulated > (laps + 1) * self._course.track.length / _SLOWEST:
-            return f'It is slower than {_SLOWEST} m/s'
-        return None
+        return 'You took over' if monitor.mode == MANUAL else None
 
-    def _follow(self, laps: int, text: str, over: Callable[[int], str | None]) -> str:
+    def _driving(self) -> str:
+        """What to say of the policy's drive."""
+        if self._monitor.mode == AUTONOMOUS:
+            return 'Your policy drives'
+        return f'It was stopped ({self._monitor.reason}): press space (ENGAGE), and it goes on'
+
+    def _follow(
+        self, laps: int, text: Callable[[], str], over: Callable[[int], str | None]
+    ) -> str:
         """Until the laps are driven ('') or `over` gives a reason to end before."""
         monitor = self._monitor
         while True:
@@ -175,7 +178,7 @@ class Lesson:
             share = min(max(status.progress / length, 0.0), 1.0)
             times = ', '.join(f'{seconds:.1f} s' for seconds in status.lap_times)
             monitor.tell(
-                text, round(share, 2), lap=f'{min(driven + 1, laps)} of {laps}', lap_times=times
+                text(), round(share, 2), lap=f'{min(driven + 1, laps)} of {laps}', lap_times=times
             )
 
     def _report(self, policy: Path, recording: Path) -> None:
