@@ -150,7 +150,7 @@ class Lesson:
     def _failure(self, laps: int) -> str | None:
         """Why the policy's drive is over, None while it goes on or waits to be engaged again."""
         monitor, status = self._monitor, self._monitor.status
-        if status.departures:
+        if status.departures or not status.place.on_road:  # it may have begun beside it
             return f'It left the road {status.place.station:.0f} m from the start'
         return 'You took over' if monitor.mode == MANUAL else None
 
