@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Installs the ROS-free part and the `liquid-control` command with pip.
 
 On a robot `colcon build` builds the whole package, messages included (CMakeLists.txt); this file

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Training speed of the cells: forward and backward over sequences, against ncps and torch's LSTM.
 
 Every contender of a row runs once per round, in turns, and medians over rounds are compared, so a

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Chaos: random faults of all kinds against the driving policy node, and an independent judge.
 
 One round is: the node drives, something goes wrong, the robot must stop in time (or go on), and

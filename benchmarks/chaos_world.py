@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The world of benchmarks/chaos.py: sensors that can be broken, a base, a person, a judge.
 
 The judge only knows what came over the wire, and what the person sent.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy on this machine's GPU against the same policy on its CPU: the same, and how fast?
 
 Nothing here runs in the tests: it is for a machine that has a GPU. For each provider it checks

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How fast collecting makes a poor driver good: failures per 10 laps, round by round.
 
 The start is the recipe of track_cfc on one lap that the expert drove without a fault, so that it

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The LTC kernel in C++ against the same loops in numba: why the kernels are written in C++.
 
 Forward pass of the fused solver without gradients, batch 32, 64 steps, one thread, the published

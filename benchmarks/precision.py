@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Smaller encoders: what float16 and int8 save, and what they change in the commands.
 
 Exports the weights of a bundle once in each precision, over the last steps of a recording, and

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Fixed rate under load: our node, what a user would write otherwise, and a bare loop, in one run.
 
 For every camera, load and rate the contestants take turns, with the same camera and IMU always

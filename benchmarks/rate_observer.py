@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What benchmarks/rate.py sees from outside: commands and states as DDS received them."""
 
 from __future__ import annotations

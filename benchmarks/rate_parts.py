@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The processes of benchmarks/rate.py: sensors, a bare loop, what a user would write, busy work.
 
 Run by rate.py as `python rate_parts.py ROLE OPTIONS`; a measurement is printed as a line of JSON.

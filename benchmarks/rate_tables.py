@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Summaries and tables of benchmarks/rate.py."""
 
 from __future__ import annotations

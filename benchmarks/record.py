@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recorder under load: nothing may be lost, and it should cost little more than writing the file.
 
 One, two and four cameras of 640x480 RGB at 30 Hz and an IMU at 400 Hz, each in a process of its

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Offline replay: how much faster than real time, where the time goes, how much memory it takes.
 
 The recording is made here: a 160x120 JPEG camera at 30 Hz, a 200 Hz IMU, odometry and commands.

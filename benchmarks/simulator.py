@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The simulator's cost: processor time for a simulated second, by what is simulated.
 
 An expert drives; the variants take turns, a second each, and the median counts. Below each robot

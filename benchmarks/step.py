@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One control step, batch 1, one thread: our compiled core against everything it could be.
 
 For each size and cell, in turns and in one process, with equal weights: the reference's layer

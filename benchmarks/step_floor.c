@@ -1,3 +1,5 @@
+// Copyright 2026 The liquid_control maintainers
+// SPDX-License-Identifier: Apache-2.0
 /* The arithmetic of one control step and nothing else: no graph, no dispatch, no allocation.
    Built and called by step_floor.py. Matrices are row-major, [in][out]. */
 #include <math.h>

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The arithmetic floor of a control step: the same equations as one compiled loop in C.
 
 LTC neurons compute only the synapses that exist; CfC neurons, whose weights are mostly dense, all.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A lesson from beginning to end, with a script for a hand: how long until the new policy drives.
 
 The script holds keys at the page's own socket, as a person's browser does; everything else is

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A script for a hand: drives at the page's own socket, with keys as live.js takes them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the live view costs the policy node, and what a link gets: in one run, in turns.
 
 The policy node drives at 50 Hz on a 640x480 camera, alone, beside a view that nobody looks at, and

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Event-based XOR: the parity of a bit stream of which only the changes are seen.
 
 A stream of 2 to 23 random bits becomes events: each change of the bit (with the new bit), and the

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Draws the pictures of docs/cells.md into docs/images: `python docs/cells.py`."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Drive: policy node and recorder, brought to active, waiting to be engaged.
 
 ros2 launch liquid_control drive.launch.py policy:=track_cfc

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Replay: a recorded bag played to a policy, under the bag's own time.
 
     ros2 launch liquid_control replay.launch.py bag:=bags/SESSION/episode_0000 policy:=track_cfc

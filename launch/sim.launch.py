@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A simulated robot that a policy drives, under simulated time.
 
 ros2 launch liquid_control sim.launch.py policy:=track_ltc seed:=102

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """View: a page in the browser that shows the robot, and from which a person drives and stops it.
 
 ros2 launch liquid_control view.launch.py                        # http://localhost:8080

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Drive robots with liquid neural networks under ROS 2."""
 
 from pkgutil import extend_path

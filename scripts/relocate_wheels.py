@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Point the ROS wheels' exported CMake targets at this interpreter's headers.
 
 The wheels carry two include paths of the machine that built them (Python's and numpy's headers).

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The training of models/rover_cfc: DAgger in memory, all drives at once, nothing recorded.
 
 Some processes drive in ever new worlds, with the newest weights or with an expert that is pushed

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where a package of others is missing, programs end with one line that says what to install."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Installed is not the same as checked out: colcon's and pip's copies, with the source tree away.
 
 What runs here is a Python whose packages are those of the tests, but for this package itself,

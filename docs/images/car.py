@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Renders car.png, the README's picture: the simulated car from behind, and what it sees."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Renders quadrotor.png: the quadrotor from behind in four seasons, and what its camera sees."""
 
 from __future__ import annotations

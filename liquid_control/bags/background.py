@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Writes a bag in a thread of its own, so that a slow disk delays nobody who receives messages.
 
 Between receiver and disk lies a queue bounded in bytes. When it is full, new messages are dropped

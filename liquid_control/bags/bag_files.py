@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which files make up a recording: by the one list of suffixes and by metadata.yaml.
 
 Whatever lies in a directory may come from somebody else: only regular files are opened, and

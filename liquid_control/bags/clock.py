@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The clock by which a recording was stamped: which stamps to believe, and where it jumps.
 
 A recording's time is that of its stamps, as on the robot; when a message arrived only stands in

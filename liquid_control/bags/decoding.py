@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Decodes messages by the definition that came with them, or by the one known here.
 
 A definition that cannot be read costs the messages of its type, not the bag.

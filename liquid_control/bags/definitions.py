@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Message definitions and their hashes, from the ROS installation or, without one, from rosbags.
 
 A bag embeds the definition of every type in it, so that it can be read where the type is not

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What can be wrong with a bag, in words a user can act on."""
 
 from liquid_control.common.errors import LiquidControlError

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Opens a recording's file for writing: only its own, and one that nobody else is writing."""
 
 import fcntl

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a recording holds, for people: topics, rates, gaps, formats, and what is wrong with it.
 
 Every message is met once, so that what is said is true of all of them; of images the first is

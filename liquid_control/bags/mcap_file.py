@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """MCAP files as this package writes them, faster than the `mcap` package's own writer does.
 
 That one compresses at zstd's level 3 and copies every message five times. Level 1 takes a ninth of

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Chunks of MCAP files and the messages in them.
 
 The libraries build a stream and a record object for every message, which takes longer than

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """An MCAP file as part of a bag: finished or cut off, with an index or without."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Messages from plain values, serialised without ROS."""
 
 from collections.abc import Mapping

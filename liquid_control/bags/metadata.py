@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """metadata.yaml, the file that makes a directory a rosbag2 bag (layout version 9, ROS 2 Jazzy)."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a bag's files have in common, whatever their format; their messages in order of time."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Reads bags of any kind: rosbag2 (MCAP, sqlite3), ROS 1, finished or cut off.
 
 Message types are decoded by the definitions embedded in the bag, so our own and any other types

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What can be read of an MCAP file whose writer was killed, and the ending that it lacks.
 
 A finished file ends in a data-end record, a summary (schemas, channels, statistics, chunk index)

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Messages of a recording that are left out: how many, why, and which was the first."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Makes a killed recording a finished bag again, having proved that it reads back.
 
 The recording may be somebody else's: nothing is written through a link, nothing into a file that

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The last seconds of all topics, kept in memory until somebody wants them."""
 
 from collections import deque

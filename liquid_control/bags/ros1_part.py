@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A ROS 1 `.bag` file (format 2.0) as part of a bag: finished, cut off, or still `.bag.active`.
 
 The records are walked from the beginning, without the index at the end: it is what a bag lacks

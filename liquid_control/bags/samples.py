@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What policies see and learn, taken from a bag's messages: images, IMU, speed, commands."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A sqlite3 file as part of a bag, as rosbag2 wrote them until ROS 2 Iron.
 
 It is opened so that nothing of it can be changed, and nothing in it is run.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which topic of a bag plays which part: commands, who drove, how the robot moved.
 
 Those of a policy's inputs: input_topics.py.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Decompresses pieces of recordings of others: never more than declared, never beyond a limit.
 
 A chunk of 200 KB can ask for 6 GB. What is declared is compared with what comes out, and neither

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Writes rosbag2 bags (MCAP) that stay readable whatever happens to the writing process.
 
 A bag is a directory of MCAP files and a metadata.yaml, which is written last: its presence says

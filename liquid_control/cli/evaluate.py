@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Verbs that measure what is said of liquid networks, on this machine and on your policies."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The verb that shows what a policy looks at and what its neurons do."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Verbs that make policies: record the expert, prepare recordings, train, improve."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The command `liquid-control`: thin verbs over the rooms of the package."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the package ships beside its code: policies, robot files, recipes, parameter files.
 
 One rule finds them. Going up from this file, the first folder that holds `config/robots`, or has a

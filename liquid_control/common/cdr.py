@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Serialized messages (CDR) field by field: what reads and writes the few that come or go often.
 
 A subscription that hands over bytes costs a fraction of one that builds a Python message, and a

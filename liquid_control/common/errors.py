@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Errors that a user can act on.
 
 A message says what was expected, what was found and what to do next. Everything a user can cause

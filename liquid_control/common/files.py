@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Files written whole or not at all, and files of others read without being trusted.
 
 What lies in a directory may come from somebody else: a link in place of our temporary file makes

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Images of ROS messages, decoded: raw in any common encoding, JPEG or PNG, to RGB."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How large a compressed image will be, read from its header before anything is decoded.
 
 A PNG of 130 KB can hold a billion pixels, a JPEG can have its few pixels drawn a thousand times

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Many simulations at once: processes of their own, a progress bar, a Ctrl-C that ends soon."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How far values are from those wanted: the errors that replays and trainings report."""
 
 from __future__ import annotations

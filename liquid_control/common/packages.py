@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Packages of others that are missing here: one line that says what to install.
 
 The robot does without torch, a training server without ROS, and neither needs all that is used

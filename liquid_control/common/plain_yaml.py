@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """YAML from outside as plain data: texts, numbers, lists and mappings, and nothing that hurts.
 
 PyYAML reads more than people write: references by which a short text describes a huge document,

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Strict reading of dataclasses from plain mappings (YAML, parameters).
 
 Every mistake is named by its path: `policy.yaml: image.crop must be a list of 4 int, found 3`.

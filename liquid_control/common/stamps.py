@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Stamps: whole nanoseconds here, seconds and nanoseconds in messages."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the numbers of a contract and of a robot file can mean: one table for all of them.
 
 A number out of these ranges is no mistake of degree: no robot has such a sensor or such a wheel,

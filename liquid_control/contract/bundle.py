@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Loading a policy bundle: data from outside, checked before anything of it is parsed or run."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The table of what a policy may command: each axis with its unit, its bounds and its stop.
 
 Everything that must know a command asks this table: contracts and robot files, the envelope, the

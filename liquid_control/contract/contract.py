@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The contract of a policy bundle: what it sees, at which rate, and what it commands.
 
 `policy.yaml` is this module's dataclasses written out. Reading is strict: an unknown format

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Bundles of format 1, which knew a camera, an IMU and a speed and no names.
 
 They load as the inputs `image`, `imu` and `speed`; their graphs keep the names they had.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What an ONNX file reaches for outside itself, found before any library parses it.
 
 A graph of a bundle keeps to itself: its weights lie in it, its operators are the standard ones. A

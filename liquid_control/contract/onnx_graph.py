@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What lies between a graph's inputs and outputs: its convolutions, and how to see their outputs.
 
 A value inside a graph becomes an output by its name alone. Protobuf joins messages that follow one

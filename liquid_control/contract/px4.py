@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """PX4's own messages: velocities in the world's frame north-east-down, and the pose it reports.
 
 Ours are REP-103: the robot's frame is forward-left-up, the world's east-north-up. A flight

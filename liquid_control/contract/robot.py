@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The robot's own file: geometry and the limits that no policy may exceed.
 
 One YAML file per robot in config/robots/. Limits of a policy's contract and of the robot both

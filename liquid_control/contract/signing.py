@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Ed25519 keys and signatures: who may tell this robot how to drive.
 
 A signature is the 64 bytes of Ed25519 over the bytes of policy.yaml, which holds the hash of every

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Command vectors as messages and back; messages are told by their fields, whoever made them.
 
 A message says something of some axes; what it does not say of a command is derived from them

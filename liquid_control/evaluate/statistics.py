@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What so many drives can tell: intervals, paired differences, thresholds, and what they cannot.
 
 The world (and the training seed) is the unit: laps in one world resemble each other, so whole

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Liquid neural networks in torch: cells, wirings and solvers; see docs/cells.md.
 
 >>> from liquid_control.nn import LTC, CfC, NCP, AutoNCP

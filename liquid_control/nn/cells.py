@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The cells that a policy can have: `network.cell` of a recipe, and what each is made of.
 
 All have one interface (see `LiquidLayer`): a sequence or a step, a state that goes on, and the

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Closed-form continuous-time (CfC) neurons: the state after an elapsed time, without a solver.
 
 Source: Hasani, Lechner et al., "Closed-form continuous-time neural networks", Nature Machine

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A liquid layer as one file: what it is, its wiring and its weights, without any code."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The figure of a wiring: layers from left to right, synapses coloured by what they do."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Encoders: a camera image, or the ranges of a scan, to a few bounded features.
 
 Both are fast on one CPU core.

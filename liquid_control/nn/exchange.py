@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Layers to and from `ncps` 1.0.1, the library of the method's authors, with equal outputs."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Whether modules are as they were made, so that their weights say all that they compute.
 
 The cells read the weights of their submodules and compute whole sequences from them. A submodule

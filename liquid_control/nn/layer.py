@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What LTC and CfC layers share: shapes, elapsed times, the state that goes in and comes out."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Liquid-resistance liquid-capacitance (LRC) neurons: saturated synapses, a gate on their speed.
 
 With openings s_ij = sigmoid(sigma_ij (v_i - mu_ij)) of the synapses, inputs and neurons alike,

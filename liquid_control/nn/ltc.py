@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Liquid time-constant (LTC) neurons: leaky membranes joined by conductance-based synapses.
 
 Source: Hasani, Lechner et al., "Liquid Time-constant Networks", AAAI 2021.

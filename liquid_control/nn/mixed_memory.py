@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Mixed memory: an LSTM in front of a liquid cell that remembers beyond its time constants.
 
 Source: Lechner and Hasani, "Learning Long-Term Dependencies in Irregularly-Sampled Time Series",

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Neural circuit policy wirings: sensory, inter, command and motor neurons, as in a small worm.
 
 Source: Lechner, Hasani et al., "Neural circuit policies enabling auditable autonomy", Nature

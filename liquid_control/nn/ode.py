@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Neurons of a differential equation, solved over each elapsed time: CT-RNN and neural ODE.
 
 They are what a liquid network is measured against: the same solvers, the same interface, another

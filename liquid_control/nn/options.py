@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Sizes and choices as they are given, turned into plain ones, which a file can hold."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The policy network: inputs of a contract in, commands in SI units out, a liquid core between.
 
 It splits where a bundle splits: an image's encoder runs once for each of its frames, the core once

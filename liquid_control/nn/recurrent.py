@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recurrent networks that know no time by nature: LSTM and GRU, told it as one more input.
 
 They are what a liquid network is measured against, behind the same interface. Sources: Hochreiter

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Solvers for the membrane equation of a liquid neuron over one elapsed time.
 
 The equation is cm dv/dt = N(v) - D(v) v. N (what drives the neuron, leak included) and D (its

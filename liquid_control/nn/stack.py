@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A feed-forward network that sees the last few steps at once: a memory of fixed length.
 
 The stack is its state, so that it runs behind the same interface as a network with memory.

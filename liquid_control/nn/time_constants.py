@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How fast the neurons of a core are at given inputs and states: the 'liquid' in their time."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Wirings: which neurons a synapse joins, and whether it excites or inhibits.
 
 A wiring is drawn once for a number of inputs (`build`) and never changes afterwards. The same

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Plays a bag onto the topics it was recorded from, with its own time on /clock.
 
 The serialised bytes go straight through. Nodes under test run with `use_sim_time`, so that they

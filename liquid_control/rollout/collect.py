@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Expert drives as rosbag2 recordings: the topics that a robot records, faster than life.
 
 One bag for each seed, `seed_0007/` and so on, with the robot's sensors (a camera as JPEG) and

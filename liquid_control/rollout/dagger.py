@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Guided drives: a policy drives, the expert says at every moment what it would do instead.
 
 DAgger (Ross et al., "A Reduction of Imitation Learning and Structured Prediction to No-Regret

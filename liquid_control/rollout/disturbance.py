@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Disturbances of the actuation, so that expert drives also show how to recover.
 
 They are added to what the car does, never to the command that is recorded: every recorded command

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Closed-loop drives in simulated time: how well does a driver get round a track?
 
 No ROS and no waiting, so that training can score policies as fast as the machine allows. A policy

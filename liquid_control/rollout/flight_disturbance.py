@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Pushes on the setpoints, so that expert flights also show how to recover.
 
 They are added to what the flight controller is told, never to the command that is recorded: every

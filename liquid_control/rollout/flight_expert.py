@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A runner that knows where the target is: flies straight to it and holds position before it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Failures of a policy on unseen tracks: laps are driven to their end, whatever happens.
 
 A failure is a car that leaves the road, or that hardly moves any more. It is put back at rest on

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A robot's samples and commands as serialized ROS messages: for bags, policies and topics."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Ways through rooms: how far every place is from the goal, around everything that stands there.
 
 The distance solves the eikonal equation on a grid, as fast marching does (Sethian, "A fast

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Drives of a rover to its goal in unseen rooms: reached, touched, or too late; how long a way."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Bags that are there when they are finished, and not before: collections go on after a kill."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A driver of the rover that knows the map and where everybody will walk.
 
 At every moment it compares straight moves in all directions: by how much way is left from where

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The embedded simulator: a MuJoCo car with a camera and an IMU on a painted track."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a world looks like: colours, light, camera mounting and sensor noise, drawn from a seed.
 
 Ranges are wide enough that a policy trained on many seeds meets an unseen one as just another

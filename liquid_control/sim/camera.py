@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Cameras: where one is mounted, what its lens sees off-screen, and how its sensor errs."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The 1/10 car with Ackermann steering: its body, and how a command becomes angles and torque."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How hard a world is: a strength from 0 to 1 for each of the difficulties that it knows."""
 
 from __future__ import annotations

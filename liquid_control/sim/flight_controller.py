@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The flight controller in the simulator: velocity setpoints in, thrust of each rotor out.
 
 The cascade of PX4 and ArduPilot: velocity to acceleration (PI), acceleration to the direction and

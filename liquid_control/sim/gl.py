@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """An off-screen OpenGL context without a display: EGL, else OSMesa, else a clear error.
 
 EGL uses a GPU or the system's software renderer. Where it is missing, the OSMesa library of the

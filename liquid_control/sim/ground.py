@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The painted ground: grass, asphalt and road markings as one texture."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How a drive goes, from ground truth: laps, progress and departures from the road."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A 2-D lidar, and the goal that a rover is sent to."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """An outdoor place drawn from a seed: where a flight starts, the target, what stands around.
 
 The target is a red folding chair on a stand, big enough to be seen from afar, with a front and a

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The world of the quadrotor: outdoors, with a target to fly to and to hold position before."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a simulation is made of: a world, a robot in it, and the sensors on the robot.
 
 Each of the three knows nothing of the others' kind. A robot is an MJCF body with actuators and a

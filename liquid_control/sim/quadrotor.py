@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A small quadrotor: its body in MJCF, and how a velocity setpoint becomes thrust.
 
 An X frame with 25 cm from one rotor to the next and 1 kg, the size of a small research drone. What

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The robots that can be simulated by name, each in its own kind of world.
 
 `simulate('car', seed)` is all that most callers need. Another robot is one more entry here: see

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Rooms drawn from a seed: walls with doors, furniture, people who walk to and fro; and a task.
 
 Everything is flat: a shape is a rectangle or a disc on the floor, seen from above, and as tall as

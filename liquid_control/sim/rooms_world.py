@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The world of the rover: rooms to cross, to a goal, without touching anything."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A small differential robot, about a TurtleBot: two driven wheels, two casters, round."""
 
 from __future__ import annotations

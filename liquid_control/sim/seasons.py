@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What an outdoor world looks like: seasons and places, and the light of one flight."""
 
 from __future__ import annotations

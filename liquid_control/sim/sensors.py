@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Inertial and odometry sensors: what a sample holds, and how it errs."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A robot in a world as a plain class: a command in, timed samples of its sensors out.
 
 Time is simulated time in integer nanoseconds from 0 at the start; nothing here knows of ROS or of

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A closed track: the centre line, and where a point lies relative to it.
 
 Everything that judges driving (offset, heading error, progress, *off the road*) is defined here.

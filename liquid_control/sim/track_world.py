@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The world of the car: a painted track with scenery and light, and laps to be driven."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Wind: a steady part from one direction and gusts about it, drawn from a seed."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recording through a queue: bounded memory, counted losses, slow and failing disks."""
 
 from __future__ import annotations

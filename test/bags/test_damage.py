@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Any damage to any format is read, refused, described or repaired; never is it a traceback."""
 
 from __future__ import annotations

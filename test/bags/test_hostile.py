@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recordings made to do harm: they are refused in one line, before they take time or memory."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """`bag info` tells what any recording holds and what is wrong with it, and is never at a loss."""
 
 from __future__ import annotations

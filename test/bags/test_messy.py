@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recordings as crashes, other programs and old ROS leave them: what is whole is read."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Reading bags of every kind, and what is said about those that cannot be read."""
 
 from __future__ import annotations

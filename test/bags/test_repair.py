@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Bags of killed recorders and damaged disks: what is read of them, what repair makes of them."""
 
 from __future__ import annotations

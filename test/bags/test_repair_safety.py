@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Repair of somebody else's recording: only its own files are written, or nothing is."""
 
 from __future__ import annotations

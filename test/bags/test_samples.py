@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What policies see and learn, from messages of the types in which robots record it."""
 
 from __future__ import annotations

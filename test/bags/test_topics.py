@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Guessing which topic is the camera, the IMU, the odometry and the command."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Bags as they are written: what other tools expect of them, and what survives a failing disk."""
 
 from __future__ import annotations

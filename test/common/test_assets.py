@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the package ships is found from the code on, however it was installed."""
 
 from collections.abc import Iterator

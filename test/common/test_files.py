@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Files are written whole or not at all, never through somebody else's link."""
 
 import os

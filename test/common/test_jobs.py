@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Work in several processes leaves none of them behind."""
 
 from __future__ import annotations

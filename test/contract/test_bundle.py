@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Bundles are data from outside: each kind of damage is refused with what to do."""
 
 import hashlib

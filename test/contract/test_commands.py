@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The table of commands: what there is, what goes together, and what it is on the wire."""
 
 from __future__ import annotations

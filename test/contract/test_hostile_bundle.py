@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Bundles are data from outside: nothing reaches out of one, nothing in one crashes a node."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Graphs are data from outside: no file is opened and no code loaded that a graph names."""
 
 import hashlib

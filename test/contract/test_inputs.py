@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The table of inputs: what each kind writes it reads again, and nothing else gets through."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """PX4's frames: north-east-down and forward-right-down, against ours."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Robot files: read strictly, with numbers that a robot can have."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The robot files that are shipped: each can be driven, and says where its figures are from."""
 
 from __future__ import annotations

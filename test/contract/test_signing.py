@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Signatures: a robot with trusted keys drives what their owners signed, and nothing else."""
 
 import shutil

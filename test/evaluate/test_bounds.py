@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Certified bounds: they hold what mpmath holds, a search finds nothing beyond, nor too little."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Interventions: what is changed is changed alone, and responses tell policies apart."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Errors against hand-made numbers, and replays held against each other."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Courses: what odometry tells of a drive is what the simulator's own judge says."""
 
 from __future__ import annotations

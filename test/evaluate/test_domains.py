@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Two processes of one machine never share a ROS domain by accident."""
 
 from __future__ import annotations

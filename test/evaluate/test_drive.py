@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """`liquid-control drive` on its real processes: it ends well, badly, or when told to."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Laps with disturbances: what went wrong is told apart, and so are policies, or not."""
 
 from __future__ import annotations

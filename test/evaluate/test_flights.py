@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Flights by name: what is asked for is flown, and rates are told with their intervals."""
 
 from __future__ import annotations

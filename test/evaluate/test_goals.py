@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Goals: what a rover's policy reaches in rooms that no training saw, told with its interval."""
 
 from __future__ import annotations

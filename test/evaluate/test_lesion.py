@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Lesions: what is silent says what it always said, and the rest is as it was."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Files that a command shall write: tried before the work; a failure is one line, with path."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Replay of real robots' recordings, where they are at hand."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Offline replay: what each tick sees, the same on every run, the same as a run recomputed."""
 
 from __future__ import annotations

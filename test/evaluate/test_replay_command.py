@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """`liquid-control replay` as a user meets it: files written, exit status, mistakes in one line."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The same drive in every kind of bag, in every kind of message, is the same replay."""
 
 from __future__ import annotations

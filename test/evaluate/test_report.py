@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is told of a drive is what its recording holds."""
 
 from __future__ import annotations

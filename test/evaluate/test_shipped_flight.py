@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The shipped flight policy, driven as on the robot: it sees, knows its fence, and holds."""
 
 from __future__ import annotations

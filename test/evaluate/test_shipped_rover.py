@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The shipped policy of the rover, driven as on the robot through rooms it has never seen."""
 
 from __future__ import annotations

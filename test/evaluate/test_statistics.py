@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Statistics of drives: the numbers of statsmodels 0.15 and scipy 1.17, and honest answers."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Studies as a user meets them: quick, resumable, the same numbers again, and honest."""
 
 from __future__ import annotations

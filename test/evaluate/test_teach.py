@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A lesson with a script for the hand, from the first key to the report; and its interruption."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Augmentation: it changes what may change and leaves the commands true."""
 
 from __future__ import annotations

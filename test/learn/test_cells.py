@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Every cell through the same recipe: trained, written as a bundle, replayed by the runtime."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The dataset store: what it takes from bags, and that it takes it only once."""
 
 from __future__ import annotations

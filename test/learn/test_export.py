@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Export: what is written drives as the network does, and what does not is never written."""
 
 from __future__ import annotations

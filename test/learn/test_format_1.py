@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Bundles of before inputs had names still drive, and are trained further, as what they are."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Every round learns from all so far, only what is better is kept, and a kill costs little."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Two rounds in the simulator from the command line, with a network too small to drive well."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Every kind of input from a recording to a bundle: it is found, learnt from and run."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a first recording tells of the robot, and that what it does not tell is said."""
 
 from __future__ import annotations

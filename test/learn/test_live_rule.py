@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is learnt from a recording is what the robot would have had, tick by tick.
 
 One recording of many kinds of input and with every fault there is goes through the runtime's own

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recordings as people have them: clocks that are set, keys pressed, joysticks gone mad."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A bundle says what its network is: built again it is the same, nothing else is trained on."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A recipe says only what is to be different, in a file or on the command line."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Who drove when: what is learnt from a policy's own drives, corrections and recoveries."""
 
 from __future__ import annotations

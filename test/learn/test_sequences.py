@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Control steps drawn from an episode: the runtime's rule of the newest sample, and true times."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Something is held out to evaluate on wherever there is enough, and it is said what."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which topics are learnt from: what is not used cannot be in doubt, the rest can be named."""
 
 from __future__ import annotations

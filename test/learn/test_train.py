@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Training from bags to a bundle: it learns, it repeats itself, it survives being stopped."""
 
 from __future__ import annotations

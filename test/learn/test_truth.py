@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Training says what it does and what came of it, and a policy is not worse than a constant."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Weights beside a bundle are data from outside: no header of theirs decides what is allocated."""
 
 from __future__ import annotations

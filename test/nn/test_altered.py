@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Layers whose submodules were changed: what was put there acts, or is refused."""
 
 from __future__ import annotations

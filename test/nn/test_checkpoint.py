@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Layers saved whole, and weights that belong to another wiring."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Elapsed times and shapes: what the reference gets wrong, and the forms a layer takes."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Whole layers to and from the reference library."""
 
 from __future__ import annotations

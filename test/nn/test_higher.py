@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Derivatives beyond the first, and several at once: those of plain torch, through the kernels."""
 
 from __future__ import annotations

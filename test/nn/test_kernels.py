@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The compiled kernels: the numbers and gradients of plain torch, whatever comes in."""
 
 from __future__ import annotations

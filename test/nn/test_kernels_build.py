@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where the compiled kernels come from: built on first use, brought by a wheel, or not there."""
 
 from __future__ import annotations

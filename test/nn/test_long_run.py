@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Ten thousand steps, each on its own state: the compiled step neither overflows nor drifts."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Compiled steps: ONNX Runtime gives what torch gives, for every cell, size and elapsed time."""
 
 from __future__ import annotations

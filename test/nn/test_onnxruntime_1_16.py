@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The oldest ONNX Runtime that is supported, JetPack's 1.16, in a process of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Our cells against the reference: same weights, inputs and elapsed times, same numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The policy network: what goes in, what comes out, and that its parts agree with the whole."""
 
 import pytest

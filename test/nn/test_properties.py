@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the equations promise, for any input and any elapsed time."""
 
 from __future__ import annotations

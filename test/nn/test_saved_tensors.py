@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is kept for the backward pass: moved, laid out anew, or changed before it is used."""
 
 from __future__ import annotations

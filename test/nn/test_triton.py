@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Triton's kernels: on a GPU where there is one, elsewhere in Triton's interpreter on the CPU."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How the reference library is used, in its documents and tests, with our layers in its place."""
 
 from __future__ import annotations

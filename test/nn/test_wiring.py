@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Wirings: the reference's synapses bit for bit, drawn once, described, saved and drawn."""
 
 from __future__ import annotations

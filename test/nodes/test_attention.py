@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the policy looks at, told over DDS by a running node."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Commands over DDS in every form that a robot takes, and a person's in the same."""
 
 from __future__ import annotations

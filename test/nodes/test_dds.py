@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The profile is set in the one variable that the middleware reads, and none of the user's."""
 
 from __future__ import annotations

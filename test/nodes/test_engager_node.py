@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A replay's policy is engaged whenever nobody drives, and only in a replay."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The helm on a virtual clock: what the wire sees when ticks are late, lost or done without."""
 
 from __future__ import annotations

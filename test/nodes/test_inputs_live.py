@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy node that sees by other sensors than a camera and an IMU, over DDS."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Launch files: what was given counts, what was not is as the parameter file says."""
 
 from __future__ import annotations

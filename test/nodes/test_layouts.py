@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Layouts for other people's tools show topics and fields that are there."""
 
 from __future__ import annotations

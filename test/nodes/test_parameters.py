@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Parameters of any kind at start: within their ranges, or refused by name."""
 
 from __future__ import annotations

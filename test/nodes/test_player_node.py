@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The player's own process: everything arrives, as recorded, under the bag's time."""
 
 from __future__ import annotations

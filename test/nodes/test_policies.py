@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Roles of policies change between two ticks, never within one."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Nodes whose policies never return, while they are loaded or on what is seen just now."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The policy node's own process, driven over DDS by a camera and an IMU that can be broken."""
 
 from __future__ import annotations

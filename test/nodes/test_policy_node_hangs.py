@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What never returns, or fails: the real node stops the robot in time, and people are heard."""
 
 from __future__ import annotations

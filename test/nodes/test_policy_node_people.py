@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """People, clocks and listeners: who is heard, what counts as old, and what the node tells."""
 
 from __future__ import annotations

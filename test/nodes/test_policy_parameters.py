@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What may be set on the policy node while it drives, over DDS: all of it or nothing."""
 
 from __future__ import annotations

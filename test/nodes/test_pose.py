@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where a robot is, as its messages tell it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A real recording over the real middleware: live commands are the ones that replay computes."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Several robots share a graph and a disk: each recorder keeps to its own."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The recorder's own process: what it records, when, and what is left when things go wrong."""
 
 from __future__ import annotations

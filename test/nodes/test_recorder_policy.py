@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The recorder follows the policy node: episodes begin and end with it, also when it dies."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The state of a tick, written as bytes, says what the message type says."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Each robot's own messages in, as its driver sends them; commands that its base takes out.
 
 Types, frames, rates, quality of service and sizes are those of the drivers' sources: Create 3 and

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Serialized messages as the nodes take them, and where the node's threads may run."""
 
 from __future__ import annotations

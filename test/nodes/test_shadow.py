@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The shadow's own thread: it sees what the driving policy sees and costs it nothing."""
 
 from __future__ import annotations

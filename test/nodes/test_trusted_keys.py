@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A node with trusted keys drives signed policies alone, at start and when swapping."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The view's gate: who is let in, and what a hostile page can send."""
 
 from __future__ import annotations

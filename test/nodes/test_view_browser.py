@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The page in a real browser, beside the simulated car: it shows what is so, and steers it."""
 
 from __future__ import annotations

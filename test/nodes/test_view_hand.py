@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A hand on the wheel and the link to a page, on a virtual clock."""
 
 from __future__ import annotations

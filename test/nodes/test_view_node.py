@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The view's own process: its socket, what it refuses, and that nothing of a page stays behind."""
 
 from __future__ import annotations

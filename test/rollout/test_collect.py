@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Expert recordings: what a robot records, resumable, never of a held-out track."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Guided drives: the policy drives, every answer is the expert's, and the road is not left."""
 
 from __future__ import annotations

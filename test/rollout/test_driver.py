@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy bundle at the wheel of the simulated car, through the robot's own controller."""
 
 from __future__ import annotations

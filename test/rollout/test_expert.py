@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The expert stays on the road, alone and disturbed, and the judge counts its laps."""
 
 from __future__ import annotations

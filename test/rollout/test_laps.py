@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Failures per lap: leaving the road and standing still count, and every lap comes to its end."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The quadrotor: follows setpoints in wind, flies to what it should, and is judged fairly."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The rover's expert reaches its goal among people; its recordings are those of a TurtleBot."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """An arm, on a virtual clock: it starts from where it is, and a stop holds its place."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """TensorRT engines: each in a place of its own, built once, and never while driving."""
 
 import json

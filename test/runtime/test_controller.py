@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Modes, faults and limits on a virtual clock: what stops the robot, why, and how fast."""
 
 import re

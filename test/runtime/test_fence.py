@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The fence: what a robot may do near it and beyond it, whoever flies."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A robot that flies, on a virtual clock: it hovers, lands, and stays within its fence."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Hostile input: 100,000 broken or malicious messages never move the robot wrongly."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Decoding: every encoding gives the same image, every lie about sizes is refused."""
 
 import contextlib

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Compressed images: the format says in which order colours came; only 8 bits are images."""
 
 import queue

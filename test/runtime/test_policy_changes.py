@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Policies that are swapped, shadowed, replaced when they fail, and tried before."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """GPU providers without a GPU: what is chosen, what is believed, and what memory is used how."""
 
 import shutil

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A bundle is tried where it can be killed: endless, huge, swapped and hostile ones."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The car and its IMU obey physics, in the axes and units that they promise."""
 
 from __future__ import annotations

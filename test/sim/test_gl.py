@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Rendering where there is no EGL: the OSMesa wheel steps in, or the message says what to do."""
 
 from __future__ import annotations

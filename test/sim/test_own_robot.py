@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """docs/robots.md is true: its robot is built from its URDF file, strafes, and is recorded."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The rover, its lidar and its rooms: what is drawn can be driven, what is seen is there."""
 
 from __future__ import annotations

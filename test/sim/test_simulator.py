@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The simulator as a whole: same seed, same world; other seed, other world."""
 
 from __future__ import annotations

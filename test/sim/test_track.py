@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Tracks: drawn from a seed, closed, drivable, and measured with the right signs."""
 
 from __future__ import annotations

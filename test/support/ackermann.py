@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A workspace with ackermann_msgs, which no ROS installation has by itself."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Small bags with known content, for the tests of reading, repairing and playing."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A real Chromium without a screen, steered over its DevTools protocol."""
 
 from __future__ import annotations

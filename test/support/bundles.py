@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Small random policy bundles for tests: valid, fixed by a seed, sensitive to every input."""
 
 from __future__ import annotations

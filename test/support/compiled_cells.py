@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Graphs of layers and encoders for tests: every cell, with weights away from their start."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A drive of the simulated car as the recorder would have kept it, without ROS processes.
 
 The simulator and its expert drive; the messages are those of the nodes.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Small networks, steps to judge them on, and bundles of them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Bundles that are good until a sensor says otherwise, and then fail in one way."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Bundles with a right hash whose graphs take what a robot does not have."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Work that is killed in the middle, in a process of its own."""
 
 from __future__ import annotations

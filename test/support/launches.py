@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Launch files, evaluated without starting anything: with the real `launch`, else a stand-in."""
 
 from __future__ import annotations

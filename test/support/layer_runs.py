@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Layers run forward and backward over sequences, for tests that compare two ways of doing so."""
 
 from __future__ import annotations

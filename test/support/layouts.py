@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the layouts in config/layouts show: topics, and fields of their messages."""
 
 from __future__ import annotations

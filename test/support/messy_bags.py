@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recordings of others, small: several formats, cut off, mixed, or made to do harm."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Pairs of a layer of ours and of the reference library `ncps`, with the same weights."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Run graphs or a policy in the ONNX Runtime that the process finds, and print what comes out.
 
     python old_onnxruntime.py graphs FOLDER

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A running recorder, and what can be read of its bags."""
 
 from __future__ import annotations

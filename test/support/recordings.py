@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Small recordings for tests: a camera at 30 Hz, an IMU at 200 Hz, odometry, commands."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Real nodes in processes of their own, on a ROS domain nobody else uses, and a peer for them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A controller on a virtual clock, with sensors and a policy that can be broken."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recordings that a small network can learn: a bright stripe tells the steering angle."""
 
 from __future__ import annotations

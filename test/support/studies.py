@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A study for tests, where worker processes can import it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A running view, and a page of it as a socket."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The table of inputs: every kind of sensor that a policy can see, one entry each.
 
 A kind says everything about itself (see `base.InputSpec`); contract, runtime, training and

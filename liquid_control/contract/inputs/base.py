@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What every kind of input says of itself: elements, topics, how it is read and written.
 
 A kind is a frozen dataclass derived from `InputSpec`; its fields are the options that a contract

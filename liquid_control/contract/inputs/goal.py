@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where to go: a goal as distance and bearing, seen from where odometry says the robot is.
 
 Goal and odometry must be given in one frame, so that no tree of transforms is needed. The goal

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A camera: which part of its image becomes the encoder's input."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """An inertial measurement unit, REP-145: x forward, y left, z up, gravity's reaction included."""
 
 from __future__ import annotations

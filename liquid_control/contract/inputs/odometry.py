@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How fast the robot moves, from odometry: its forward speed alone, or all of its velocity."""
 
 from __future__ import annotations

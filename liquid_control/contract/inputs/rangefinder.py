@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A single range finder: sonar, infrared or a laser that looks one way."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A laser scanner as a few sectors: how far away the nearest thing is in each."""
 
 from __future__ import annotations

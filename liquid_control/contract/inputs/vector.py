@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Any numbers that have no kind of their own, in a message of plain floats."""
 
 from __future__ import annotations

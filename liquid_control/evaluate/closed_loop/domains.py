@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A ROS domain of one's own: what two processes take, they do not share by accident.
 
 A domain is held by a lock on a file in the temporary directory, which ends with the process.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """`liquid-control drive`: simulator, policy node and recorder as processes, and a report.
 
 The robot does its task under simulated time, paced to real time; what is told of the drive is read

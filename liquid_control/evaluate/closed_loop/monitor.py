@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The ROS side of a drive: brings the nodes to active, engages, watches the robot."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Child processes that never outlive their parent and whose last words are kept."""
 
 from __future__ import annotations

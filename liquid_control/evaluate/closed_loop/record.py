@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A drive of a simulated robot, read back from its recording: path, ticks, frames, figures."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How a flight policy does outside of the scene that it was trained in: tests by name.
 
 The tests are those of Chahine et al., "Robust flight navigation out of distribution with liquid

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How often a rover's policy comes to its goal in rooms it has never seen, and by how long a way.
 
 Every policy drives in the same rooms, which no training sees. A drive counts where the goal is

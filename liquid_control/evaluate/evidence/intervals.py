@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Interval arithmetic with outward rounding, and bounds of first derivatives beside the values.
 
 A `Box` holds numbers of which only bounds are known, and what each can change by when one of the

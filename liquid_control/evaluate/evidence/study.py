@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What all studies share: pieces measured in several processes, kept, and shown in a report.
 
 A study is a list of pieces, each plain data, and a function that measures one. What was measured

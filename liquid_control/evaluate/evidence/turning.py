@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The command that is looked at where there is room for one: that which turns the robot."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A recording as a policy saw it: images, inputs, states and commands at every tick."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The whole drive as a film: what the camera shows, where the encoder looks, what neurons do."""
 
 from __future__ import annotations

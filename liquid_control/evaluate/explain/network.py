@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What only the network itself knows: its neurons' names, wiring and time constants."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What each neuron does in a drive: activity, what it goes with, and a tree that tells it."""
 
 from __future__ import annotations

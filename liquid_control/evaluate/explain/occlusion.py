@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The second opinion: what a command changes by where something is covered.
 
 Occlusion (Zeiler and Fergus, 2014) through all that there is: encoder, core and the recurrent

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Whether attention stays where it is when the camera is noisy: SSIM against the clean mask."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The explanation of a policy on a recording: what is measured, and the report.
 
 The recording is replayed once and kept; then moments of it are looked at one by one, which is

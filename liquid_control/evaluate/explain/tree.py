@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A small regression tree: which states of the robot a neuron answers to, in words.
 
 Source of the idea: Wang et al., interpreting neural policies with disentangled tree

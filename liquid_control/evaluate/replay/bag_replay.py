@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Replay of a whole bag with its result: errors against the recording, speed, share of stages."""
 
 from __future__ import annotations

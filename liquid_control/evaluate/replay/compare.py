@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How far a policy's commands are from the recorded ones, another policy's or golden ones."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Offline replay: the policy over a recording, deterministic, as fast as the machine can.
 
 The runner that drives the robot decides what a tick sees and what the network gets. Memory does

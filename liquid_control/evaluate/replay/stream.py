@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A recording as a policy would have met it: messages in the order of their stamps, cut at ticks.
 
 The tick rule: tick k is at t0 + k * period in whole nanoseconds, t0 is the stamp of the first

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which topics of a bag a policy is replayed on and compared with."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The ticks of a replay as columns, and as a CSV file that a later replay can be held against."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a replay shows on the terminal: a progress bar, then tables."""
 
 from __future__ import annotations

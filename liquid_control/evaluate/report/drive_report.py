@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The report of a drive: one self-contained HTML page, made from the recording."""
 
 from __future__ import annotations

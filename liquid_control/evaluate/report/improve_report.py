@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What an improvement shows: a table and figures of its rounds, from its improve.json alone."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy bundle shown to a person: contract, provenance, metrics."""
 
 from __future__ import annotations

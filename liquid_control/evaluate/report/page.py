@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One self-contained HTML page: title, verdict, sections with tables and images inside it."""
 
 from __future__ import annotations

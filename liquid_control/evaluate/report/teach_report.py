@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The report of a lesson: how your own policy drives beside you, on the same track."""
 
 from __future__ import annotations

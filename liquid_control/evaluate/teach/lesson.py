@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A lesson: laps by hand, training, laps of the policy; and one more by hand where it fails."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The ROS side of a lesson: what is recorded, which policy is in charge, what is told.
 
 What a lesson is at goes out on `teach/status`, which the page shows.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How far a lesson is: kept in its folder, so that it goes on after an interruption."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The processes of a lesson: simulator, policy node, recorder and page, as in a drive.
 
 Until there is a policy of one's own, the policy node only passes the hand's commands on.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """`liquid-control train` in a process of its own, so that the page lives on meanwhile."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Changes to the images of a training window that leave its commands true.
 
 Light and camera differ from drive to drive and hardly within a second or two: each change is

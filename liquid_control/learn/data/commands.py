@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a recording decides by itself about commands: which ones they are, and their ranges."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The dataset: bags decoded once, kept as arrays that are mapped into memory.
 
 A directory with one episode for each bag, named by the digest of the bag's data, and a manifest

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One drive as training sees it: signals with their stamps, who drove when, what can be learnt.
 
 A tick is one to learn from where the robot would have been driven at it: no input older than its

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What to take from bags where no recipe says it: as the first bag suggests."""
 
 from __future__ import annotations

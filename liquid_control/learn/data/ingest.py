@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One bag becomes one directory of arrays; it is there when it is whole, and not before."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a policy is to see where nobody says it: what a recording has, by one rule for all kinds.
 
 The kinds themselves say when they are learnt from (`InputSpec.suggested`): a camera, IMU, scan or

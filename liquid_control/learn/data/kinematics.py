@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a recording tells of a robot's wheels: how it steers, how far apart its axles are."""
 
 from __future__ import annotations

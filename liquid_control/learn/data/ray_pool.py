@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The same work on the machines of a Ray cluster, where one is not enough."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Who drove when, and how much a policy learns from each segment of a drive.
 
 A policy that learnt from its own commands would imitate its mistakes. What a person does who takes

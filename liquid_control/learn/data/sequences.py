@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Sequences of control steps from an episode: what the robot would have known at each tick.
 
 The rule is the runtime's: a tick sees the newest sample at or before it. Training windows are

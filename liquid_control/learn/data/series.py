@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Samples over time, sorted by their stamps: what a tick sees is the newest at or before it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is taken from a bag: the part of a recipe that decides what a dataset holds."""
 
 from __future__ import annotations

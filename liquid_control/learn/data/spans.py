@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Sets of moments as spans of time: closed intervals (ns), sorted and apart, an array [N, 2]."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which recordings are learnt from, and which tell how well: whole ones where there are enough."""
 
 from __future__ import annotations

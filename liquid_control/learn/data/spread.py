@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How recorded commands are spread: the scale of their errors, and where a policy starts."""
 
 from __future__ import annotations

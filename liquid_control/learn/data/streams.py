@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a bag says over time: inputs, commands, who drove; each kind sorted by stamp.
 
 Messages are read as the robot reads them: by the readers of the inputs, and what it would refuse

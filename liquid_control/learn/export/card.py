@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The model card: a bundle's README.md, written from its contract and nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """From a trained network to a policy bundle, written only if it does what the network does.
 
 The graphs run in the runtime's own backend over recorded steps before the bundle gets its name; a

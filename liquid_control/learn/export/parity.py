@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Whether a bundle does what its network does: both run over the same recorded steps."""
 
 from __future__ import annotations

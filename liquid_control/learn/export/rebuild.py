@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A bundle's own network again, as its contract describes it: to train it further."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Collectors: where a round's recordings come from, and what tells which policy is better.
 
 On a robot people drove and corrected, and policies are compared on recordings that neither has

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What an improvement has come to so far: its rounds, on disk after each of them."""
 
 from __future__ import annotations

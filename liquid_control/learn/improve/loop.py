@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The loop that makes the next policy better: collect, retrain, evaluate, keep what is better.
 
 Every round learns from all recordings so far, from the weights of the best policy so far. A round

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What happens around training: lines that tell how far it is, ends that keep what was learnt."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How well a trained network gives the recorded commands, and what follows where it does not."""
 
 from __future__ import annotations

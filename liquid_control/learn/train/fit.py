@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The optimisation: epochs over windows of the recordings, checkpoints, and going on from them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Imitation: the policy learns to give the commands that the recorded driver gave."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Several processes that train one policy together, on one machine or more."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A training recipe: everything besides the bags that decides which weights come out.
 
 Recipes are YAML files of these dataclasses (see recipe_file.py); the ones of the shipped policies

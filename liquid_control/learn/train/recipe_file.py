@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recipes as people write them: a file and options that say only what is to be different.
 
 Both are read as strictly as a policy's contract: an unknown or wrongly typed field is named.

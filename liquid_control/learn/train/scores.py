@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How close given commands are to recorded ones."""
 
 from __future__ import annotations

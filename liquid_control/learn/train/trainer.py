@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Training: bags and a recipe in, a policy bundle out.
 
 Two trainings with the same seed, bags and recipe give the same weights on the same machine, also

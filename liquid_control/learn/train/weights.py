@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The torch weights of a bundle, beside its graphs: training can go on from a bundle alone.
 
 The runtime never reads them. They are plain arrays under the names of the network's state dict.

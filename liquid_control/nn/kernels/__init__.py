@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Compiled kernels under the cells: whole sequences, forward and backward, in one call.
 
 C++ on the CPU (LTC and CfC), Triton on CUDA (LTC). The cells ask `serves` and otherwise run their

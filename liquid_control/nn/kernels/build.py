@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The compiled kernels: built on first use or shipped with the package, never required.
 
 With a C++ compiler they are built for the processor at hand and kept in the user's cache. A wheel

@@ -1,3 +1,5 @@
+// Copyright 2026 The liquid_control maintainers
+// SPDX-License-Identifier: Apache-2.0
 // CfC over whole sequences, forward and backward: what is left once the inputs' share of the first
 // layer is known for every step.
 //

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """LTC over whole sequences on CUDA, as an autograd function around the Triton recurrence."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Backward passes that a kernel cannot do: those that are themselves differentiated, or batched.
 
 The kernels compute gradients outside of torch's sight. Where a gradient of the gradient is wanted

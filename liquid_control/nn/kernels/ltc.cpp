@@ -1,3 +1,5 @@
+// Copyright 2026 The liquid_control maintainers
+// SPDX-License-Identifier: Apache-2.0
 // LTC over whole sequences: cuts the batch into chunks, runs them on threads, adds up the gradients.
 //
 // Gradients are summed per group of chunks and then over groups, in an order that does not depend on

@@ -1,3 +1,5 @@
+// Copyright 2026 The liquid_control maintainers
+// SPDX-License-Identifier: Apache-2.0
 // What the LTC kernel is given, and the calculus of one synapse and one solver step.
 #pragma once
 

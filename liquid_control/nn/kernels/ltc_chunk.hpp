@@ -1,3 +1,5 @@
+// Copyright 2026 The liquid_control maintainers
+// SPDX-License-Identifier: Apache-2.0
 // L episodes through all their steps, side by side in the lanes of the vectors, forward and backward.
 //
 // Synapses are sorted by target. The forward pass keeps the membrane potential at each evaluation of

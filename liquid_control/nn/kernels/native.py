@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Calls into the compiled library: tensors become pointers in a structure both sides know."""
 
 from __future__ import annotations

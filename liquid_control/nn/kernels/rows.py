@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Rows: one for each step of each episode, in the memory order in which the inputs come."""
 
 from __future__ import annotations

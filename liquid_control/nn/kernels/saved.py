@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Tensors kept for the backward pass: hooks may move them, but must not change them."""
 
 from __future__ import annotations

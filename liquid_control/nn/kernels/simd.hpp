@@ -1,3 +1,5 @@
+// Copyright 2026 The liquid_control maintainers
+// SPDX-License-Identifier: Apache-2.0
 // Vectors of 32 bytes (eight floats or four doubles) and the functions the cells need.
 //
 // Written with the vector extensions of GCC and Clang, so the same source serves x86-64 and ARM. In

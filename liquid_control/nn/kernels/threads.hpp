@@ -1,3 +1,5 @@
+// Copyright 2026 The liquid_control maintainers
+// SPDX-License-Identifier: Apache-2.0
 // Work dealt out to the threads of torch, which are GNU OpenMP's.
 //
 // They wait by spinning, so threads of our own would have to share the cores with them. The symbol is weak:

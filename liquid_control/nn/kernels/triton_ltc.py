@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """LTC's recurrence in Triton: one program takes one episode through all its steps.
 
 The potentials of every evaluation lie in `trace` [evaluations + 1, batch, units]; through it the

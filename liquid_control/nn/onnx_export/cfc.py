@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One step of CfC neurons as ONNX nodes; equations in `liquid_control.nn.cfc`.
 
 Small cells take a form with fewer nodes and more multiplications. A new state is

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """core.onnx: one control step of a policy network, SI units in and out."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Encoders as ONNX nodes: a graph of its own for an image, a few nodes of the core for a scan."""
 
 from __future__ import annotations

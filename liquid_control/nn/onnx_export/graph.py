@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """An ONNX graph under construction: constants are numpy arrays, values are names.
 
 Graphs are written node by node rather than traced: at the size of a liquid network a control step

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One step of LTC neurons as ONNX nodes; equations in `liquid_control.nn.ltc` and `solvers`.
 
 What the wiring and the weights fix is folded into constants: softplus, masks, capacitances and

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One step of CT-RNN, neural ODE and LRC neurons as ONNX nodes.
 
 Equations in `liquid_control.nn.ode` and `lrc`.

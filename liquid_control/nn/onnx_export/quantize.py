@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """int8 weights and activations for an encoder graph, scaled on recorded images."""
 
 from __future__ import annotations

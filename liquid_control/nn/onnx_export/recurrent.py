@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One step of the networks with memory gates, and of a stack, as ONNX nodes.
 
 Equations in `liquid_control.nn.recurrent`, `stack` and `mixed_memory`.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Solvers of `liquid_control.nn.solvers` as ONNX nodes, over synaptic currents of any kind.
 
 The equation is dv/dt = N - D v here: the capacitance is part of what `current` gives.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Topics and services that a thread of our own serves instead of an executor."""
 
 from __future__ import annotations

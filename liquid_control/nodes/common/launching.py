@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the launch files share: arguments, parameter files, and how a launch ends.
 
 A launch argument counts only where it was given: what was not is as `params_file` says, and else

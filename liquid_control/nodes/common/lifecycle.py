@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Managed nodes: transitions that say why they fail, and the main function that runs a node."""
 
 import contextlib

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """ROS parameters declared from a frozen dataclass: type, default, range and description."""
 
 from __future__ import annotations

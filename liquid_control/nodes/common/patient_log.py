@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Log lines of threads that must not wait for a terminal: the executor writes them."""
 
 from __future__ import annotations

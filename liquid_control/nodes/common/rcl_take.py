@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Serialized messages, taken from DDS without the interpreter lock.
 
 rclpy holds the lock while DDS copies a message: 0.35 ms for an image of 640x480, in which the

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A terminal that does not read (Ctrl-S, a launch in the background) holds up nobody.
 
 rclpy writes log lines with the interpreter's lock held: where the pipe or terminal is full, all

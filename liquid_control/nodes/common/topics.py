@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Names of topics that one of our nodes publishes and another one reads."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the policy in charge looks at, as images for people: ~/attention.
 
 A thread of its own takes the newest frame that the policy saw, at a rate of its own and only while

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The cameras' threads: each waits for its camera and lets the policy in charge see the frames."""
 
 from __future__ import annotations

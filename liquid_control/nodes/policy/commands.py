@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Commands on the wire: publishing in the form the robot takes, and listening to a person."""
 
 from __future__ import annotations

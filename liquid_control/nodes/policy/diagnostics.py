@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """/diagnostics of the policy node: mode, rate, lateness, stage times, once a second."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Engages the policy node of a replay, and again after every jump of the time, such as a loop's.
 
 For replays alone: on a robot it is a person who engages, and who asks why before engaging again.

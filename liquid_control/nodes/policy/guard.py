@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The guard: a thread that can stop the robot, and waits for nothing that could hang.
 
 It takes a person's overrides, answers `~/engage`, looks for rivals and lost listeners, repeats the

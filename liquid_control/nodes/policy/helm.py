@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The controller behind its lock: the one place from which commands and modes are published.
 
 Whoever has the helm sends: the control thread with every tick, or the guard while the control

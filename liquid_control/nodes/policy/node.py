@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The policy node: sensors in, a liquid policy at a fixed rate, commands out.
 
 A camera frame's way: `Cameras` -> `Inbox.receive` -> `Vision` (decode, encode) -> `Sensors` ->

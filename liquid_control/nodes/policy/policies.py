@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The parameters that name policies: loading, checking and trying beside the one that drives.
 
 Whatever happens here, the control thread goes on ticking with the policy it has; a new one is

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where the robot is: for its fence, and for commands that are of the world's frame."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What PX4 wants beside setpoints, where its own messages are chosen: a sign of life with each."""
 
 from __future__ import annotations

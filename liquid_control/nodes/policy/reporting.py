@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the policy node tells of every tick: ~/state, and ~/shadow of a second policy."""
 
 from __future__ import annotations

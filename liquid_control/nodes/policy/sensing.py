@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Sensor topics without an executor: bytes are taken by the thread that needs them, when it does.
 
 An executor wakes up, builds a wait set and runs a coroutine for every message, about 0.5 ms each:

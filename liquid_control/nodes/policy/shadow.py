@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The shadow's own thread: a second policy sees what the first one saw, and costs it nothing.
 
 Where it is slower than the ticks it leaves some out; where it never returns, it is given up.

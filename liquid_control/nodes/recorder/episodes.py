@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """All that exists while the recorder is active: session, subscriptions, episode and snapshots."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Records topics into bags, one per episode, whatever happens to the disk or the process.
 
 Messages are subscribed raw and written as they came, by a thread of its own. Lifecycle: configured

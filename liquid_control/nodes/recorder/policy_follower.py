@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Follows the policy node: whether it is there and engaged, which policy drives, how it is set."""
 
 from __future__ import annotations

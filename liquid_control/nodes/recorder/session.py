@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The directory of a recording session: numbered episodes and session.yaml beside them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What led up to now, kept in memory, and the bags that it is written to on request."""
 
 from __future__ import annotations

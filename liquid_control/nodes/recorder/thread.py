@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The thread that fetches messages while the node's executor serves everything else."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Finds the topics to record and subscribes to them as their publishers offer them.
 
 Messages are fetched in batches instead of waking the executor for each: the middleware notes when

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The time that a simulated car lives in: its own, told on /clock, or that of whoever was first.
 
 All nodes of a graph share one /clock. A simulator listens before it tells the time; where somebody

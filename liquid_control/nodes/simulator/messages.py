@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A simulated robot's samples as ROS messages.
 
 Each message is made once and filled anew for every sample: at 450 messages a second, making them

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The simulated robot's process.
 
 One thread does everything: it simulates a short slice of time, publishes what the sensors saw, and

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A simulated robot as a ROS node: the topics of a real one.
 
 Publishes what its sensors see (`camera/image_raw`, `imu/data`, `odom`, ...) and `~/status`; takes

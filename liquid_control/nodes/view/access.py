@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Who may see the page and who may act: the gate before everything that the view serves.
 
 A page of anybody's, open in the browser that also shows the view, can send requests to it; so can

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where the page is to be found, and the tokens that it asks for beyond loopback."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The camera's newest frame as a JPEG, made only when a viewer can take one."""
 
 from __future__ import annotations

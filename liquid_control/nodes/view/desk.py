@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a person can have done: services and parameters of the policy node and the recorder."""
 
 from __future__ import annotations

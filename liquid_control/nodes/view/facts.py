@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the policy node's parameters, its bundle and its robot file say of the commands."""
 
 from __future__ import annotations

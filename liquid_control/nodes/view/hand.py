@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A hand on the wheel: who steers from which page, for how long it counts, and what it asks for.
 
 The dead man's switch is the silence: a command is passed on once, when it comes, and dated by the

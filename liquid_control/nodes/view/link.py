@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What one viewer's link can carry: how often frames go out to it, and how large they are.
 
 A page acknowledges every frame once it is drawn. One frame is on its way at a time, so that a slow

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The page's own socket: what the robot does goes out, frames too, and a hand's commands come in.
 
 Every text that goes out carries a number, and every one that comes in names the newest that the

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The view's node: serves the page, and talks to the policy node and the recorder for it.
 
 Threads: the executor serves parameters and the answers of other nodes; the server's thread does

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A person's commands on `cmd_vel_override`, in the form that the policy node takes."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The page, in NiceGUI: what is on it and what its buttons do; live.js fills it in.
 
 What changes many times a second comes over the page's own socket (live.py), and so do stop, engage

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Parameters of the live view; config/view.yaml gives each value with its reason."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The robot as the view knows it: what it says, what it can be told, its camera."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The web server: one thread with a loop of its own, which ends when it is told to."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the robot says, as the page shows it: the newest message of every topic, as plain values.
 
 Topics are looked at when a page is to be renewed, not when messages come: what the view costs does

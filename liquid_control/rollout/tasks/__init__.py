@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the simulated robots are asked to do, one task for each of them."""
 
 from __future__ import annotations

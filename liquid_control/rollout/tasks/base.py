@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is asked of a simulated robot, as far as recordings of an expert depend on it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The quadrotor's task: to the target, and position held before it."""
 
 from __future__ import annotations

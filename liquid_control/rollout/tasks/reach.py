@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The rover's task: to a goal among things that stand and people who walk, touching nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The car's task: round the track, along its centre line."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Who drives, and what the robot is told: modes, one control tick, every reason to stop.
 
 No ROS and no threads of its own: the policy node calls it at the control rate and forwards

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The fence of a robot: where it may be, how far it may lean, and what keeps it inside.
 
 The home is the origin of the odometry. Inside, what leads outwards is slowed down in time to stop

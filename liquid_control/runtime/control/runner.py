@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A policy that drives or shadows: its view of the sensors, its state, its faults."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The safety envelope: the last thing between a policy and the robot.
 
 After every step, in this order: finite check, clamp, fence, rate limit, acceleration limit. It

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A control tick as a serialized PolicyState, live and in recordings that are made up."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What an encoder looks at: VisualBackProp, from the bundle's own graph.
 
 Bojarski et al., VisualBackProp: efficient visualization of CNNs, 2016 (arXiv 1611.05418): the maps

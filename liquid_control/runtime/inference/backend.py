@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The graphs of a bundle, running on the first provider that does what the CPU does.
 
 ONNX Runtime falls back to the CPU without a word: a provider in its list may lack its libraries, a

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Python processes of our own that see what we see, and not what lies where we were started."""
 
 from __future__ import annotations

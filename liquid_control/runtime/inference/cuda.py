@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which GPU this machine has and which TensorRT, asked of their own libraries.
 
 The driver's interface is the same on a desktop and on a Jetson (where `nvidia-smi` may not exist),

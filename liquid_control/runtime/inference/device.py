@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A graph in the memory of a GPU: state and features stay there from one step to the next.
 
 Small inputs are copied in before each run and the command is copied out; the state goes around

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A running policy: a bundle's networks and their recurrent state.
 
 Every encoder and the core may be called from threads of their own (an encoder runs once a frame of

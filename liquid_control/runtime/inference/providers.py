@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """ONNX Runtime's execution providers: choosing them, their options, where engines are cached."""
 
 from __future__ import annotations

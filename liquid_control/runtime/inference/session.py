@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One graph in ONNX Runtime, checked against the contract and bound to memory that stays."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Building TensorRT engines before anything waits for them, in a process of their own.
 
 Building takes from seconds to many minutes, says nothing, and before ONNX Runtime 1.31 holds

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Trying a bundle in a process that can be killed, before it is loaded beside one that drives.
 
 A graph of standard operators may take for ever to load, or all memory. So a child reads, checks,

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A fixed rate on absolute deadlines: phase is kept, missed cycles are counted and skipped."""
 
 from __future__ import annotations

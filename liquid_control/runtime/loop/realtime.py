@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Real-time settings of the operating system; what is not permitted is said, not fatal."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Timing statistics of the control loop over the last seconds."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The one message that the runtime reads and that is no input: /clock."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """From a camera's image to the encoder's input.
 
 Training, replay and driving all cut and resize here, so a policy sees the same pixels everywhere.

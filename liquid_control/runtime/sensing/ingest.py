@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """From message bytes to a policy's observation, live and replayed: read, judge, keep the newest.
 
 Bytes become a reading (`InputSpec.reader`), what is implausible is refused (`InputSpec.refusal`),

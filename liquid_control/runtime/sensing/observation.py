@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The newest value of every input, with its age: what a policy sees at one instant.
 
 Live, replayed and trained-on observations all follow the one rule of `Sensors`: the newest value

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a policy looks at, drawn over the camera's image."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A camera's way to the policy: newest frame -> pixels -> encoder -> features.
 
 Each camera has a thread of its own that waits for it, so that neither a slow encoder nor a large

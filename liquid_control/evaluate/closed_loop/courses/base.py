@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a drive of one robot is about: how it is judged, told and drawn."""
 
 from __future__ import annotations

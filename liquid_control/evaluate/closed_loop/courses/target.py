@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The course of a robot that is to come to a place: the quadrotor's target, the rover's goal."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Drives up to a pose, and the last half second of them again with one thing changed.
 
 What a policy commands depends on what it has seen. So it drives to the pose by itself, and every

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Whether a policy acts on what matters: interventions at poses of its own drives.
 
 The command should follow its causes as the expert's does, and nothing else. Each branch of a

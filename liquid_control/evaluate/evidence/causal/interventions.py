@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is done to a world: something that must not matter, or something that must.
 
 Each change does one thing and leaves everything else as it was, which a simulator can and a

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a policy can never do, whatever it sees: certified bounds of its states and commands.
 
 Everything holds for all inputs of the core within [-1, 1], which is all that the scaling lets

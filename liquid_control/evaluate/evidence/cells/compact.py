@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How small policies are: numbers, synapses, bytes, multiplications, time and energy of a step."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Expressivity as the LTC paper measures it: how long a trajectory a circle of inputs becomes.
 
 A network of random weights hears (sin t, cos t) for one turn; its state is projected on the two

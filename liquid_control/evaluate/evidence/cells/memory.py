@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How far back cells learn: gradients over the lag, an adding task by length, what it hangs on.
 
 The caveats of liquid networks, measured: gradients that vanish along an equation solved in time,

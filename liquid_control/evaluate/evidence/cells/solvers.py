@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Solvers of an LTC: error, memory and time of training, time of a step, and where they break.
 
 Random networks of 19 neurons (NCP wiring) and 32 inputs; inputs and states uniform within

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One control step of every cell over boxes: what its state can become, and how fast it changes.
 
 The equations are those of `liquid_control.nn`, in the operations of `intervals`.

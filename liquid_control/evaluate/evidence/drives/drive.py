@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Policies over unseen worlds: finished laps, departures, watchdog stops, offset, smoothness."""
 
 from __future__ import annotations

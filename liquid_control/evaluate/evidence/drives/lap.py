@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One lap of the simulated car: all that can go wrong is counted, and much can be done to it.
 
 A departure from the road and a stop by the watchdog are different outcomes: the first is the

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Policies at other rates and with irregular ticks than trained, told the elapsed time or not."""
 
 from __future__ import annotations

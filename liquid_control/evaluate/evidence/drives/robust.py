@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where policies begin to fail: the strength of each disturbance at which half of the laps do."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Drives of a policy, whole or with a lesion: what it saw, and how it went."""
 
 from __future__ import annotations

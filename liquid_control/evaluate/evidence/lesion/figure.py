@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The figure of a wiring, coloured by what the loss of each part does."""
 
 from __future__ import annotations

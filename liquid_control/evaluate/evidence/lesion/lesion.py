@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What each neuron and synapse does to a policy's drive, and how many of them can go.
 
 First in open loop: on what an intact drive saw, the network runs again with one neuron or synapse

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A network with some synapses silenced.
 
 A silenced synapse goes on passing the mean of what it passed on an intact drive, and no longer

@@ -1,3 +1,5 @@
+// Copyright 2026 The liquid_control maintainers
+// SPDX-License-Identifier: Apache-2.0
 // The page's own socket: what the robot does comes in, a hand's commands go out.
 //
 // A hand's command is sent 20 times a second while a key, a shoulder button or the pad is held, the

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Stands in for ROS 2's `launch` where that is not installed: as much as launch files here use.
 
 It evaluates descriptions and starts nothing.

@@ -1,3 +1,5 @@
+# Copyright 2026 The liquid_control maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A node, as the command line that it would be started with."""
 
 from __future__ import annotations
