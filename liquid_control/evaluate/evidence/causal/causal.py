@@ -180,7 +180,11 @@ class CausalSummary:
         if len(shares) < 2:
             return []
         listed = [
-            {'policy': name, 'share from causes': share, 'threshold': self._thresholds[name]}
+            {
+                'policy': name,
+                'share from causes': f'{share:.2%}',
+                'threshold': self._thresholds[name],
+            }
             for name, share in sorted(shares.items(), key=lambda entry: -entry[1])
         ]
         caption = (
