@@ -38,15 +38,16 @@ def explain(
 ) -> None:
     """Show what a policy looks at and what its neurons do, on a recording.
 
-    Writes report.html, which holds everything, its tables (CSV) and figures (PNG), and
-    attention.mp4. Two methods say what counts: VisualBackProp, where the encoder finds something,
-    and occlusion, what the command changes by where something is covered, through encoder and
-    state. Where they disagree, believe the second. Every neuron: activity, time constant,
-    correlations, a small tree in words; and the wiring with the activity on it.
+    Writes report.html, which holds everything, its tables (CSV) and figures
+    (PNG), and attention.mp4. Two methods say what counts: VisualBackProp, where
+    the encoder finds something, and occlusion, what the command changes by
+    where something is covered, through encoder and state. Where they disagree,
+    believe the second. Of every neuron: activity, time constant, correlations,
+    a small tree in words; and the wiring with the activity on it.
 
-    Goes on where it was broken off. A running node shows the same as ~/attention.
+    Goes on where it was broken off. A node shows the first as ~/attention.
 
-        liquid-control explain out/drive/latest/bag --policy track_cfc
+        liquid-control explain my_bag --policy track_cfc
     """
     from liquid_control.common.assets import find_bundle
     from liquid_control.common.errors import LiquidControlError
