@@ -37,7 +37,7 @@ def check_seed(seed: int) -> None:
 
 
 @dataclass(frozen=True)
-class Drive:
+class PlannedDrive:
     """One recording to make.
 
     seconds: simulated duration
@@ -86,7 +86,7 @@ def collect(
     Args:
         out_dir: where the bags' directories are made.
         seconds: simulated duration of each drive; None: what is usual for the robot.
-        disturb, randomise, robot: see `Drive`.
+        disturb, randomise, robot: see `PlannedDrive`.
         workers: processes.
 
     Raises:
@@ -95,7 +95,7 @@ def collect(
         RenderingError: this machine cannot render.
     """
     seconds = task_kind(robot).seconds if seconds is None else seconds
-    drives = [Drive(seed, seconds, disturb, randomise, robot) for seed in seeds]
+    drives = [PlannedDrive(seed, seconds, disturb, randomise, robot) for seed in seeds]
     out_dir = Path(out_dir)
     missing = [
         drive for drive in drives if not is_recorded(out_dir / drive.name, drive.custom_data)
@@ -110,7 +110,9 @@ def collect(
     return [out_dir / drive.name for drive in drives]
 
 
-def record(drive: Drive, out_dir: Path, *, is_cancelled: IsCancelled = lambda: False) -> Path:
+def record(
+    drive: PlannedDrive, out_dir: Path, *, is_cancelled: IsCancelled = lambda: False
+) -> Path:
     """Record one drive; return its bag's directory. An unfinished one in its place is replaced.
 
     Raises:
@@ -131,7 +133,7 @@ def record(drive: Drive, out_dir: Path, *, is_cancelled: IsCancelled = lambda: F
     return path
 
 
-def _drive(drive: Drive, task: Task, writer: BagWriter) -> Iterator[None]:
+def _drive(drive: PlannedDrive, task: Task, writer: BagWriter) -> Iterator[None]:
     """Record the drive, one command period at a time."""
     if drive.disturb:
         task.begin(np.random.default_rng([drive.seed, 7]))
@@ -148,5 +150,5 @@ def _drive(drive: Drive, task: Task, writer: BagWriter) -> Iterator[None]:
         yield
 
 
-def _work(out_dir: Path, drive: Drive, is_cancelled: IsCancelled) -> Path:
+def _work(out_dir: Path, drive: PlannedDrive, is_cancelled: IsCancelled) -> Path:
     return record(drive, out_dir, is_cancelled=is_cancelled)

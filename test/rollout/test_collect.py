@@ -17,7 +17,7 @@ from liquid_control.bags.reader import BagReader
 from liquid_control.common.errors import ConfigError
 from liquid_control.common.jobs import CancelledError
 from liquid_control.rollout import messages
-from liquid_control.rollout.collect import Drive, collect, record
+from liquid_control.rollout.collect import PlannedDrive, collect, record
 from liquid_control.sim.car import MAX_STEERING_ANGLE, WHEELBASE
 from liquid_control.sim.car import command as car_command
 from liquid_control.sim.robots import simulate_car
@@ -28,7 +28,7 @@ SECONDS = 1.0
 
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return record(Drive(4, SECONDS), tmp_path_factory.mktemp('bags'))
+    return record(PlannedDrive(4, SECONDS), tmp_path_factory.mktemp('bags'))
 
 
 def test_a_recording_has_the_topics_and_rates_of_a_robot(bag: Path) -> None:
@@ -59,7 +59,7 @@ def test_recorded_twists_give_back_the_expert_s_steering_angle(bag: Path) -> Non
 
 
 def test_a_flight_is_recorded_with_the_topics_of_a_flight_controller(tmp_path: Path) -> None:
-    with BagReader(record(Drive(4, SECONDS, robot='quadrotor'), tmp_path)) as reader:
+    with BagReader(record(PlannedDrive(4, SECONDS, robot='quadrotor'), tmp_path)) as reader:
         twists = [m.value.twist for m in reader.messages([messages.COMMAND_TOPIC])]
         poses = [m.value.pose.pose for m in reader.messages([messages.ODOMETRY_TOPIC])]
         images = list(reader.messages([messages.IMAGE_TOPIC]))
@@ -70,7 +70,7 @@ def test_a_flight_is_recorded_with_the_topics_of_a_flight_controller(tmp_path: P
 
 
 def test_recorded_images_are_those_of_the_simulator(tmp_path: Path) -> None:
-    drive = Drive(4, SECONDS, disturb=False)
+    drive = PlannedDrive(4, SECONDS, disturb=False)
     with BagReader(record(drive, tmp_path)) as reader:
         message = next(iter(reader.messages([messages.IMAGE_TOPIC])))
         image = samples.image(reader, message)
@@ -113,7 +113,7 @@ def test_a_cancelled_drive_leaves_no_bag(tmp_path: Path) -> None:
         return next(answers)
 
     with pytest.raises(CancelledError):
-        record(Drive(4, SECONDS), tmp_path, is_cancelled=is_cancelled)
+        record(PlannedDrive(4, SECONDS), tmp_path, is_cancelled=is_cancelled)
     assert not path.exists()
 
 
@@ -156,7 +156,7 @@ def test_held_out_tracks_are_refused(seed: int, tmp_path: Path) -> None:
 
 
 def test_the_same_seed_records_the_same_drive(bag: Path, tmp_path: Path) -> None:
-    with BagReader(bag) as one, BagReader(record(Drive(4, SECONDS), tmp_path)) as other:
+    with BagReader(bag) as one, BagReader(record(PlannedDrive(4, SECONDS), tmp_path)) as other:
         assert [(m.topic, m.raw) for m in one.messages()] == [
             (m.topic, m.raw) for m in other.messages()
         ]

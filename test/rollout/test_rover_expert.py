@@ -13,7 +13,7 @@ import pytest
 from liquid_control.bags.reader import BagReader
 from liquid_control.contract.inputs import GoalSpec, ScanSpec
 from liquid_control.rollout import messages
-from liquid_control.rollout.collect import Drive, record
+from liquid_control.rollout.collect import PlannedDrive, record
 from liquid_control.rollout.planner import WayMap
 from liquid_control.rollout.tasks import open_task
 from liquid_control.sim.rooms import draw_rooms
@@ -60,7 +60,7 @@ def test_the_way_leads_through_the_door_and_not_through_the_wall() -> None:
 
 
 def test_a_recording_has_the_topics_of_a_turtlebot_and_is_read_as_inputs(tmp_path: Path) -> None:
-    with BagReader(record(Drive(4, 2.0, robot='rover'), tmp_path)) as reader:
+    with BagReader(record(PlannedDrive(4, 2.0, robot='rover'), tmp_path)) as reader:
         count = dict.fromkeys(reader.topics, 0)
         goal = GoalSpec(rate=20.0, max_age=1.0).reader()
         scan = ScanSpec(rate=10.0, max_age=1.0, sectors=72, far=8.0, features=8).reader()

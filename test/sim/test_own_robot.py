@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from liquid_control.bags.reader import BagReader
-from liquid_control.rollout.collect import Drive, record
+from liquid_control.rollout.collect import PlannedDrive, record
 from liquid_control.rollout.tasks import TASKS, open_task
 from liquid_control.sim.protocols import Pose
 from liquid_control.sim.robots import ROBOTS
@@ -53,7 +53,7 @@ def test_its_expert_reaches_the_goal_and_its_recording_says_so(
         while not task.over and not task.simulator.status.problem:
             task.simulator.step(task.expert(), 100_000_000)
         assert task.simulator.status.problem == ''
-    with BagReader(record(Drive(4, 2.0, robot='omni'), tmp_path)) as reader:
+    with BagReader(record(PlannedDrive(4, 2.0, robot='omni'), tmp_path)) as reader:
         assert sorted(reader.topics) == ['/cmd_vel', '/goal_pose', '/odom', '/scan']
         sideways = [m.value.twist.linear.y for m in reader.messages(['/cmd_vel'])]
         scan = np.array(next(iter(reader.messages(['/scan']))).value.ranges)
