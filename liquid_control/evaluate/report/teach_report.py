@@ -130,7 +130,8 @@ def _draw_steering(you: Sequence[DriveRecord], it: DriveRecord) -> Figure:
     for drives, colour, label in ((you, BLUE, 'you'), ([it], ORANGE, 'your policy')):
         for i, drive in enumerate(drives):
             station, angle = _steering(drive)
-            kernel = np.ones(_SMOOTHED) / _SMOOTHED
+            width = min(_SMOOTHED, len(angle))  # a drive may have ended at once
+            kernel = np.ones(width) / width
             smooth = np.convolve(angle, kernel, 'same')
             axes.plot(station, smooth, '.', color=colour, markersize=2.5, alpha=0.6,
                       label=label if i == 0 else None)  # fmt: skip
