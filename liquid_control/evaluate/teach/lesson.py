@@ -15,6 +15,7 @@ from rich.table import Table
 
 from liquid_control.evaluate.closed_loop.courses.track import TrackCourse
 from liquid_control.evaluate.closed_loop.record import AUTONOMOUS, MANUAL, read_drive
+from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.teach.progress import LessonProgress
 from liquid_control.evaluate.teach.training import Training
 
@@ -190,7 +191,11 @@ class Lesson:
         progress, folder = self._progress, self._folder
         by_hand = [folder / name for name in progress.episodes]
         you = [read_drive(path, self._course, mode=MANUAL) for path in by_hand]
-        it = read_drive(recording, self._course)
+        try:
+            it = read_drive(recording, self._course)
+        except ReplayError as error:  # it was over before a tick was recorded
+            self._say(f'no report: {error}')
+            return
         figures: dict[str, Any] = summary(you, it, progress.waits, policy, folder)
         (folder / 'summary.json').write_text(json.dumps(figures, indent=2) + '\n')
         page = folder / 'report.html'
