@@ -133,6 +133,11 @@ class Lesson:
     def _let_drive(self) -> Path:
         """Wait until a person engages the policy, and watch its laps; returns the recording."""
         monitor, progress = self._monitor, self._progress
+        if not monitor.status.place.on_road:
+            back = 'Your policy is ready, the car is beside the road: drive it back by hand'
+            self._say(back)
+            monitor.tell(back)
+            monitor.wait(lambda: monitor.status.place.on_road, _FOREVER, 'it stayed outside')
         asked = 'Your policy is ready: press space (ENGAGE), and it drives'
         self._say(asked)
         waited = f'{progress.waits[-1]:.0f} s after your last lap' if progress.waits else ''
