@@ -11,8 +11,10 @@ from support.bundles import make_bundle
 
 from liquid_control.contract.bundle import Bundle, load_bundle
 
-# A shell's background job ignores SIGINT, and so would every process that a test interrupts.
+# A shell's background job ignores SIGINT, what `nohup` starts ignores SIGHUP, and so would every
+# process that a test ends by them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # Real processes that keep real time: one after the other, however many test processes there are.

@@ -240,12 +240,12 @@ def test_two_nodes_on_one_command_topic_stop(robot: Robot) -> None:
 
 
 def test_losing_the_listener_stops(robot: Robot) -> None:
-    robot.engaged()
-    robot.wait(lambda: len(robot.commands) > 15, 'the listener was noticed')
     # A recorder acts on nothing, and who listens for another type gets nothing.
     recorder, deaf = Peer('a_recorder'), Peer('deaf')
     recorder.listen(TwistStamped, 'cmd_vel')
     deaf.listen(Twist, 'cmd_vel')
+    robot.engaged()
+    robot.wait(lambda: len(robot.commands) > 15, 'the listener was noticed')
     robot.wait(lambda: robot.peer.node.count_subscribers('cmd_vel') == 3, 'all are there')
     robot.peer.node.destroy_subscription(
         next(each for each in robot.peer.node.subscriptions if each.topic_name == '/cmd_vel')
