@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -44,6 +46,22 @@ def monitoring(kind: type[Monitor], children: Children, course: Course) -> Itera
         yield kind(children, course)
     finally:
         rclpy.try_shutdown()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until this is over: in the midst of rclpy's C++ it becomes another error."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda signum, frame: came.append(signum))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def nodes_present(names: set[str], seconds: float) -> list[str]:
@@ -108,7 +126,8 @@ class DriveMonitor(Node):
     def look(self, timeout: float = _POLL) -> None:
         """Handle what has arrived. Raises ProcessError when a process has ended."""
         self._children.require_alive()
-        self._executor_.spin_once(timeout_sec=timeout)
+        with uninterrupted():
+            self._executor_.spin_once(timeout_sec=timeout)
 
     def wait(self, done: Callable[[], bool], timeout: float, what: str) -> None:
         """Handle messages until `done`.
