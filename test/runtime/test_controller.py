@@ -174,6 +174,13 @@ def test_clock_that_jumps_ahead_stops_even_where_the_sensors_were_quicker(drive:
     assert drive.controller.engage(drive.now) == ''
 
 
+def test_clock_that_jumps_ahead_brakes_within_the_limits(drive: Drive) -> None:
+    speed = moving(drive).tick().command[1]
+    drive.now += 10_000 * MS
+    tick = drive.controller.tick(drive.now)
+    assert 0.0 < speed - tick.command[1] <= 4.0 * 0.05 + 1e-9
+
+
 def test_a_robot_without_its_policy_brakes_within_the_limits(drive: Drive) -> None:
     speed = moving(drive).tick().command[1]
     for _ in range(100):

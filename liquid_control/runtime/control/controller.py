@@ -292,6 +292,7 @@ class Controller:
         elif elapsed - waited > LONGEST_GAP:
             # Whether fresh sensor messages came before this tick or not is chance.
             self.stop(f'clock jumped ahead {elapsed:.3f} s')
+            return period  # nothing went on for as long as it says: braking takes its time
         return elapsed if elapsed > 0 else period
 
     def _waited(self) -> float:
