@@ -163,6 +163,17 @@ class Difference:
     def told_apart(self) -> bool:
         return self.corrected < 1 - CONFIDENCE
 
+    def row(self, what: str) -> dict[str, Any]:
+        """Of a table of differences; what: is compared."""
+        return {
+            'difference of': what,
+            'between': ' − '.join(self.names),
+            'mean': str(self.mean),
+            'p, Holm': self.corrected,
+            'told apart': self.told_apart,
+            'smallest to be seen': self.detectable,
+        }
+
 
 def paired_differences(
     scores: Mapping[str, Sequence[float]],

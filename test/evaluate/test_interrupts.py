@@ -1,6 +1,6 @@
 # Copyright 2026 The liquid_control maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C while ROS is being listened to."""
+"""Ctrl-C and SIGTERM while ROS is being listened to."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import signal
 
 import pytest
 
+from liquid_control.evaluate.closed_loop.drive import terminated_as_interrupted
 from liquid_control.evaluate.closed_loop.monitor import uninterrupted
 
 
-def test_ctrl_c_waits_until_ros_is_done_and_is_not_lost() -> None:
-    before, done = signal.getsignal(signal.SIGINT), []
+@pytest.mark.parametrize('signum', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_ros_is_done_and_is_not_lost(signum: signal.Signals) -> None:
+    before, done = signal.getsignal(signum), []
 
     def interrupted() -> None:
         with uninterrupted():
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signum)
             done.append('what was begun')
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), terminated_as_interrupted():
         interrupted()
     assert done
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signum) is before

@@ -133,3 +133,8 @@ def test_the_strongest_neurons_are_driven_without_and_the_weakest_go_first() -> 
     assert rows['command_neurons'][0]['neuron'] == 'command 3'
     assert {row['silenced']: row['succeeded'][0] for row in rows['drives']}['nothing'] == '1'
     assert set(report.figures) == {'wiring_track_cfc'}
+
+
+def test_more_worlds_than_there_are_for_judging_are_refused() -> None:
+    with pytest.raises(EvidenceError, match='1000 worlds for judging'):
+        lesion.study([BUNDLE], load_network, seed=10)

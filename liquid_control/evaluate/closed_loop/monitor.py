@@ -50,18 +50,22 @@ def monitoring(kind: type[Monitor], children: Children, course: Course) -> Itera
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until this is over: in the midst of rclpy's C++ it becomes another error."""
+    """Ctrl-C and SIGTERM wait until this is over: within rclpy's C++ they become other errors."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda signum, frame: came.append(signum))
+    before = {
+        signum: signal.signal(signum, lambda signum, frame: came.append(signum))
+        for signum in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
         if came:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(came[0])
 
 
 def nodes_present(names: set[str], seconds: float) -> list[str]:

@@ -32,6 +32,7 @@ from liquid_control.evaluate.evidence.study import (
     Table,
 )
 from liquid_control.evaluate.evidence.turning import turning
+from liquid_control.evaluate.evidence.worlds import unseen_worlds
 from liquid_control.evaluate.report.figures import BLUE, ORANGE, STYLE
 from liquid_control.evaluate.statistics import (
     Interval,
@@ -40,7 +41,6 @@ from liquid_control.evaluate.statistics import (
     rank_agreement,
 )
 from liquid_control.rollout.tasks import robot_of
-from liquid_control.sim.simulator import EVALUATION_SEEDS
 
 WORLDS, QUICK_WORLDS, POSES, QUICK_POSES = 12, 2, 4, 2
 
@@ -65,13 +65,7 @@ def study(
         EvidenceError: there are not so many worlds, or that file is another.
         ConfigError: no simulated robot takes a policy's commands.
     """
-    count = QUICK_WORLDS if quick else worlds
-    first = 100 * seed
-    if first + count > len(EVALUATION_SEEDS):
-        raise EvidenceError(
-            f'there are {len(EVALUATION_SEEDS)} worlds for judging, found {count} from number '
-            f'{first} on: choose a smaller --seed or fewer --worlds'
-        )
+    seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
     pieces: list[Piece] = []
     for path in bundles:
         bundle = load_bundle(path)
@@ -84,7 +78,6 @@ def study(
             'commands': names,
             'poses': QUICK_POSES if quick else POSES,
         }
-        seeds = EVALUATION_SEEDS[first : first + count]
         pieces += [{**same, 'world': world} for world in seeds]
     return Study('causal', measure, pieces, CausalSummary(read_thresholds(robust)))
 
@@ -332,17 +325,7 @@ def _differences(policies: Mapping[str, Found]) -> list[Table]:
             'slope': {name: (s[:, 2] / s[:, 4]).tolist() for name, s in sums.items()},
         }
         for what, of_policies in scores.items():
-            for entry in paired_differences(of_policies):
-                rows.append(
-                    {
-                        'difference of': what,
-                        'between': ' − '.join(entry.names),
-                        'mean': str(entry.mean),
-                        'p, Holm': entry.corrected,
-                        'told apart': entry.told_apart,
-                        'smallest to be seen': entry.detectable,
-                    }
-                )
+            rows += [entry.row(what) for entry in paired_differences(of_policies)]
     caption = (
         'The command that turns, by world, in the same worlds; p by flipped signs. Smallest: the '
     )

@@ -104,16 +104,7 @@ def differences(laps: dict[str, list[Measured]]) -> tuple[Table, str]:
             for name, entries in laps.items()
         }
         for entry in paired_differences(scores):
-            rows.append(
-                {
-                    'difference of': what,
-                    'between': ' − '.join(entry.names),
-                    'mean': str(entry.mean),
-                    'p, Holm': entry.corrected,
-                    'told apart': entry.told_apart,
-                    'smallest to be seen': entry.detectable,
-                }
-            )
+            rows.append(entry.row(what))
             if entry.told_apart and what == 'offset':
                 told.append(' and '.join(entry.names))
     caption = 'In the same worlds; p by flipped signs. Smallest: the difference that so many '

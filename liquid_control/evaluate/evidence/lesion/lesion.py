@@ -39,10 +39,10 @@ from liquid_control.evaluate.evidence.study import (
     Table,
 )
 from liquid_control.evaluate.evidence.turning import turning
+from liquid_control.evaluate.evidence.worlds import unseen_worlds
 from liquid_control.evaluate.statistics import clustered_mean, find_threshold, wilson
 from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.nn.wiring import Wiring
-from liquid_control.sim.simulator import EVALUATION_SEEDS
 
 LoadNetwork = Callable[[Path], PolicyNetwork]
 
@@ -66,10 +66,9 @@ def study(
     """Every neuron and synapse of every policy in open loop, then the drives.
 
     Raises:
-        EvidenceError: a policy has no wiring.
+        EvidenceError: a policy has no wiring, or there are not so many worlds.
     """
-    count = QUICK_WORLDS if quick else worlds
-    seeds = EVALUATION_SEEDS[100 * seed : 100 * seed + count]
+    seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
     pieces: list[Piece] = []
     for path in bundles:
         bundle = load_bundle(path)
