@@ -128,9 +128,8 @@ def test_episodes_are_started_stopped_and_discarded_on_request(recorder: Recorde
     latched = recorder.peer.node.create_publisher(String, '/latched', LATCHED)
     latched.publish(String(data='7'))
     recorder.matched()
-    recorder.matched(latched)
     recorder.say(0, 5)
-    recorder.wait(lambda: recorder.rate('/chatter') > 0, 'messages arrive')
+    recorder.heard('/latched', '/chatter')
     refused = recorder.call('stop_episode')
     assert (refused.success, 'no episode' in refused.message) == (False, True)
 
@@ -213,10 +212,9 @@ def test_episodes_follow_the_policy_and_the_session_says_who_drove(recorder: Rec
 def test_a_snapshot_holds_what_led_up_to_it(recorder: Recorder) -> None:
     latched = recorder.peer.node.create_publisher(String, '/latched', LATCHED)
     latched.publish(String(data='7'))
-    recorder.matched(latched)
     recorder.matched()
     recorder.say(0, 50)
-    recorder.wait(lambda: recorder.rate('/chatter') > 0, 'messages arrive')
+    recorder.heard('/latched', '/chatter')
     answer = recorder.call('snapshot')
     assert answer.success, answer.message
     snapshot = recorder.directory / 'snapshot_0000'
@@ -310,7 +308,7 @@ def test_under_simulated_time_messages_are_logged_in_it(recorder: Recorder) -> N
     clock = recorder.peer.node.create_publisher(Clock, '/clock', DEEP)
     latched = recorder.peer.node.create_publisher(String, '/latched', LATCHED)
     latched.publish(String(data='3'))
-    recorder.matched(latched)
+    recorder.heard('/latched')
     recorder.matched(clock)
     recorder.matched()
 

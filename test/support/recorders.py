@@ -57,9 +57,17 @@ class Recorder:
 
         self.wait(is_there, f'{count} messages of {topic} received')
 
-    def rate(self, topic: str) -> float:
-        status = self.status[-1]
-        return dict(zip(status.topics, status.rate, strict=True)).get(topic, 0.0)
+    def heard(self, *topics: str) -> None:
+        """Wait until messages of these topics have come, recorded or not."""
+
+        def came(topic: str) -> bool:
+            return any(
+                dict(zip(status.topics, status.rate, strict=True)).get(topic, 0.0) > 0
+                for status in self.status
+            )
+
+        for topic in topics:
+            self.wait(lambda topic=topic: came(topic), f'messages of {topic} arrive')
 
     def session(self) -> dict[str, Any]:
         return yaml.safe_load((self.directory / 'session.yaml').read_text())
