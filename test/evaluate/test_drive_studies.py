@@ -4,30 +4,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from liquid_control.common.errors import ConfigError
 from liquid_control.evaluate.evidence.drives import drive, rates, robust
 from liquid_control.evaluate.evidence.drives.lap import Lap, Untold, drive_lap
-from liquid_control.evaluate.evidence.study import EvidenceError
+from liquid_control.evaluate.evidence.study import EvidenceError, Study
+from liquid_control.rollout.collect import check_seed
 from liquid_control.runtime.inference.policy import Policy
 
 BUNDLE = Path(__file__).parents[2] / 'models' / 'track_cfc'
+WORLD = 5000
 
 
 def test_silent_cameras_end_in_a_watchdog_stop_and_pushes_in_a_departure() -> None:
-    silent = drive_lap(BUNDLE, 3000, disturbance='dropped', strength=0.95, most_failures=1)
+    silent = drive_lap(BUNDLE, WORLD, disturbance='dropped', strength=0.95, most_failures=1)
     assert (silent.departures, silent.stops) == (0, 1)
     assert 'image' in silent.why
-    again = drive_lap(BUNDLE, 3000, disturbance='dropped', strength=0.95, most_failures=1)
+    again = drive_lap(BUNDLE, WORLD, disturbance='dropped', strength=0.95, most_failures=1)
     assert again == silent
-    blind = drive_lap(BUNDLE, 3000, disturbance='dropped', strength=1.0, most_failures=1)
+    blind = drive_lap(BUNDLE, WORLD, disturbance='dropped', strength=1.0, most_failures=1)
     assert (blind.stops, blind.stuck) == (1, 0)
     assert 'never engaged' in blind.why
-    pushed = drive_lap(BUNDLE, 3000, disturbance='pushes', strength=1.0, most_failures=1)
+    pushed = drive_lap(BUNDLE, WORLD, disturbance='pushes', strength=1.0, most_failures=1)
     assert (pushed.departures, pushed.stops) == (1, 0)
 
 
@@ -95,3 +99,13 @@ def test_rates_compare_told_and_not_told_in_the_same_worlds() -> None:
     told = rates.summarise(found).tables[1].rows
     assert len(told) == len(rates.CLOCKS)
     assert all(row['p'] < 0.01 for row in told)
+
+
+@pytest.mark.parametrize('study', [drive.study, rates.study, robust.study])
+def test_nothing_is_learnt_in_the_worlds_of_a_drive(study: Callable[..., Study]) -> None:
+    for piece in study([BUNDLE], seed=9).pieces:
+        for world in piece.get('worlds') or [piece['world']]:
+            with pytest.raises(ConfigError, match='held out for judging'):
+                check_seed(world)
+    with pytest.raises(EvidenceError, match='1000 worlds for judging'):
+        study([BUNDLE], seed=10)

@@ -17,28 +17,31 @@ from liquid_control.evaluate.evidence.study import (
     Table,
     grouped,
 )
+from liquid_control.evaluate.evidence.worlds import unseen_worlds
 from liquid_control.evaluate.statistics import clustered_mean, paired_differences, wilson
 
 WORLDS, QUICK_WORLDS = 20, 3
-FIRST_WORLD = 3000
 
 
 def study(
     bundles: list[Path], *, worlds: int = WORLDS, seed: int = 0, quick: bool = False
 ) -> Study:
-    """One lap in each of so many worlds that no training sees, the same for all policies."""
-    count = QUICK_WORLDS if quick else worlds
-    return Study('drive', measure, pieces_of(bundles, count, seed), summarise)
+    """One lap in each of so many worlds that no training sees, the same for all policies.
+
+    Raises:
+        EvidenceError: there are not so many.
+    """
+    seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
+    pieces = [{**policy, 'world': world} for policy in policies(bundles) for world in seeds]
+    return Study('drive', measure, pieces, summarise)
 
 
-def pieces_of(bundles: list[Path], worlds: int, seed: int, **settings: Any) -> list[Piece]:
-    """A lap for every policy and world."""
+def policies(bundles: list[Path]) -> list[Piece]:
+    """What a piece says of its policy, of each."""
     found: list[Piece] = []
     for path in bundles:
         bundle = load_bundle(path)
-        same = {'policy': str(path), 'name': bundle.contract.name, 'digest': bundle.digest}
-        first = FIRST_WORLD + 100 * seed
-        found += [{**same, 'world': first + index, **settings} for index in range(worlds)]
+        found.append({'policy': str(path), 'name': bundle.contract.name, 'digest': bundle.digest})
     return found
 
 

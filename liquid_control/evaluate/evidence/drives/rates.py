@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from liquid_control.evaluate.evidence.drives.drive import pieces_of, row
+from liquid_control.evaluate.evidence.drives.drive import policies, row
 from liquid_control.evaluate.evidence.drives.lap import failed, measure
 from liquid_control.evaluate.evidence.study import (
     Measured,
@@ -16,6 +16,7 @@ from liquid_control.evaluate.evidence.study import (
     Table,
     grouped,
 )
+from liquid_control.evaluate.evidence.worlds import unseen_worlds
 from liquid_control.evaluate.statistics import paired_differences
 
 WORLDS, QUICK_WORLDS = 10, 2
@@ -26,14 +27,20 @@ CLOCKS = ((5.0, 0.0), (10.0, 0.0), (20.0, 0.0), (20.0, 0.8), (50.0, 0.0), (100.0
 def study(
     bundles: list[Path], *, worlds: int = WORLDS, seed: int = 0, quick: bool = False
 ) -> Study:
-    """Laps at every clock, told and not told."""
-    count = QUICK_WORLDS if quick else worlds
+    """Laps at every clock, told and not told.
+
+    Raises:
+        EvidenceError: there are not so many worlds.
+    """
+    seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
     clocks = CLOCKS[1:4] if quick else CLOCKS
+    same = policies(bundles)
     pieces = [
-        piece
+        {**policy, 'world': world, 'rate': rate, 'jitter': jitter, 'told': told}
         for rate, jitter in clocks
         for told in (True, False)
-        for piece in pieces_of(bundles, count, seed, rate=rate, jitter=jitter, told=told)
+        for policy in same
+        for world in seeds
     ]
     return Study('rates', measure, pieces, summarise)
 

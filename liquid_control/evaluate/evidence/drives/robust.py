@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from liquid_control.evaluate.evidence.drives.drive import pieces_of
+from liquid_control.evaluate.evidence.drives.drive import policies
 from liquid_control.evaluate.evidence.drives.lap import DISTURBANCES, drive_lap
 from liquid_control.evaluate.evidence.study import (
     EvidenceError,
@@ -20,6 +20,7 @@ from liquid_control.evaluate.evidence.study import (
     Study,
     Table,
 )
+from liquid_control.evaluate.evidence.worlds import unseen_worlds
 from liquid_control.evaluate.report.figures import STYLE
 from liquid_control.evaluate.statistics import SEQUENTIAL_RATES, find_threshold
 
@@ -38,21 +39,22 @@ def study(
     """A threshold for every policy and disturbance.
 
     Raises:
-        EvidenceError: there is no such disturbance.
+        EvidenceError: there is no such disturbance, or there are not so many worlds.
     """
     for name in disturbances or ():
         if name not in DISTURBANCES:
             raise EvidenceError(
                 f'--disturbance must be one of {", ".join(DISTURBANCES)}, found {name!r}'
             )
+    seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
     pieces = [
         {
-            **piece,
-            'worlds': QUICK_WORLDS if quick else worlds,
+            **policy,
+            'worlds': list(seeds),
             'halvings': QUICK_HALVINGS if quick else HALVINGS,
             'disturbance': name,
         }
-        for piece in pieces_of(bundles, 1, seed)
+        for policy in policies(bundles)
         for name in disturbances or DISTURBANCES
     ]
     return Study(NAME, measure, pieces, summarise)
@@ -74,8 +76,7 @@ def measure(piece: Piece) -> Measured:
             failures[name] += getattr(lap, name)
         return not lap.finished
 
-    worlds = range(piece['world'], piece['world'] + piece['worlds'])
-    found = find_threshold(fails, worlds, steps=piece['halvings'])
+    found = find_threshold(fails, piece['worlds'], steps=piece['halvings'])
     return {
         'threshold': str(found),
         'value': found.value,
