@@ -5,17 +5,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from liquid_control.cli.options import Topic, Topics, named_topics
+from liquid_control.cli.options import InputTopics, PolicyName, grouped
+from liquid_control.cli.terminal import complain, table_console
 from liquid_control.common.plain_text import printable
-
-Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
 
 app = typer.Typer(help='Look after recordings.', no_args_is_help=True)
 
@@ -30,8 +28,7 @@ def info(
     from liquid_control.common.files import reason
     from liquid_control.evaluate.report.bag_table import print_info
 
-    # Where nobody looks at it the lines may be long.
-    console, failed = Console(width=None if sys.stdout.isatty() else 200), False
+    console, failed = table_console(), False
     for bag in bags:
         try:
             found = inspect_bag(bag)
@@ -70,13 +67,11 @@ def repair(
 
 
 @app.command()
+@grouped
 def topics(
     bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
-    policy: Policy,
-    topic: Topics = None,
-    image_topic: Topic = None,
-    imu_topic: Topic = None,
-    odom_topic: Topic = None,
+    policy: PolicyName,
+    named: InputTopics,
 ) -> None:
     """Print which topics of a recording a policy's inputs come from, as JSON.
 
@@ -88,10 +83,9 @@ def topics(
     from liquid_control.evaluate.replay.topics import choose_topics
 
     contract = load_bundle(find_bundle(policy)).contract
-    named = named_topics(topic, image=image_topic, imu=imu_topic, odom=odom_topic)
     listened: dict[str, dict[str, str]] = {}
     with BagReader(bag) as reader:
-        found = choose_topics(reader, contract, named, need_command=False)
+        found = choose_topics(reader, contract, named.named(), need_command=False)
         for recorded, parts in found.inputs.parts.items():
             msgtype = reader.topics[recorded]
             for part in parts:
@@ -100,8 +94,3 @@ def topics(
                 entry = {'topic': recorded, 'type': msgtype, 'encoder': spec.encoder}
                 listened[source.topics()[msgtype]] = entry
     print(json.dumps(listened))
-
-
-def complain(words: str) -> None:
-    """Say in one line what went wrong."""
-    print(f'liquid-control: {printable(" ".join(words.split()))}', file=sys.stderr)

@@ -4,20 +4,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-Out = Annotated[
-    Path | None, typer.Option(help='Folder of the study; out/evaluate/<name> without it.')
-]
-Quick = Annotated[bool, typer.Option('--quick', help='Small sizes: minutes instead of hours.')]
-Jobs = Annotated[int | None, typer.Option(help='Processes; all cores without it.', min=1)]
-Seed = Annotated[int, typer.Option(help='Same seed, same numbers (but for times).', min=0)]
+from liquid_control.cli.options import Effort, Jobs, Out, Quick, cores, grouped
+from liquid_control.cli.terminal import table_console
+
 Policies = Annotated[
     list[str], typer.Argument(help='Policy bundles: directories, or shipped names.')
 ]
@@ -31,30 +26,31 @@ app = typer.Typer(
 
 
 @app.command()
-def solvers(quick: Quick = False, seed: Seed = 0, jobs: Jobs = None, out: Out = None) -> None:
+@grouped
+def solvers(effort: Effort) -> None:
     """Solvers of an LTC: error, memory with and without the adjoint method, time, stability."""
     from liquid_control.evaluate.evidence.cells.solvers import study
 
-    _run(study(seed=seed, quick=quick), jobs, out)
+    _run(study(**effort.settings), effort)
 
 
 @app.command()
-def expressivity(quick: Quick = False, seed: Seed = 0, jobs: Jobs = None, out: Out = None) -> None:
+@grouped
+def expressivity(effort: Effort) -> None:
     """The trajectory-length experiment of the LTC paper, and the same per amplitude."""
     from liquid_control.evaluate.evidence.cells.expressivity import study
 
-    _run(study(seed=seed, quick=quick), jobs, out)
+    _run(study(**effort.settings), effort)
 
 
 @app.command()
+@grouped
 def memory(
     cell: Annotated[
         list[str] | None, typer.Option(help='To measure; may be repeated. All without it.')
     ] = None,
-    quick: Quick = False,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    out: Out = None,
+    *,
+    effort: Effort,
 ) -> None:
     """How far back cells learn, what mixed memory changes, and what success depends on."""
     from liquid_control.common.errors import ConfigError
@@ -64,18 +60,17 @@ def memory(
     for name in cell or ():
         if name not in CELLS:
             raise ConfigError(f'--cell must be one of {", ".join(CELLS)}, found {name!r}')
-    _run(study(cell, seed=seed, quick=quick), jobs, out)
+    _run(study(cell, **effort.settings), effort)
 
 
 @app.command()
-def bounds(
-    policies: Policies, quick: Quick = False, seed: Seed = 0, jobs: Jobs = None, out: Out = None
-) -> None:
+@grouped
+def bounds(policies: Policies, effort: Effort) -> None:
     """What a policy can never do: certified bounds of states, commands and their changes."""
     from liquid_control.evaluate.evidence.cells.bounds import study
     from liquid_control.learn.export.rebuild import load_network
 
-    _run(study(_bundles(policies), load_network, seed=seed, quick=quick), jobs, out)
+    _run(study(_bundles(policies), load_network, **effort.settings), effort)
 
 
 @app.command()
@@ -91,7 +86,7 @@ def compact(
     from liquid_control.evaluate.evidence.cells.compact import read_scores, study
 
     known = read_scores(scores) if scores is not None else None
-    _run(study(_bundles(policies), scores=known, quick=quick), 1, out)
+    _run(study(_bundles(policies), scores=known, quick=quick), Effort(jobs=1, out=out))
 
 
 @app.command()
@@ -110,7 +105,10 @@ def flights(
     """Flights in other seasons, from afar, target turned, hidden, with a distractor: by name."""
     from liquid_control.evaluate.evidence.flights import study
 
-    _run(study(_bundles(policies), tests=test or (), flights=number, others=others), jobs, out)
+    _run(
+        study(_bundles(policies), tests=test or (), flights=number, others=others),
+        Effort(jobs=jobs, out=out),
+    )
 
 
 @app.command()
@@ -125,60 +123,61 @@ def goals(
     """The simulated rover in unseen rooms: goals reached without a touch, length of the way."""
     from liquid_control.evaluate.evidence.goals import study
 
-    _run(study(_bundles(policies), worlds=worlds, others=others, first=first), jobs, out)
+    _run(
+        study(_bundles(policies), worlds=worlds, others=others, first=first),
+        Effort(jobs=jobs, out=out),
+    )
 
 
 @app.command()
+@grouped
 def drive(
     policies: Policies,
     worlds: Worlds = 20,
-    quick: Quick = False,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    out: Out = None,
+    *,
+    effort: Effort,
 ) -> None:
     """The simulated car over unseen worlds: finished laps, departures, watchdog stops, offset."""
     from liquid_control.evaluate.evidence.drives.drive import study
 
-    _run(study(_bundles(policies), worlds=worlds, seed=seed, quick=quick), jobs, out)
+    _run(study(_bundles(policies), worlds=worlds, **effort.settings), effort)
 
 
 @app.command()
+@grouped
 def robust(
     policies: Policies,
     disturbance: Annotated[
         list[str] | None, typer.Option(help='One of them; may be repeated. All without it.')
     ] = None,
     worlds: Worlds = 20,
-    quick: Quick = False,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    out: Out = None,
+    *,
+    effort: Effort,
 ) -> None:
     """Every disturbance raised to the strength at which half of the laps fail."""
     from liquid_control.evaluate.evidence.drives.robust import study
 
     bundles = _bundles(policies)
-    chosen = study(bundles, disturbances=disturbance, worlds=worlds, seed=seed, quick=quick)
-    _run(chosen, jobs, out)
+    chosen = study(bundles, disturbances=disturbance, worlds=worlds, **effort.settings)
+    _run(chosen, effort)
 
 
 @app.command()
+@grouped
 def rates(
     policies: Policies,
     worlds: Worlds = 10,
-    quick: Quick = False,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    out: Out = None,
+    *,
+    effort: Effort,
 ) -> None:
     """Other rates and irregular ticks, told the elapsed time and not told it."""
     from liquid_control.evaluate.evidence.drives.rates import study
 
-    _run(study(_bundles(policies), worlds=worlds, seed=seed, quick=quick), jobs, out)
+    _run(study(_bundles(policies), worlds=worlds, **effort.settings), effort)
 
 
 @app.command()
+@grouped
 def causal(
     policies: Policies,
     worlds: Worlds = 12,
@@ -186,32 +185,29 @@ def causal(
         Path | None,
         typer.Option(help='thresholds.csv of `evaluate robust`, to hold the ranking against.'),
     ] = None,
-    quick: Quick = False,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    out: Out = None,
+    *,
+    effort: Effort,
 ) -> None:
     """What commands follow: causes as the expert does, or light, season, scenery and noise."""
     from liquid_control.evaluate.evidence.causal.causal import study
 
     bundles = _bundles(policies)
-    _run(study(bundles, worlds=worlds, seed=seed, quick=quick, robust=robust), jobs, out)
+    _run(study(bundles, worlds=worlds, **effort.settings, robust=robust), effort)
 
 
 @app.command()
+@grouped
 def lesion(
     policies: Policies,
     worlds: Worlds = 8,
-    quick: Quick = False,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    out: Out = None,
+    *,
+    effort: Effort,
 ) -> None:
     """Neurons and synapses silenced one by one: which of them drive, and how many can go."""
     from liquid_control.evaluate.evidence.lesion.lesion import study
     from liquid_control.learn.export.rebuild import load_network
 
-    _run(study(_bundles(policies), load_network, worlds=worlds, seed=seed, quick=quick), jobs, out)
+    _run(study(_bundles(policies), load_network, worlds=worlds, **effort.settings), effort)
 
 
 def _bundles(policies: list[str]) -> list[Path]:
@@ -221,14 +217,13 @@ def _bundles(policies: list[str]) -> list[Path]:
 
 
 @app.command('all')
+@grouped
 def everything(
     policies: Annotated[
         list[str] | None, typer.Argument(help='Of the simulated car; the shipped ones without.')
     ] = None,
-    quick: Quick = False,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    out: Out = None,
+    *,
+    effort: Effort,
 ) -> None:
     """All studies, and a page that says what each found."""
     from liquid_control.evaluate.evidence.causal import causal as causal_study
@@ -245,9 +240,9 @@ def everything(
     from liquid_control.learn.export.rebuild import load_network
 
     bundles = _bundles(policies or ['track_cfc', 'track_ltc'])
-    same: dict[str, Any] = {'seed': seed, 'quick': quick}
+    same = effort.settings
     studies = [
-        compact_study.study(bundles, quick=quick),
+        compact_study.study(bundles, quick=effort.quick),
         bounds_study.study(bundles, load_network, **same),
         drive_study.study(bundles, **same),
         rates_study.study(bundles, **same),
@@ -258,20 +253,19 @@ def everything(
     ]
     if wired := lesion_study.wired(bundles, load_network):
         studies.append(lesion_study.study(wired, load_network, **same))
-    folder = out or Path('out') / 'evaluate'
-    reports = {study.name: _run(study, jobs, folder / study.name) for study in studies}
+    folder = effort.out or Path('out') / 'evaluate'
+    reports = {
+        study.name: _run(study, replace(effort, out=folder / study.name)) for study in studies
+    }
     # Its ranking is held against what `robust` has found.
     thresholds = folder / robust_study.NAME / f'{robust_study.TABLE}.csv'
     causes = causal_study.study(bundles, robust=thresholds, **same)
-    reports[causes.name] = _run(causes, jobs, folder / causes.name)
+    reports[causes.name] = _run(causes, replace(effort, out=folder / causes.name))
     print(f'all of it: {write_index(reports, folder)}')
 
 
-def _run(study: Any, jobs: int | None, out: Path | None) -> Any:
+def _run(study: Any, effort: Effort) -> Any:
     from liquid_control.evaluate.evidence.study import run
 
-    cores = len(os.sched_getaffinity(0))
-    folder = out or Path('out') / 'evaluate' / study.name
-    # Where nobody looks at it the lines may be long.
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    return run(study, folder, jobs=jobs or cores, console=console)
+    folder = effort.out or Path('out') / 'evaluate' / study.name
+    return run(study, folder, jobs=effort.jobs or cores(), console=table_console())

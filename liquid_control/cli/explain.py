@@ -4,20 +4,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from liquid_control.cli.options import Topics, named_topics
+from liquid_control.cli.options import PolicyName, Topics, cores, named_topics
+from liquid_control.cli.terminal import table_console
 
 
 def explain(
     bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
-    policy: Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')],
+    policy: PolicyName,
     out: Annotated[
         Path | None, typer.Option(help='Folder to write; out/explain/<policy> without it.')
     ] = None,
@@ -56,12 +55,11 @@ def explain(
     from liquid_control.evaluate.replay.bag_replay import Options
     from liquid_control.learn.export.rebuild import load_network
     from liquid_control.runtime.inference.policy import Policy
-    from liquid_control.runtime.inference.trial import Limits, Trials
+    from liquid_control.runtime.inference.trial import PATIENT, Trials
 
     options = Options(start_frame, end_frame, named_topics(topic), need_command=False)
     path = find_bundle(policy)
-    # Somebody else's graph may never end, or take all memory; a workstation may wait longer.
-    bundle, _ = Trials().load(path, limits=Limits(seconds=120, megabytes=8192))
+    bundle, _ = Trials().load(path, limits=PATIENT)
     folder = out or Path('out') / 'explain' / bundle.contract.name
     console = Console(stderr=True)
     subject = study.prepare(
@@ -74,7 +72,5 @@ def explain(
         inside = network.unknown(subject.drive.states.shape[1], str(error))
     if film and subject.drive.images:
         study.film(subject, folder / 'attention.mp4', console)
-    cores = len(os.sched_getaffinity(0))
-    shown = Console(width=None if sys.stdout.isatty() else 200)
     asked = study.study(subject, inside, bag=bag, seed=seed)
-    run(asked, folder, jobs=jobs or cores, console=shown)
+    run(asked, folder, jobs=jobs or cores(), console=table_console())

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from liquid_control.cli.bag import complain
-from liquid_control.cli.options import Topic, Topics, named_topics
+from liquid_control.cli.options import LearningTopics, cores, grouped
+from liquid_control.cli.terminal import complain
 from liquid_control.common.plain_text import printable
 
 Changes = Annotated[
@@ -57,6 +56,7 @@ def collect(
     collect_bags(_seeds(seeds), out, seconds=seconds, disturb=disturb, robot=robot)
 
 
+@grouped
 def dataset(
     bags: Annotated[list[Path], typer.Argument(help='Recordings.')],
     out: Annotated[Path, typer.Option(help='Dataset to make, or to add to.')],
@@ -66,13 +66,8 @@ def dataset(
     ] = None,
     inputs: Inputs = None,
     commands: Commands = None,
-    topic: Topics = None,
-    image_topic: Topic = None,
-    imu_topic: Topic = None,
-    odom_topic: Topic = None,
-    command_topic: Topic = None,
-    mode_topic: Topic = None,
-    override_topic: Topic = None,
+    *,
+    topics: LearningTopics,
     changes: Changes = None,
     jobs: Jobs = None,
     ray: Annotated[
@@ -82,19 +77,12 @@ def dataset(
     """Decode recordings once, for any number of trainings; resumes after an interruption."""
     from liquid_control.learn.data.dataset import add_bags, describe_dataset, is_dataset
 
-    topics = named_topics(
-        topic,
-        image=image_topic,
-        imu=imu_topic,
-        odom=odom_topic,
-        command=command_topic,
-        mode=mode_topic,
-        override=override_topic,
-    )
     sources = [out] if is_dataset(out) else bags
-    signals = _recipe(sources, recipe, changes, topics, inputs=inputs, commands=commands).signals
+    signals = _recipe(
+        sources, recipe, changes, topics.named(), inputs=inputs, commands=commands
+    ).signals
     console = Console(stderr=True)
-    outcomes = add_bags(bags, signals, out, console, jobs=jobs or _cores(), ray=ray)
+    outcomes = add_bags(bags, signals, out, console, jobs=jobs or cores(), ray=ray)
     told = printable(describe_dataset(out))
     Console(soft_wrap=True).print(told, highlight=False, markup=False)
     reasons = [outcome.reason for outcome in outcomes if outcome.reason]
@@ -104,6 +92,7 @@ def dataset(
         raise typer.Exit(1)
 
 
+@grouped
 def train(
     bags: Annotated[list[Path], typer.Argument(help='Recordings or datasets to learn from.')],
     out: Annotated[Path, typer.Option(help='Policy bundle to write, e.g. models/my_robot.')],
@@ -132,13 +121,8 @@ def train(
     ] = 'float32',
     inputs: Inputs = None,
     commands: Commands = None,
-    topic: Topics = None,
-    image_topic: Topic = None,
-    imu_topic: Topic = None,
-    odom_topic: Topic = None,
-    command_topic: Topic = None,
-    mode_topic: Topic = None,
-    override_topic: Topic = None,
+    *,
+    topics: LearningTopics,
     changes: Changes = None,
     jobs: Jobs = None,
 ) -> None:
@@ -149,19 +133,10 @@ def train(
     from liquid_control.common.assets import find_bundle
     from liquid_control.learn.train.trainer import train as train_policy
 
-    topics = named_topics(
-        topic,
-        image=image_topic,
-        imu=imu_topic,
-        odom=odom_topic,
-        command=command_topic,
-        mode=mode_topic,
-        override=override_topic,
-    )
     start = find_bundle(warm_start) if warm_start is not None else None
     train_policy(
         bags,
-        _recipe(bags, recipe, changes, topics, start, inputs, commands).changed(
+        _recipe(bags, recipe, changes, topics.named(), start, inputs, commands).changed(
             cell=cell,
             neurons=neurons,
             epochs=epochs,
@@ -174,10 +149,11 @@ def train(
         warm_start=start,
         resume=resume,
         precision=precision,
-        jobs=jobs or _cores(),
+        jobs=jobs or cores(),
     )
 
 
+@grouped
 def improve(
     out: Annotated[Path, typer.Option(help='Policy bundle to write, where it is better.')],
     warm_start: Annotated[str, typer.Option('--from', help='Policy bundle to improve.')],
@@ -198,13 +174,8 @@ def improve(
         typer.Option(help='YAML or shipped name; the policy decides what it leaves open.'),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help='Of a round, at most.', min=1)] = None,
-    topic: Topics = None,
-    image_topic: Topic = None,
-    imu_topic: Topic = None,
-    odom_topic: Topic = None,
-    command_topic: Topic = None,
-    mode_topic: Topic = None,
-    override_topic: Topic = None,
+    *,
+    topics: LearningTopics,
     changes: Changes = None,
 ) -> None:
     """Make a policy better: drive, let the expert answer, retrain, evaluate, keep what is better.
@@ -219,16 +190,7 @@ def improve(
     from liquid_control.learn.improve.loop import improve as improve_policy
 
     start, given = find_bundle(warm_start), bags or []
-    topics = named_topics(
-        topic,
-        image=image_topic,
-        imu=imu_topic,
-        odom=odom_topic,
-        command=command_topic,
-        mode=mode_topic,
-        override=override_topic,
-    )
-    chosen = _recipe(given, recipe, changes, topics, start).changed(epochs=epochs)
+    chosen = _recipe(given, recipe, changes, topics.named(), start).changed(epochs=epochs)
     console = Console(stderr=True)
     collector: Collector
     if rounds:
@@ -373,11 +335,6 @@ def _kinds(inputs: str | None) -> dict[str, str] | None:
             )
         wanted[name] = kind
     return wanted
-
-
-def _cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _seeds(text: str, option: str = '--seeds') -> list[int]:

@@ -23,7 +23,8 @@ with needed_by('liquid-control'):
     from liquid_control.cli import evaluate as cli_evaluate
     from liquid_control.cli import explain as cli_explain
     from liquid_control.cli import learn as cli_learn
-    from liquid_control.cli.options import Topic, Topics, named_topics
+    from liquid_control.cli.options import PolicyName, ReplayTopics, grouped
+    from liquid_control.cli.terminal import complain
 
 _PICTURES = ('.png', '.svg', '.pdf')
 
@@ -41,12 +42,12 @@ class _Verbs(TyperGroup):
             except ImportError as error:
                 raise explained(error) from error
         except LiquidControlError as error:
-            cli_bag.complain(str(error))
+            complain(str(error))
             raise typer.Exit(1) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # nobody reads what is printed, as after `| head`
                 raise
-            cli_bag.complain(reason(error))
+            complain(reason(error))
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             print('liquid-control: interrupted', file=sys.stderr)
@@ -60,7 +61,6 @@ app = typer.Typer(
 app.add_typer(cli_bag.app, name='bag')
 app.add_typer(cli_evaluate.app, name='evaluate')
 
-Policy = Annotated[str, typer.Option(help='Policy bundle: a directory, or a shipped name.')]
 Bundle = Annotated[str, typer.Argument(help='Policy bundle: a directory, or a shipped name.')]
 
 
@@ -127,18 +127,16 @@ def teach(
 
 
 @app.command()
+@grouped
 def replay(
     bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
-    policy: Policy,
+    policy: PolicyName,
     start_frame: Annotated[int, typer.Option(help='Index of the first frame.')] = 0,
     end_frame: Annotated[
         int | None, typer.Option(help='Index of the first frame left out.')
     ] = None,
-    topic: Topics = None,
-    image_topic: Topic = None,
-    imu_topic: Topic = None,
-    odom_topic: Topic = None,
-    command_topic: Topic = None,
+    *,
+    topics: ReplayTopics,
     wheelbase: Annotated[
         float | None,
         typer.Option(help='Of the recorded robot, m; the robot that the policy knows without it.'),
@@ -172,13 +170,7 @@ def replay(
     options = Options(
         start_frame=start_frame,
         end_frame=end_frame,
-        topics=named_topics(
-            topic,
-            image=image_topic,
-            imu=imu_topic,
-            odom=odom_topic,
-            command=command_topic,
-        ),
+        topics=topics.named(),
         wheelbase=wheelbase,
         need_command=against is None and golden is None,
     )
@@ -186,7 +178,7 @@ def replay(
     chosen, other = _policy(policy), _policy(against) if against is not None else None
     with BagReader(bag) as reader:
         for problem in reader.problems:
-            cli_bag.complain(f'{bag.name}: {problem}')
+            complain(f'{bag.name}: {problem}')
         result = show.replay_with_progress(reader, chosen, options, Console(stderr=True))
         if other is not None:
             expected = show.replay_with_progress(
@@ -296,10 +288,9 @@ def build_engine(
 def _policy(name: str) -> Any:
     from liquid_control.common.assets import find_bundle
     from liquid_control.runtime.inference.policy import Policy
-    from liquid_control.runtime.inference.trial import Limits, Trials
+    from liquid_control.runtime.inference.trial import PATIENT, Trials
 
-    # Somebody else's graph may never end, or take all memory; a workstation may wait longer.
-    bundle, _ = Trials().load(find_bundle(name), limits=Limits(seconds=120, megabytes=8192))
+    bundle, _ = Trials().load(find_bundle(name), limits=PATIENT)
     return Policy(bundle)
 
 

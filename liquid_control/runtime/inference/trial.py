@@ -56,6 +56,10 @@ class Limits:
     """Beyond what the process has before it reads anything."""
 
 
+PATIENT = Limits(seconds=120, megabytes=8192)
+"""Of a workstation: it may wait, but a graph of somebody else may never end."""
+
+
 @dataclass(frozen=True)
 class TrialReport:
     """What a bundle took."""
