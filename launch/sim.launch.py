@@ -3,7 +3,8 @@
 """A simulated robot that a policy drives, under simulated time.
 
 ros2 launch liquid_control sim.launch.py policy:=track_ltc seed:=102
-ros2 launch liquid_control sim.launch.py robot:=quadrotor
+ros2 launch liquid_control sim.launch.py robot:=quadrotor scene:=winter
+ros2 launch liquid_control sim.launch.py robot:=rover difficulty:='movers=0.0 lidar=0.5'
 """
 
 from pathlib import Path
@@ -25,6 +26,8 @@ DRIVE: Arguments = {
 ARGUMENTS: Arguments = {
     'robot': ('', 'car, quadrotor or rover; a car without it'),
     'seed': ('', 'of the world and its looks'),
+    'scene': ('', 'where the quadrotor flies: summer, autumn, winter, desert or town'),
+    'difficulty': ('', "strengths of single difficulties, 0 to 1, as in 'movers=0.0 lidar=0.5'"),
     **DRIVE,
 }
 
@@ -47,4 +50,8 @@ def _nodes(given: Given) -> list[LaunchDescriptionEntity]:
             'use_sim_time': 'true',
         }.items(),
     )
-    return [*given.node('simulator_node', given.parameters(robot=str, seed=int)), drive]
+    world = {
+        **given.parameters(robot=str, seed=int, scene=str),
+        **given.strengths('difficulty'),
+    }
+    return [*given.node('simulator_node', world), drive]

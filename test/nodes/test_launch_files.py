@@ -84,6 +84,19 @@ def test_a_simulated_robot_comes_with_its_policy_and_its_limits() -> None:
     assert (policy['policy'], policy['robot']) == ('mine', 'simulated_quadrotor')
 
 
+def test_a_simulated_world_is_chosen_by_scene_and_strengths() -> None:
+    file = params_file(simulator_node={'scene': 'desert', 'difficulty': '[wind=0.5]'})
+    world = launch('sim', params_file=file, difficulty='wind=0.0  light=1')['simulator_node']
+    assert (world.parameters['scene'], world.parameters['difficulty']) == (
+        'desert',
+        ['wind=0.0', 'light=1'],
+    )
+    assert launch('sim', scene='winter')['simulator_node'].parameters['scene'] == 'winter'
+    for wrong in ('wind', '=1', 'wind=strong', 'wind=2', 'wind=nan'):
+        with pytest.raises(ConfigError, match=f"strengths of 0 to 1 such as .* found '{wrong}'"):
+            launch('sim', difficulty=f'light=1 {wrong}')
+
+
 def test_launch_files_run_in_a_python_that_has_only_system_packages() -> None:
     """That of `ros2 launch`, where the nodes have a virtual environment."""
     missing = 'cv2 lz4 matplotlib mcap mujoco onnxruntime rich rosbags torch typer zstandard'

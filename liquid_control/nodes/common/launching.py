@@ -111,6 +111,22 @@ class Given:
             if self[name]
         }
 
+    def strengths(self, name: str) -> dict[str, Any]:
+        """An argument such as 'movers=0.0 lidar=0.5', as a list; a node knows which there are."""
+        words = self[name].split()
+        for word in words:
+            part, _, strength = word.partition('=')
+            try:
+                known = bool(part) and 0.0 <= float(strength) <= 1.0
+            except ValueError:
+                known = False
+            if not known:
+                raise ConfigError(
+                    f"{name}: expected strengths of 0 to 1 such as 'movers=0.0 lidar=0.5', "
+                    f'found {word!r}'
+                )
+        return {name: words} if words else {}
+
     def remappings(self, name: str) -> list[tuple[str, str]]:
         """An argument such as 'scan:=front/scan odom:=/odom'."""
         words = self[name].split()
