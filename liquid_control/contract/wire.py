@@ -18,7 +18,14 @@ from typing import Any
 
 from liquid_control.common.errors import ConfigError, LiquidControlError
 from liquid_control.contract import px4
-from liquid_control.contract.commands import AXES, FORWARD, NORMALISED, TWIST_AXES, axis_of
+from liquid_control.contract.commands import (
+    AXES,
+    FORWARD,
+    NORMALISED,
+    TURNING,
+    TWIST_AXES,
+    axis_of,
+)
 
 # Below this speed a Twist's yaw rate says nothing about the steering angle, m/s.
 MIN_SPEED = 1e-3
@@ -62,6 +69,15 @@ def vector(
 ) -> tuple[float, ...]:
     """The command vector that a message says; NaN where it does not determine a value."""
     return tuple(derive(told, name, wheelbase) for name in names)
+
+
+def unused(told: Mapping[str, float], names: Sequence[str]) -> list[str]:
+    """Axes of which a message asks something, and from which none of these commands is made."""
+    used = set(names)
+    for alike in (FORWARD, TURNING):
+        if used & set(alike):
+            used |= set(alike)
+    return [name for name, value in told.items() if value and name not in used]
 
 
 def read_twist(message: Any) -> Told:

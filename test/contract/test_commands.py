@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from liquid_control.common.errors import BundleError, ConfigError
 from liquid_control.contract.commands import AXES, axis_of, check_together
 from liquid_control.contract.contract import CommandSpec
-from liquid_control.contract.wire import FORMS, check_carried, vector
+from liquid_control.contract.wire import FORMS, check_carried, unused, vector
 
 WHEELBASE = 0.325
 
@@ -173,3 +173,9 @@ def test_each_axis_has_its_stop_and_its_mirror_image(
 
 def test_bounds_are_those_of_robots() -> None:
     assert all(axis.low == -axis.high and axis.high <= 150 for axis in AXES.values())
+
+
+def test_what_a_message_asks_for_in_vain_is_named() -> None:
+    told = {'velocity_x': 1.0, 'velocity_y': 0.1, 'velocity_z': 0.0, 'yaw_rate': -0.2}
+    assert unused(told, ('steering_angle', 'speed')) == ['velocity_y']
+    assert unused(told, ('velocity_x', 'velocity_y', 'velocity_z')) == ['yaw_rate']

@@ -19,7 +19,7 @@ from liquid_control.common.errors import ConfigError
 from liquid_control.common.stamps import ns_of
 from liquid_control.contract.commands import check_together
 from liquid_control.contract.px4 import to_world
-from liquid_control.contract.wire import FORMS, Form, check_carried, vector
+from liquid_control.contract.wire import FORMS, Form, Told, check_carried, unused, vector
 from liquid_control.nodes.common.inbox import OwnThread
 from liquid_control.nodes.policy.px4 import OffboardMode
 
@@ -54,6 +54,8 @@ class Override:
     """When it was given, None where it does not say."""
     waited_ns: int
     """How long it lay here before it was taken."""
+    unused: tuple[str, ...] = ()
+    """Axes that it asks something of and that are not commanded."""
 
 
 class CommandPort:
@@ -165,10 +167,12 @@ class CommandPort:
         if newest is None:
             return None
         message, received_ns = newest[0], newest[1].get('received_timestamp', 0)
+        told = self._hand.read(message, self._names)
         return Override(
-            values=self._values(message),
+            values=self._values(told),
             stamp_ns=self._stamp_ns(message),
             waited_ns=max(0, time.time_ns() - received_ns) if received_ns else 0,
+            unused=tuple(unused(told, self._names)),
         )
 
     def _stamp_ns(self, message: Any) -> int | None:
@@ -180,8 +184,7 @@ class CommandPort:
     def _is_passive(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._passive)
 
-    def _values(self, message: Any) -> tuple[float, ...]:
-        told = self._hand.read(message, self._names)
+    def _values(self, told: Told) -> tuple[float, ...]:
         values = vector(told, self._names, self._wheelbase)
         if all(map(math.isfinite, told.values())):
             # At rest a Twist says nothing about the steering angle: straight ahead.

@@ -67,6 +67,7 @@ class Guard:
         self._at_work = threading.Lock()
         self._stopping = threading.Event()
         self._had_listener = False
+        self._unused: set[str] = set()
         self._check_at = self._heartbeat_at = self._hears_from = 0.0
         group = OwnThread()
         self._engage = node.create_service(
@@ -171,6 +172,12 @@ class Guard:
             override = drive.commands.take_override()
             if override is not None and time.monotonic() >= self._hears_from:
                 drive.helm.override(override)
+                if new := [name for name in override.unused if name not in self._unused]:
+                    self._unused.update(new)
+                    self._log.warning(
+                        f'an override asks for {", ".join(new)}, which the policy does not '
+                        'command: that is ignored'
+                    )
         except ValueError as error:
             self._log.warning_at_times('override', str(error))
 
