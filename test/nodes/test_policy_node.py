@@ -114,6 +114,7 @@ def test_a_person_takes_over_and_gives_back(robot: Robot) -> None:
     publisher = robot.peer.node.create_publisher(TwistStamped, 'cmd_vel_override', 1)
     override = TwistStamped()
     override.twist.linear.x, override.twist.angular.z = 0.5, -0.4
+    override.twist.linear.y = 0.3
     robot.wait(lambda: publisher.get_subscription_count(), 'the override topic')
 
     def taken_over() -> bool:
@@ -124,6 +125,8 @@ def test_a_person_takes_over_and_gives_back(robot: Robot) -> None:
     robot.wait(lambda: robot.commands[-1].twist.linear.x == 0.5, 'the hand drives')
     assert robot.commands[-1].twist.angular.z == pytest.approx(-0.4)
     assert robot.reaches(ControlMode.AUTONOMOUS).reason == 'override ended'
+    said = robot.process.output.count('asks for velocity_y, which the policy does not command')
+    assert said == 1, 'once'
 
 
 def test_policy_is_swapped_while_driving_and_bad_ones_are_refused(
@@ -136,6 +139,9 @@ def test_policy_is_swapped_while_driving_and_bad_ones_are_refused(
         assert not result.successful
         assert str(broken) in result.reason
     assert not robot.set_policy('trakc_cfc').successful
+    result = robot.set_policy(make_bundle(tmp_path / 'unseen', speed=True))
+    assert 'speed: nothing received' in result.reason, 'it would stop the robot'
+    assert robot.modes[-1].mode == ControlMode.AUTONOMOUS
     other = make_bundle(tmp_path / 'other', seed=5)
     robot.states.clear()
     assert robot.set_policy(other).successful
@@ -216,6 +222,10 @@ def test_shadow_compares_and_is_promoted(robot: Robot, tmp_path: Path) -> None:
     refused = robot.peer.call(Trigger, 'policy_node/promote', Trigger.Request())
     assert not refused.success
     robot.engaged()
+    unseen = make_bundle(tmp_path / 'unseen', speed=True)
+    assert robot.set_policy(unseen, role='shadow_policy').successful
+    refused = robot.peer.call(Trigger, 'policy_node/promote', Trigger.Request())
+    assert 'speed: nothing received' in refused.message, 'it would stop the robot'
     assert robot.set_policy(shadow, role='shadow_policy').successful
     robot.wait(lambda: comparisons and comparisons[-1].ticks > 10, 'comparisons')
     seen = comparisons[-1]

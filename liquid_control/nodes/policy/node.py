@@ -330,7 +330,9 @@ class PolicyNode(ManagedNode):
     def _watching(self) -> list[Ingest]:
         """Who gets a sensor message."""
         runners = (self._controller.runner, self._controller.shadow)
-        return [runner.ingest for runner in runners if runner is not None]
+        listening = [runner.ingest for runner in runners if runner is not None]
+        candidate = self._policies.candidate
+        return [*listening, candidate] if candidate is not None else listening
 
     def _time_is_known(self) -> bool:
         """Whether anybody can judge a stamp yet."""

@@ -15,13 +15,15 @@ from collections.abc import Callable, Mapping
 from liquid_control.common.assets import find_bundle
 from liquid_control.common.errors import BundleError
 from liquid_control.contract.contract import Contract
+from liquid_control.contract.modes import Mode
 from liquid_control.nodes.policy.parameters import PolicyParameters, age_limits
 from liquid_control.runtime.control.controller import Controller
-from liquid_control.runtime.control.runner import PolicyRunner
+from liquid_control.runtime.control.runner import Frame, PolicyRunner
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.runtime.inference.providers import ProviderOptions
 from liquid_control.runtime.inference.session import LOADING_HOLDS_INTERPRETER
 from liquid_control.runtime.inference.trial import Limits, TrialReport, Trials
+from liquid_control.runtime.sensing.ingest import Ingest
 
 # How long a robot that drives may be without a tick while a policy is loaded, s.
 LONGEST_HOLD = 0.25
@@ -29,6 +31,9 @@ LONGEST_HOLD = 0.25
 # How long a few steps on the live observation may take; the trial has timed others, s.
 DRY_RUN_SECONDS = 5.0
 _PATIENCE = 0.1  # s
+# Within which what a policy sees besides must come before it may drive a robot on its way, s.
+ARRIVAL = 2.0
+_LOOK_AGAIN = 0.02  # s
 
 # Parameter -> attribute of the controller.
 SLOTS = {'policy': 'runner', 'shadow_policy': 'shadow', 'fallback_policy': 'fallback'}
@@ -141,6 +146,8 @@ class Policies:
         """
         self.stuck = False
         """Whether a dry run never returned: its thread computes on."""
+        self.candidate: Ingest | None = None
+        """Of a policy that is about to drive: it wants to hear what comes."""
         self._controller = controller
         self._parameters = parameters
         self._trials = trials
@@ -164,12 +171,13 @@ class Policies:
             The parameters by which anything has changed.
 
         Raises:
-            LiquidControlError: one of them must not drive this robot; nothing has changed.
+            LiquidControlError: one of them must not drive this robot, or, where the policy in
+                charge is driving, sees what has not come; nothing has changed.
         """
         before = self.names()
         changed = [slot for slot, name in names.items() if name != before[slot]]
         runners = {
-            SLOTS[slot]: self._judged(names[slot], may_build)
+            SLOTS[slot]: self._judged(names[slot], may_build, drives=slot == 'policy')
             if names[slot] or slot == 'policy'
             else None
             for slot in changed
@@ -188,6 +196,11 @@ class Policies:
     def promote(self) -> str:
         """Shadow and runner in charge change places; returns why not."""
         with self._lock:
+            shadow = self._controller.shadow
+            if shadow is not None and self._controller.mode is Mode.AUTONOMOUS:
+                problem = shadow.sensors.observe(self._now_ns()).problem
+                if problem:
+                    return _would_stop(shadow, problem)
             return self._controller.promote()
 
     def names(self) -> dict[str, str]:
@@ -195,18 +208,37 @@ class Policies:
         runners = {slot: getattr(self._controller, name) for slot, name in SLOTS.items()}
         return {slot: runner.name if runner else '' for slot, runner in runners.items()}
 
-    def _judged(self, name: str, may_build: bool) -> PolicyRunner:
-        """Loaded, and tried on what the sensors see now, while nothing depends on it."""
+    def _judged(self, name: str, may_build: bool, *, drives: bool) -> PolicyRunner:
+        """Loaded, and tried on what the sensors see now, while nothing depends on it.
+
+        Args:
+            drives: it is to be in charge: what it sees must be there if the robot is on its way.
+        """
         runner = load_runner(name, self._parameters, self._warn, self._trials, may_build=may_build)
         self._controller.check(runner)
         self._listen(runner)
         runner.ingest.share(self._controller.runner.ingest)
-        self._in_time(lambda: self._dry_run(runner), f'policy {name}')
+        self.candidate = runner.ingest if drives else None
+        try:
+            self._in_time(lambda: self._dry_run(runner, drives), f'policy {name}')
+        finally:
+            self.candidate = None
         return runner
 
-    def _dry_run(self, runner: PolicyRunner) -> None:
-        for camera, frame in tuple(self._controller.frames.items()):
-            runner.encode(camera, frame)
+    def _dry_run(self, runner: PolicyRunner, drives: bool) -> None:
+        shown: dict[str, Frame] = {}
+        deadline = time.monotonic() + ARRIVAL
+        while True:
+            for camera, frame in tuple(self._controller.frames.items()):
+                if shown.get(camera) is not frame:
+                    shown[camera] = frame
+                    runner.encode(camera, frame)
+            problem = runner.sensors.observe(self._now_ns()).problem
+            if not (problem and drives and self._controller.mode is Mode.AUTONOMOUS):
+                break
+            if time.monotonic() > deadline:
+                raise BundleError(_would_stop(runner, problem))
+            time.sleep(_LOOK_AGAIN)
         runner.dry_run(self._now_ns())
 
     def _in_time(self, work: Callable[[], None], what: str) -> None:
@@ -233,3 +265,10 @@ class Policies:
                 )
         if problems:
             raise problems[0]
+
+
+def _would_stop(runner: PolicyRunner, problem: str) -> str:
+    return (
+        f'policy {runner.name} refused: {problem}: the robot would stop, so the one in charge '
+        'drives on; see to that input, or disengage first'
+    )
