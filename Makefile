@@ -8,6 +8,8 @@ SEED ?= 101
 LAPS ?= 2
 RATE ?= 0
 VIEW ?=
+# Of the page.
+PORT ?= 8080
 # Of a lesson (make teach) to go on with.
 OUT ?=
 
@@ -37,13 +39,13 @@ RUN := PATH="$(BIN):$$PATH" && export PATH && . install/local_setup.sh && export
 
 help:  ## this text
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
-	@echo 'variables of drive: ROBOT=$(ROBOT) POLICY=$(POLICY) SEED=$(SEED) LAPS=$(LAPS) RATE=$(RATE); VIEW=1: with the page'
+	@echo 'variables of drive: ROBOT=$(ROBOT) POLICY=$(POLICY) SEED=$(SEED) LAPS=$(LAPS) RATE=$(RATE); VIEW=1: with the page, at PORT=$(PORT)'
 
 drive: install/.built $(VENV)/.gl $(if $(VIEW),$(VENV)/.view)  ## simulator, policy node and recorder: an unseen world, with a report; ROBOT=car, quadrotor or rover
-	@$(RUN) liquid-control drive --robot $(ROBOT) --policy '$(POLICY)' --seed $(SEED) --laps $(LAPS) --rate $(RATE) $(if $(VIEW),--view)
+	@$(RUN) liquid-control drive --robot $(ROBOT) --policy '$(POLICY)' --seed $(SEED) --laps $(LAPS) --rate $(RATE) $(if $(VIEW),--view --port $(PORT))
 
 teach: install/.built $(VENV)/.gl $(VENV)/.teach  ## drive three laps by hand in the browser; your own policy learns and drives
-	@$(RUN) liquid-control teach $(if $(OUT),--out '$(OUT)')
+	@$(RUN) liquid-control teach --port $(PORT) $(if $(OUT),--out '$(OUT)')
 
 test: install/.built $(VENV)/.gl $(VENV)/.test  ## install what tests need and run all of them
 	@$(RUN) ruff check . && ruff format --check . && mypy && lint-imports

@@ -88,13 +88,15 @@ def drive(
     view: Annotated[
         bool, typer.Option('--view', help='Serve the page on which a person can take over.')
     ] = False,
+    port: Annotated[int, typer.Option(help='Of the page.', min=1, max=65535)] = 8080,
 ) -> None:
     """Drive a simulated robot: simulator, policy node and recorder, and a report."""
     from liquid_control.evaluate.closed_loop.drive import DriveOptions
     from liquid_control.evaluate.closed_loop.drive import drive as drive_laps
     from liquid_control.evaluate.errors import DriveError
 
-    reason = drive_laps(DriveOptions(policy, seed, laps, rate, out, view, robot), Console())
+    options = DriveOptions(policy, seed, laps, rate, out, view, robot, port)
+    reason = drive_laps(options, Console())
     if reason:
         raise DriveError(reason)
 
@@ -113,6 +115,9 @@ def teach(
     pace: Annotated[
         float, typer.Option(help='Simulated seconds per second; 0.5 gives a beginner time.')
     ] = 1.0,
+    top_speed: Annotated[
+        float, typer.Option(help='Of driving by hand, m/s; can be changed on the page.')
+    ] = 0.8,
     changes: Annotated[
         list[str] | None,
         typer.Option('--set', help='Any field of the recipe, e.g. fit.epochs=12.'),
@@ -122,7 +127,7 @@ def teach(
     from liquid_control.evaluate.teach.teach import TeachOptions
     from liquid_control.evaluate.teach.teach import teach as give_lesson
 
-    options = TeachOptions(seed, laps, out, port, pace, tuple(changes or ()))
+    options = TeachOptions(seed, laps, out, port, pace, top_speed, tuple(changes or ()))
     give_lesson(options, Console())
 
 
@@ -297,3 +302,7 @@ def _policy(name: str) -> Any:
 def main() -> None:
     """Run the command line."""
     app()
+
+
+if __name__ == '__main__':
+    main()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -235,3 +236,17 @@ def test_policy_that_fits_no_simulated_robot_is_refused_with_what_they_take(
     assert process.returncode == 1
     line = stderr.strip().splitlines()[-1]
     assert 'no simulated robot takes steering, throttle; there are car: steering_angle' in line
+
+
+def test_page_on_a_port_that_is_taken_is_refused_in_one_line() -> None:
+    pytest.importorskip('nicegui', reason="pip install '.[view]'")
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = taken.getsockname()[1]
+        asked = (sys.executable, '-m', 'liquid_control.cli.main', 'drive', '--view')
+        done = subprocess.run(
+            [*asked, f'--port={port}'], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f'port {port}' in line
+    assert 'choose another with --port' in line

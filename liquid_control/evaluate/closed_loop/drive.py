@@ -40,7 +40,6 @@ from liquid_control.evaluate.errors import DriveError
 SIMULATOR, POLICY, RECORDER = 'simulator_node', 'policy_node', 'recorder_node'
 VIEW = 'view_node'
 PORT = 8080
-ADDRESS = f'http://localhost:{PORT}/'
 """Of the page, as config/view.yaml has it."""
 
 _START_TIMEOUT = 60.0  # s of wall time for a node to answer; imports are slow on a busy machine
@@ -67,6 +66,8 @@ class DriveOptions:
     """Serve the page, from which a person may stop, take over and engage again."""
     robot: str = ''
     """'': the one that the policy commands; the car where there is no policy either."""
+    port: int = PORT
+    """Of the page."""
 
     def __post_init__(self) -> None:
         if self.laps < 1:
@@ -103,7 +104,7 @@ def drive(options: DriveOptions, console: Console) -> str:
     robot = options.robot or robot_of(load_bundle(bundle).contract.command_names)
     course = open_course(robot, options.seed, options.laps, patient=options.view)
     if options.view:
-        require_free(PORT)
+        require_free(options.port)
     environment = isolated_environment()
     if os.environ.get('ROS_DOMAIN_ID'):  # else the domain is nobody else's
         require_no_other(environment)
@@ -128,14 +129,19 @@ def drive(options: DriveOptions, console: Console) -> str:
     return outcome.reason
 
 
-def require_free(port: int, further: str = '') -> None:
+def address(port: int) -> str:
+    """Of the page."""
+    return f'http://localhost:{port}/'
+
+
+def require_free(port: int) -> None:
     """Refuse a port that has a page already: at once, not when all processes are up."""
     try:
         socket.create_server(('127.0.0.1', port)).close()
     except OSError as error:
         raise ConfigError(
             f'the page cannot be served on port {port}: {error.strerror}; '
-            f'end what serves there{further and ", "}{further}'
+            'end what serves there, or choose another with --port'
         ) from error
 
 
@@ -170,7 +176,7 @@ def _parameters(
             # A person who stops and goes on does not end the recording.
             **({'start_on': 'activate'} if options.view else {}),
         },
-        **({VIEW: {'use_sim_time': True}} if options.view else {}),
+        **({VIEW: {'use_sim_time': True, 'port': options.port}} if options.view else {}),
     }
     return {name: {'ros__parameters': values} for name, values in nodes.items()}
 
@@ -188,7 +194,7 @@ def _run(
     remap = ['-r', 'image_raw:=/camera/image_raw']
     if options.view:
         children.start(VIEW, 'liquid_control.nodes.view.node', [*arguments, *remap])
-        console.print(f'the page: {ADDRESS}')
+        console.print(f'the page: {address(options.port)}', highlight=False)
     # They end in this order: the robot brakes and the bag is closed while time still passes.
     children.start(POLICY, 'liquid_control.nodes.policy.node', [*arguments, *remap])
     children.start(RECORDER, 'liquid_control.nodes.recorder.node', arguments)

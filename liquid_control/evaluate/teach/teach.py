@@ -23,12 +23,12 @@ from liquid_control.common.packages import explained
 from liquid_control.evaluate.closed_loop.courses.track import TrackCourse
 from liquid_control.evaluate.closed_loop.domains import isolated_environment
 from liquid_control.evaluate.closed_loop.drive import (
-    ADDRESS,
     POLICY,
     PORT,
     RECORDER,
     SIMULATOR,
     VIEW,
+    address,
     require_free,
     require_no_other,
     terminated_as_interrupted,
@@ -52,10 +52,12 @@ class TeachOptions:
     """To drive by hand, and then by the policy."""
     out: Path | None = None
     """Directory to make, or of a lesson that goes on; out/teach/<stamp> where None."""
-    port: int = 8080
+    port: int = PORT
     """Of the page."""
     pace: float = 1.0
     """Simulated seconds per second."""
+    top_speed: float = 0.8
+    """Of driving by hand, where the page begins, m/s."""
     changes: tuple[str, ...] = ()
     """Of the recipe `teach`, as `train --set` takes them."""
 
@@ -66,6 +68,8 @@ class TeachOptions:
             raise ConfigError(f'--seed must be >= 0, found {self.seed}')
         if not 0.3 <= self.pace <= 10:  # the watchdog takes a slower clock for one that stopped
             raise ConfigError(f'--pace must be within 0.3..10, found {self.pace:g}')
+        if not 0.25 <= self.top_speed <= 2.5:  # of the simulated car
+            raise ConfigError(f'--top-speed must be within 0.25..2.5, found {self.top_speed:g}')
 
 
 def teach(options: TeachOptions, console: Console) -> None:
@@ -78,7 +82,7 @@ def teach(options: TeachOptions, console: Console) -> None:
     for package in ('rclpy', 'liquid_control.msg', 'mujoco', 'nicegui', 'lightning'):
         if importlib.util.find_spec(package) is None:
             raise explained(ModuleNotFoundError(name=package))
-    require_free(options.port, 'or choose another with --port')
+    require_free(options.port)
     bundle = find_bundle(policy_of('car')).resolve()
     environment = isolated_environment()
     if os.environ.get('ROS_DOMAIN_ID'):  # else the domain is nobody else's
@@ -112,7 +116,7 @@ def _parameters(options: TeachOptions, bundle: Path, recordings: Path) -> dict[s
             'robot': 'simulated_car',
             'start_on': 'request',
         },
-        VIEW: {**timed, 'port': options.port},
+        VIEW: {**timed, 'port': options.port, 'top_speed': options.top_speed},
     }
     return {name: {'ros__parameters': values} for name, values in nodes.items()}
 
@@ -145,6 +149,5 @@ def _run(
             monitor.wait(lambda: monitor.status is not None, _START_TIMEOUT, 'no odometry came')
             monitor.activate(RECORDER, _START_TIMEOUT)
             monitor.activate(POLICY, _START_TIMEOUT)
-        address = ADDRESS.replace(str(PORT), str(options.port))
-        console.print(f'open {address}', highlight=False)
+        console.print(f'open {address(options.port)}', highlight=False)
         Lesson(monitor, course, options, progress, out, console).run()

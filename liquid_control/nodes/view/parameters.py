@@ -31,5 +31,10 @@ class ViewParameters:
     image_rate: float = parameter(
         15.0, 'Frames to a viewer at most, Hz; a slow link gets fewer.', range=(0.5, 30.0)
     )
+    top_speed: float = parameter(
+        0.0,
+        'Of driving by hand, where a page begins, m/s; 0: 60 % of what the robot may.',
+        range=(0.0, 100.0),
+    )
     policy_node: str = parameter('policy_node', 'Name of the policy node.')
     recorder_node: str = parameter('recorder_node', 'Name of the recorder.')

@@ -77,6 +77,7 @@ class RobotView:
         """See `Watch.snapshot`."""
         assert self._watch is not None
         snapshot = self._watch.snapshot(self.facts)
+        snapshot['topSpeed'] = self._parameters.top_speed
         snapshot['cameras'] = list(self._known_cameras)
         problems = [camera.problem for camera in self._cameras.values() if camera.problem]
         snapshot['camera'] = problems[0] if problems else ''

@@ -15,8 +15,11 @@
     KeyA: ['turn', 1], ArrowLeft: ['turn', 1], KeyD: ['turn', -1], ArrowRight: ['turn', -1],
     KeyQ: ['left', 1], KeyE: ['left', -1], KeyR: ['up', 1], KeyF: ['up', -1],
   };
-  // A key is all or nothing; a wheel is turned and a pedal pressed: shares of the range a second.
+  // Shares of the range a second: a wheel is turned and a pedal pressed.
   const PRESS = { forward: 2, turn: 4, left: 4, up: 4 };
+  // A key is all or nothing: what a tap of it does must be little, and who turns slows down.
+  const KEY_TURN = 2;
+  const SLOWER_IN_BENDS = 0.3; // share of the speed, at full turn
   const PARTS = Object.keys(PRESS);
   const SHOULDERS = [4, 5];
   const DEAD_ZONE = 0.08;
@@ -137,10 +140,12 @@
     for (const part of PARTS) {
       const goal = wanted[part] || 0;
       const now = given[part] || 0;
-      const limit = PRESS[part] * step * (Math.abs(goal) < Math.abs(now) ? 2 : 1);
+      const rate = part === 'turn' && held.size ? KEY_TURN : PRESS[part];
+      const limit = rate * step * (Math.abs(goal) < Math.abs(now) ? 2 : 1);
       given[part] = now + Math.max(-limit, Math.min(limit, goal - now));
     }
-    const top = find('top') ? find('top').value / 100 : 1;
+    const slower = held.size ? SLOWER_IN_BENDS * Math.abs(given.turn) : 0;
+    const top = (find('top') ? find('top').value / 100 : 1) * (1 - slower);
     const hand = {};
     for (const { name, part, place } of state.commands) {
       if (place && !(name in sliders)) continue; // it stays where it is
@@ -236,6 +241,17 @@
     }));
   }
 
+  // The slider begins where the robot's own driver wants it, and stays where a person puts it.
+  function useTop() {
+    const slider = find('top');
+    const forward = (state.commands || []).find((each) => each.part === 'forward' && each.high > 0);
+    if (!slider || !forward) return;
+    if (state.topSpeed && !slider.dataset.set) slider.value = Math.round((100 * state.topSpeed) / forward.high);
+    slider.dataset.set = 'yes';
+    const speed = forward.unit === 'm/s' ? `, ${number((slider.value / 100) * forward.high, 1)} m/s` : '';
+    text('top-value', `${slider.value} %${speed}`);
+  }
+
   // What is shown
 
   const number = (value, digits = 2) => (value === null || value === undefined ? '–' : value.toFixed(digits));
@@ -324,6 +340,7 @@
     showTeach();
     drawNeurons(state.neurons || []);
     useSliders();
+    useTop();
   }
 
   // Where a policy sees several cameras, a click chooses one.
@@ -432,9 +449,7 @@
       if (find(what)) find(what).addEventListener('click', (event) => { event.target.blur(); act(what); });
     }
     if (find('pad')) usePad(find('pad'));
-    if (find('top')) {
-      find('top').addEventListener('input', (event) => text('top-value', `${event.target.value} %`));
-    }
+    if (find('top')) find('top').addEventListener('input', useTop);
     document.addEventListener('keydown', onKey, true);
     document.addEventListener('keyup', onKey, true);
     document.addEventListener('visibilitychange', () => { if (document.hidden) letGo(); });
