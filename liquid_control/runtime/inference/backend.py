@@ -12,13 +12,16 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from liquid_control.common.errors import ProviderError
+from liquid_control.common.image import Pixels
 from liquid_control.contract.bundle import Bundle
 from liquid_control.runtime.inference.device import DeviceSession, Placement, read_placement
 from liquid_control.runtime.inference.providers import (
@@ -32,6 +35,7 @@ from liquid_control.runtime.inference.providers import (
 )
 from liquid_control.runtime.inference.session import (
     FEATURES,
+    Array,
     BundleGraph,
     GraphSession,
     core_of,
@@ -92,6 +96,8 @@ class Backend:
         self._on_status = on_status
         self._may_build = may_build
         self._threads = threads
+        self._names = tuple(bundle.contract.inputs)
+        self._period = 1 / bundle.contract.control_rate
         self.placement: dict[str, Placement] = {}
         """Graph -> provider -> operators; empty on the CPU."""
         available = ort.get_available_providers()
@@ -197,7 +203,7 @@ class Backend:
         rng = np.random.default_rng(0)
         for _ in range(AGREEMENT_STEPS):
             inputs = self._made_up(rng)
-            expected, found = (backend._step(inputs) for backend in (reference, self))
+            expected, found = (backend._on_made_up(inputs) for backend in (reference, self))
             error = float(np.max(np.abs(found - expected) / span))
             if not error <= limit:
                 raise ProviderError(
@@ -211,29 +217,35 @@ class Backend:
         inputs = self._made_up(rng)
         times = [time.thread_time_ns()]
         for name in self.encoders:
-            inputs[name] = self._encode(name, inputs[name])
+            inputs[name] = self.encode(name, inputs[name])
             times.append(time.thread_time_ns())
-        self._act(inputs)
+        self.step(inputs, self._period)
         times.append(time.thread_time_ns())
         return tuple(np.diff(times) / 1e9)
 
-    def _made_up(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        contract = self._bundle.contract
-        inputs = {name: spec.made_up(rng) for name, spec in contract.inputs.items()}
-        return {**inputs, 'elapsed': np.float32(1 / contract.control_rate)}
-
-    def _step(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        encoded = {name: self._encode(name, inputs[name]) for name in self.encoders}
-        return self._act({**inputs, **encoded})
-
-    def _encode(self, name: str, pixels: np.ndarray) -> np.ndarray:
+    def encode(self, name: str, pixels: Pixels) -> Array:
+        """A prepared image of the image input `name` -> features [F]."""
         encoder = self.encoders[name]
         encoder.write('image', pixels)
         encoder.run()
         return encoder.read(FEATURES)
 
-    def _act(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        for name, value in inputs.items():
-            self.core.write(name, value)
-        self.core.run()
-        return self.core.read('command')
+    def step(self, inputs: Mapping[str, Array], elapsed: float) -> Array:
+        """One step of the core: see `Policy.step`."""
+        core = self.core
+        for name in self._names:
+            value = inputs.get(name)
+            if value is None:
+                raise ValueError(f'policy {self._bundle.contract.name} needs the input {name}')
+            core.write(name, value)
+        core.write('elapsed', elapsed)
+        core.run()
+        return core.read('command')
+
+    def _made_up(self, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+        inputs = self._bundle.contract.inputs
+        return {name: spec.made_up(rng) for name, spec in inputs.items()}
+
+    def _on_made_up(self, inputs: Mapping[str, NDArray[Any]]) -> Array:
+        encoded = {name: self.encode(name, inputs[name]) for name in self.encoders}
+        return self.step({**inputs, **encoded}, self._period)

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liquid_control.common.errors import BundleError
 from liquid_control.common.image import Pixels
@@ -20,10 +19,8 @@ from liquid_control.contract.bundle import Bundle, load_bundle
 from liquid_control.runtime.inference.attention import Attention
 from liquid_control.runtime.inference.backend import Backend, OnStatus, log
 from liquid_control.runtime.inference.providers import ProviderOptions
-from liquid_control.runtime.inference.session import FEATURES
+from liquid_control.runtime.inference.session import Array
 from liquid_control.runtime.sensing.image import Preprocessor
-
-Array = NDArray[np.float32]
 
 
 class Policy:
@@ -55,7 +52,6 @@ class Policy:
         self.attention: dict[str, Attention] = {}
         """Where its encoders look, by image input; see `open_attention`."""
         self.attention_problem = ''
-        self._names = tuple(self.contract.inputs)
         self._zeros = np.zeros(self.contract.network.state_size, np.float32)
         self.reset()
 
@@ -87,10 +83,7 @@ class Policy:
 
     def encode_input(self, name: str, pixels: Pixels) -> Array:
         """What `preprocess[name]` made of a camera image -> features [F]."""
-        encoder = self.backend.encoders[name]
-        encoder.write('image', pixels)
-        encoder.run()
-        return encoder.read(FEATURES)
+        return self.backend.encode(name, pixels)
 
     def open_attention(self) -> None:
         """Make `attention` ready; where an encoder shows none, `attention_problem` says why."""
@@ -110,12 +103,4 @@ class Policy:
         Returns:
             Command [C] in the contract's order and units; not yet limited.
         """
-        core = self.backend.core
-        for name in self._names:
-            value = inputs.get(name)
-            if value is None:
-                raise ValueError(f'policy {self.contract.name} needs the input {name}')
-            core.write(name, value)
-        core.write('elapsed', elapsed)
-        core.run()
-        return core.read('command')
+        return self.backend.step(inputs, elapsed)
