@@ -5,16 +5,14 @@
 from __future__ import annotations
 
 import csv
-import statistics
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from liquid_control.contract.bundle import load_bundle
+from liquid_control.evaluate.evidence.cells.compiled import CompiledStep
 from liquid_control.evaluate.evidence.study import (
     EvidenceError,
     Measured,
@@ -112,25 +110,17 @@ def multiplications(model: bytes) -> int:
 
 def _step(core: bytes, count: int) -> tuple[float, float | None]:
     """Median time of a step, µs, and its energy, J, where the machine counts that."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(core, options, providers=['CPUExecutionProvider'])
-    feeds = {node.name: np.full(node.shape, 0.05, np.float32) for node in session.get_inputs()}
-    times = []
-    for _ in range(count):
-        begin = time.perf_counter_ns()
-        session.run(None, feeds)
-        times.append((time.perf_counter_ns() - begin) / 1e3)
-    return statistics.median(times), _energy(session, feeds)
+    compiled = CompiledStep(core, 0.05)
+    return compiled.time(count), _energy(compiled)
 
 
-def _energy(session: Any, feeds: dict[str, Any]) -> float | None:
+def _energy(step: CompiledStep) -> float | None:
     """Of one step: what the processor takes for many, less what it takes for waiting as long."""
     if _counter() is None:
         return None
     before, steps, end = _counter(), 0, time.monotonic() + ENERGY_SECONDS
     while time.monotonic() < end:
-        session.run(None, feeds)
+        step.run()
         steps += 1
     busy = _counter()
     time.sleep(ENERGY_SECONDS)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.contract.inputs.odometry import SpeedSpec
+from liquid_control.evaluate.evidence.cells.compiled import CompiledStep
 from liquid_control.evaluate.evidence.study import (
     Measured,
     Piece,
@@ -149,8 +150,6 @@ def adding_error(piece: Piece) -> float:
 
 def _times(cell: str, rounds: int, steps: int = 32) -> Measured:
     """Milliseconds of a training step, microseconds of a step in ONNX Runtime."""
-    import onnxruntime
-
     from liquid_control.nn.onnx_export.core import core_model
 
     network = layer(cell, 0)
@@ -161,17 +160,8 @@ def _times(cell: str, rounds: int, steps: int = 32) -> Measured:
         network.cell(x, None, ELAPSED)[0].square().sum().backward()
         if turn:
             training.append(1e3 * (time.perf_counter() - begin))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    core = core_model(network).SerializeToString()
-    session = onnxruntime.InferenceSession(core, options, providers=['CPUExecutionProvider'])
-    feeds = {node.name: np.full(node.shape, ELAPSED, np.float32) for node in session.get_inputs()}
-    running = []
-    for _ in range(200 * rounds):
-        begin_ns = time.perf_counter_ns()
-        session.run(None, feeds)
-        running.append((time.perf_counter_ns() - begin_ns) / 1e3)
-    return {'training_ms': statistics.median(training), 'step_us': statistics.median(running)}
+    step = CompiledStep(core_model(network).SerializeToString(), ELAPSED)
+    return {'training_ms': statistics.median(training), 'step_us': step.time(200 * rounds)}
 
 
 def summarise(found: list[tuple[Piece, Measured]]) -> Report:

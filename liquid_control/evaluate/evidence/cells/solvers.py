@@ -15,7 +15,6 @@ import weakref
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -23,6 +22,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from liquid_control.evaluate.evidence.cells.compiled import CompiledStep
 from liquid_control.evaluate.evidence.study import Measured, Piece, Report, Study, Table, grouped
 from liquid_control.evaluate.report.figures import STYLE
 from liquid_control.nn import LTC, AutoNCP
@@ -227,24 +227,11 @@ def _times(layer: LTC, rounds: int) -> Measured:
 
 
 def _compiled_step(layer: LTC, count: int = 2000) -> float:
-    import onnxruntime
-
     sizes = {'x': layer.input_size, 'elapsed': 1, 'state': layer.packed_size}
     graph = Graph({name: ((1, size), FLOAT) for name, size in sizes.items()})
     state = layer_step(graph, layer, ['x'], 'state', 'elapsed')
     model = graph.model('step', {'next_state': (state, (1, layer.packed_size))})
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=['CPUExecutionProvider']
-    )
-    feeds = {name: np.full((1, size), 0.05, np.float32) for name, size in sizes.items()}
-    times = []
-    for _ in range(count):
-        begin = time.perf_counter_ns()
-        session.run(None, feeds)
-        times.append(time.perf_counter_ns() - begin)
-    return statistics.median(times) / 1e3
+    return CompiledStep(model.SerializeToString(), 0.05).time(count)
 
 
 def summarise(found: list[tuple[Piece, Measured]]) -> Report:
