@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from liquid_control.cli.options import Effort, Jobs, Out, Quick, cores, grouped
+from liquid_control.cli.learn import Changes, recipe_for
+from liquid_control.cli.options import Effort, Jobs, LearningTopics, Out, Quick, cores, grouped
 from liquid_control.cli.terminal import table_console
 
 Policies = Annotated[
@@ -174,6 +175,73 @@ def rates(
     from liquid_control.evaluate.evidence.drives.rates import study
 
     _run(study(_bundles(policies), worlds=worlds, **effort.settings), effort)
+
+
+@app.command()
+@grouped
+def recordings(
+    bags: Annotated[list[Path], typer.Argument(help='Recordings or datasets.')],
+    recipe: Annotated[
+        str | None,
+        typer.Option(help='YAML or shipped name; the first bag decides what it leaves open.'),
+    ] = None,
+    cell: Annotated[
+        list[str] | None, typer.Option(help='To train; may be repeated. All without it.')
+    ] = None,
+    seeds: Annotated[int, typer.Option(help='Of each cell, from fit.seed on.', min=1)] = 5,
+    lose: Annotated[
+        str, typer.Option(help='Shares of samples, and of control steps, to do without.')
+    ] = '0,0.2,0.4,0.6,0.8',
+    command: Annotated[
+        str | None, typer.Option(help='That the tables are of; the first without it.')
+    ] = None,
+    changes: Changes = None,
+    quick: Annotated[
+        bool, typer.Option('--quick', help='Two seeds, two epochs: to see that it works.')
+    ] = False,
+    jobs: Jobs = None,
+    out: Out = None,
+    *,
+    topics: LearningTopics,
+) -> None:
+    """Every cell trained on your recordings by one recipe, and judged on what it holds out."""
+    from functools import partial
+
+    from liquid_control.common.errors import ConfigError
+    from liquid_control.evaluate.evidence.recordings import NAME, study
+    from liquid_control.learn.train import trial
+    from liquid_control.nn.cells import CELLS
+
+    cells = cell or list(CELLS)
+    if unknown := [name for name in cells if name not in CELLS]:
+        raise ConfigError(f'--cell must be one of {", ".join(CELLS)}, found {unknown[0]!r}')
+    shares = _shares(lose)
+    chosen = recipe_for(bags, recipe, changes, topics)
+    if quick:
+        chosen, seeds = chosen.changed(epochs=2), min(seeds, 2)
+    names = chosen.signals.command_names
+    shown = command or names[0]
+    if shown not in names:
+        raise ConfigError(f'--command must be one of {", ".join(names)}, found {shown!r}')
+    folder = out or Path('out') / 'evaluate' / NAME
+    held_out = trial.held_out(bags, chosen, folder / 'dataset', jobs=jobs or 1)
+    pieces = trial.pieces(bags, chosen, held_out, cells, seeds, shares)
+    measure = partial(trial.measure, folder.absolute())
+    chosen_study = study(pieces, measure, command=shown, held_out=held_out.words)
+    _run(chosen_study, Effort(jobs=jobs, out=folder))
+
+
+def _shares(text: str) -> list[float]:
+    """'0,0.5' -> [0.0, 0.5]."""
+    from liquid_control.common.errors import ConfigError
+
+    try:
+        shares = [float(part) for part in text.split(',') if part.strip()]
+    except ValueError as error:
+        raise ConfigError(f'--lose must be like 0,0.2,0.8, found {text!r}') from error
+    if wrong := [share for share in shares if not 0 <= share < 1]:
+        raise ConfigError(f'--lose must be at least 0 and below 1, found {wrong[0]:g}')
+    return shares
 
 
 @app.command()

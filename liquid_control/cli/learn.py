@@ -236,6 +236,13 @@ def _as_typed(bags: list[Path]) -> str:
     return ' '.join(words)
 
 
+def recipe_for(
+    sources: list[Path], recipe: str | None, changes: list[str] | None, topics: LearningTopics
+) -> Any:
+    """What to learn of recordings and how, for other verbs than these."""
+    return _recipe(sources, recipe, changes, topics.named())
+
+
 def _recipe(
     sources: list[Path],
     recipe: str | None,

@@ -58,7 +58,7 @@ def test_a_late_frame_is_seen_late_and_a_lost_one_never(episode: Episode) -> Non
     lost = np.zeros(len(episode.inputs['image']), bool)
     lost[[9, 10]] = True
     np.testing.assert_array_equal(
-        steps_at(episode, at, lost_frames={'image': lost}).inputs['image'][0], images(episode)[8]
+        steps_at(episode, at, lost_samples={'image': lost}).inputs['image'][0], images(episode)[8]
     )
 
 

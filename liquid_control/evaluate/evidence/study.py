@@ -35,7 +35,7 @@ from liquid_control.evaluate.report.figures import DPI
 
 Piece = dict[str, Any]
 Measured = dict[str, Any]
-Measure = Callable[[Piece], Measured]
+Measure = Callable[..., Measured]
 
 
 class EvidenceError(LiquidControlError):
@@ -94,6 +94,8 @@ class Study:
         pieces: measured side by side.
         summarise: pieces and what was measured of them, in order -> report.
         alone: pieces that are timed: one after another, with nothing of ours beside them.
+        cancellable: whether `measure` takes a second argument, to be asked now and then, and
+            raises CancelledError once that returns True: for pieces that take long.
         then: what was measured of all these -> pieces that follow from it, measured last.
     """
 
@@ -102,6 +104,7 @@ class Study:
     pieces: Sequence[Piece]
     summarise: Callable[[list[tuple[Piece, Measured]]], Report]
     alone: Sequence[Piece] = ()
+    cancellable: bool = False
     then: Callable[[list[tuple[Piece, Measured]]], Sequence[Piece]] | None = None
 
 
@@ -123,7 +126,7 @@ def run(study: Study, out: Path, *, jobs: int, console: Console) -> Report:
         missing = [piece for piece in pieces if not _file(kept, piece).exists()]
         if missing:
             run_all(
-                partial(_measure, study.measure, kept),
+                partial(_measure, study.measure, study.cancellable, kept),
                 missing,
                 title=study.name,
                 workers=max(1, min(workers, len(missing))),
@@ -164,11 +167,18 @@ def write_index(reports: dict[str, Report], out: Path) -> Path:
     return out / 'index.html'
 
 
-def _measure(measure: Measure, kept: Path, piece: Piece, is_cancelled: IsCancelled) -> None:
+def _measure(
+    measure: Measure,
+    cancellable: bool,
+    kept: Path,
+    piece: Piece,
+    is_cancelled: IsCancelled,
+) -> None:
     # One core each, whatever torch thinks: pieces run side by side.
     if (torch := sys.modules.get('torch')) is not None:
         torch.set_num_threads(1)
-    write_atomically(_file(kept, piece), json.dumps(measure(piece)), durable=False)
+    found = measure(piece, is_cancelled) if cancellable else measure(piece)
+    write_atomically(_file(kept, piece), json.dumps(found), durable=False)
 
 
 def _file(kept: Path, piece: Piece) -> Path:

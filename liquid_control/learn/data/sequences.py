@@ -77,7 +77,7 @@ def observe(
     *,
     weights: Weights = DEFAULT_WEIGHTS,
     image_delay_ns: int = 0,
-    lost_frames: Mapping[str, NDArray[np.bool_]] | None = None,
+    lost_samples: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Steps:
     """What is known at each tick, and what was commanded there.
 
@@ -86,12 +86,12 @@ def observe(
         elapsed: s since the tick before.
         weights: by who drove.
         image_delay_ns: how long after its stamp a frame can be seen.
-        lost_frames: by image, frames that never arrive, [N]; the first frame always does.
+        lost_samples: by input, those that never arrive, [N]; the first one always does.
     """
     inputs = {}
     for name, series in episode.inputs.items():
-        if lost_frames and name in lost_frames:
-            series = series.without(lost_frames[name])
+        if lost_samples and name in lost_samples:
+            series = series.without(lost_samples[name])
         seen = ticks - image_delay_ns if isinstance(series, Frames) else ticks
         inputs[name] = torch.from_numpy(np.ascontiguousarray(series.at(seen)))
     weight = weights.at(episode.segments, ticks)
@@ -191,7 +191,7 @@ class Windows(Dataset[Steps]):
             elapsed,
             weights=self._weights,
             image_delay_ns=delay,
-            lost_frames=lost,
+            lost_samples=lost,
         )
         return self._change(steps, rng)
 

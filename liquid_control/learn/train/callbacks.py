@@ -109,9 +109,17 @@ class StopOnInterrupt(Callback):
 
     Args:
         keep: False: TrainingAborted is raised instead, and the last checkpoint stays for later.
+        is_cancelled: asked after every batch: True is a Ctrl-C from elsewhere, likewise.
     """
 
-    def __init__(self, console: Console, *, keep: bool = True):
+    def __init__(
+        self,
+        console: Console,
+        *,
+        keep: bool = True,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ):
+        self._is_cancelled = is_cancelled
         self._console = console
         self._keep = keep
         self._stop = False
@@ -138,6 +146,8 @@ class StopOnInterrupt(Callback):
         batch: Any,
         index: int,
     ) -> None:
+        if self._is_cancelled():
+            raise TrainingAborted
         if trainer.strategy.reduce_boolean_decision(self._stop, all=False):
             trainer.should_stop = True
 

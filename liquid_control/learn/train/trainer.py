@@ -9,7 +9,7 @@ by `torchrun`, several processes share every batch between them, and the first o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def train(
     warm_start: Path | None = None,
     resume: bool = False,
     keep_interrupted: bool = True,
+    is_cancelled: Callable[[], bool] = lambda: False,
     precision: str = 'float32',
     store: Path = STORE,
     runs: Path = RUNS,
@@ -69,6 +70,7 @@ def train(
         resume: go on with the run of this name that was interrupted.
         keep_interrupted: Ctrl-C ends training early, with the best weights so far; otherwise it
             raises KeyboardInterrupt, and `resume` goes on from the last whole epoch.
+        is_cancelled: True breaks training off, as Ctrl-C does that is not kept.
         precision: number format of the encoder: 'float32', 'float16' or 'int8'.
         store: of decoded bags.
         runs: where checkpoints and logs go, in a folder of the policy's name.
@@ -107,7 +109,7 @@ def train(
     last = run / 'last.ckpt'
     further = check_resumable(last, origin(recipe, data)) if resume else False
     period_ns = round(1e9 / recipe.control_rate)
-    interrupt = StopOnInterrupt(console, keep=keep_interrupted)
+    interrupt = StopOnInterrupt(console, keep=keep_interrupted, is_cancelled=is_cancelled)
     try:
         checkpoint = fit(
             module, split, period_ns, run, console, interrupt, last if resume else None, further
