@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from support.compiled_cells import some_inputs
 
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.contract.inputs import JointsSpec
-from liquid_control.learn.data.augment import augment, mirror
+from liquid_control.learn.data.augment import augment, mirror, turned
 from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.train.recipe import Augment
@@ -59,6 +60,22 @@ def test_a_mirror_turns_round_what_has_a_left_and_a_right() -> None:
     again = mirror(seen, SIGNALS)
     for name, values in before.items():
         assert torch.equal(again.inputs[name], values)
+
+
+def test_a_robot_shown_turned_to_the_left_sees_all_further_right_and_steers_back() -> None:
+    steps = window()
+    spec = Augment(**{**vars(OFF), 'turn': 0.2, 'turn_back': 0.8, 'field_of_view': 1.2})
+    image = SIGNALS.inputs['image']
+    focal = image.source_width / 2 / math.tan(0.6) * image.width / image.crop[2]  # pixels per rad
+    seen = turned(steps, 4 / focal, spec, SIGNALS)
+    before, after = steps.inputs['image'], seen.inputs['image']
+    assert torch.equal(after[:, :, 4:], before[:, :, :-4])
+    assert torch.equal(after[:, :, 0], before[:, :, 0]), 'the gap repeats the edge'
+    changed = seen.commands - steps.commands
+    assert changed[:, 0].numpy() == pytest.approx(-0.8 * 4 / focal, abs=1e-6)
+    assert not changed[:, 1].any(), 'the speed stays'
+    drawn = augment(steps, spec, SIGNALS, np.random.default_rng(2))
+    assert not torch.equal(drawn.commands, steps.commands)
 
 
 def test_what_nobody_can_mirror_stays_as_it_is() -> None:

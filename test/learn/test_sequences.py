@@ -68,6 +68,19 @@ def test_commands_between_two_messages_lie_on_the_line_between_them(episode: Epi
     assert float(halfway) == pytest.approx(sum(around) / 2, abs=1e-6)
 
 
+def test_what_is_learnt_of_a_late_hand_is_the_mean_of_what_it_did_later(episode: Episode) -> None:
+    timing = Timing(reaction=3 * rec.COMMAND_NS / 1e9, smoothing=2 * rec.COMMAND_NS / 1e9)
+    offsets = timing.command_offsets_ns
+    at = 5 * rec.COMMAND_NS
+    learnt = steps_at(episode, at, command_offsets_ns=offsets).commands[0, 0]
+    later = [steps_at(episode, at + offset).commands[0, 0] for offset in offsets]
+    assert [round(each / rec.COMMAND_NS, 1) for each in offsets] == [2, 2.5, 3, 3.5, 4]
+    assert float(learnt) == pytest.approx(float(np.mean(later)), abs=1e-6)
+    assert Timing().command_offsets_ns == (0,)
+    end = steps_at(episode, int(episode.end_ns - rec.START_NS), command_offsets_ns=(0, 10**9))
+    assert torch.isnan(end.commands).all(), 'what was commanded then is not known'
+
+
 def test_commands_in_a_pause_of_the_driver_are_unknown(episode: Episode) -> None:
     kept = np.r_[0:10, 40 : len(episode.command_ns)]
     paused = replace(episode, commands=episode.commands[kept], command_ns=episode.command_ns[kept])

@@ -1,6 +1,6 @@
 # Copyright 2026 The liquid_control maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Changes to the images of a training window that leave its commands true.
+"""Changes to a training window's images, with commands that are true of what is seen then.
 
 Light and camera differ from drive to drive and hardly within a second or two: each change is
 drawn once per window and applied to all its frames. Only the pixel noise is new in every frame.
@@ -9,14 +9,16 @@ Everything stays uint8, through OpenCV: a training step must not wait for its im
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from liquid_control.contract.commands import axis_of
+from liquid_control.contract.commands import TURNING, axis_of
 from liquid_control.learn.data.episode import image_names
 from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.data.signals import Signals
@@ -35,6 +37,8 @@ def augment(steps: Steps, spec: Augment, signals: Signals, rng: np.random.Genera
     """
     if rng.random() < spec.flip:
         steps = mirror(steps, signals)
+    if spec.turn:
+        steps = turned(steps, rng.uniform(-spec.turn, spec.turn), spec, signals)
     images = {
         name: torch.from_numpy(_changed(steps.inputs[name].numpy(), spec, rng))
         for name in image_names(signals.inputs)
@@ -66,6 +70,22 @@ def mirror(steps: Steps, signals: Signals) -> Steps:
     return replace(steps, inputs=inputs, commands=steps.commands * signs)
 
 
+def turned(steps: Steps, angle: float, spec: Augment, signals: Signals) -> Steps:
+    """As if the robot had stood so much further to the left (rad) and steered back.
+
+    A camera that turns sees everything move to one side, near or far alike.
+    """
+    images = {}
+    for name in image_names(signals.inputs):
+        image: Any = signals.inputs[name]
+        focal = image.source_width / 2 / math.tan(spec.field_of_view / 2)  # source pixels per rad
+        moved = round(angle * focal * image.width / image.crop[2])
+        images[name] = torch.from_numpy(_aside(steps.inputs[name].numpy(), moved))
+    turns = [name in TURNING for name in signals.command_names]
+    commands = steps.commands - torch.tensor(turns) * (spec.turn_back * angle)
+    return replace(steps, inputs={**steps.inputs, **images}, commands=commands)
+
+
 def _shift(images: Images, spec: Augment, rng: np.random.Generator) -> Images:
     """The images moved by a few pixels; the gap repeats the edge."""
     if spec.shift == 0:
@@ -73,7 +93,11 @@ def _shift(images: Images, spec: Augment, rng: np.random.Generator) -> Images:
     down, right = rng.integers(-spec.shift, spec.shift, 2, endpoint=True)
     height = images.shape[1]
     rows = np.clip(np.arange(height) - down, 0, height - 1)
-    tall = _tall(np.take(images, rows, axis=1))
+    return _aside(np.take(images, rows, axis=1), int(right))
+
+
+def _aside(images: Images, right: int) -> Images:
+    tall = _tall(images)
     move = np.array([[1, 0, right], [0, 1, 0]], np.float32)
     moved = cv2.warpAffine(
         tall, move, tall.shape[1::-1], flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE

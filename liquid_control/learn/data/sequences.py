@@ -78,6 +78,7 @@ def observe(
     weights: Weights = DEFAULT_WEIGHTS,
     image_delay_ns: int = 0,
     lost_samples: Mapping[str, NDArray[np.bool_]] | None = None,
+    command_offsets_ns: Sequence[int] = (0,),
 ) -> Steps:
     """What is known at each tick, and what was commanded there.
 
@@ -87,6 +88,7 @@ def observe(
         weights: by who drove.
         image_delay_ns: how long after its stamp a frame can be seen.
         lost_samples: by input, those that never arrive, [N]; the first one always does.
+        command_offsets_ns: what is to be learnt is the mean of the commands so much later.
     """
     inputs = {}
     for name, series in episode.inputs.items():
@@ -95,7 +97,8 @@ def observe(
         seen = ticks - image_delay_ns if isinstance(series, Frames) else ticks
         inputs[name] = torch.from_numpy(np.ascontiguousarray(series.at(seen)))
     weight = weights.at(episode.segments, ticks)
-    commands = _commands_at(episode, ticks)
+    told = [_commands_at(episode, ticks + offset) for offset in command_offsets_ns]
+    commands: NDArray[np.float32] = np.stack(told).mean(axis=0)
     commands[weight <= 0] = np.nan
     return Steps(
         inputs=inputs,
@@ -192,6 +195,7 @@ class Windows(Dataset[Steps]):
             weights=self._weights,
             image_delay_ns=delay,
             lost_samples=lost,
+            command_offsets_ns=timing.command_offsets_ns,
         )
         return self._change(steps, rng)
 

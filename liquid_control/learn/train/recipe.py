@@ -25,6 +25,9 @@ T = TypeVar('T')
 # Stands for the end of a bag.
 LAST_FRAME = 2**31
 
+# Where a smoothed command is read, in shares of the smoothing about the middle.
+_SMOOTHED = (-0.5, -0.25, 0.0, 0.25, 0.5)
+
 
 def _check_range(record: object, low: float, high: float, *names: str) -> None:
     """Refuse fields outside of a range, NaN included."""
@@ -48,6 +51,10 @@ class Timing:
         missed_ticks: share of ticks that are missed, so that the next elapsed time is longer.
         image_delay: frames are seen this much later than stamped: drawn from 0 to this, s.
         dropped_frames: share of frames that never arrive.
+        reaction: how late the driver's hands follow what is seen, s: what is learnt at a tick is
+            what was commanded so much later.
+        smoothing: what is learnt is the mean of what was commanded over so long about it, s;
+            keys are pressed and let go where a wheel is turned.
     """
 
     steps: int = 32
@@ -56,22 +63,37 @@ class Timing:
     missed_ticks: float = 0.02
     image_delay: float = 0.0
     dropped_frames: float = 0.05
+    reaction: float = 0.0
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         _check_range(self, 2, 100_000, 'steps')
         _check_range(self, 0, self.steps - 1, 'settle')
         _check_range(self, 0, 1, 'jitter', 'missed_ticks', 'dropped_frames')
         _check_range(self, 0, MAX_AGE, 'image_delay')
+        _check_range(self, 0, 1, 'reaction', 'smoothing')
+
+    @property
+    def command_offsets_ns(self) -> tuple[int, ...]:
+        """What is learnt at a tick is the mean of what was commanded so much later, ns."""
+        places = _SMOOTHED if self.smoothing else (0.0,)
+        return tuple(round((self.reaction + at * self.smoothing) * 1e9) for at in places)
 
 
 @dataclass(frozen=True)
 class Augment:
-    """Changes to the images of a window, the same in all its frames; each 0 switches one off.
+    """Changes to a window, the same in all its frames; each 0 switches one off.
 
     Attributes:
         flip: share of windows seen in a mirror: left becomes right in image, IMU and commands;
             none where joints are commanded, whose mirror image nobody knows.
         shift: largest shift of the image, pixels; the gap repeats the edge.
+        turn: largest angle by which the robot is shown turned to one side, rad, with commands that
+            turn it back: what a driver who never drifts off does not show.
+        turn_back: how much of that angle the turning commands are changed by, in their unit per
+            rad: 2 wheelbase/distance of a steering angle that comes back over a distance.
+        field_of_view: of the cameras, from the left to the right of the whole image, rad; wanted
+            for turns alone.
         gamma: largest exponent, as the exponent of e, of a random gamma curve.
         tint: largest gain of a colour channel, likewise.
         shadow: share of windows in which a random half-plane is darkened.
@@ -81,6 +103,9 @@ class Augment:
 
     flip: float = 0.5
     shift: int = 0
+    turn: float = 0.0
+    turn_back: float = 1.0
+    field_of_view: float = 1.2
     gamma: float = 0.3
     tint: float = 0.1
     shadow: float = 0.3
@@ -91,6 +116,9 @@ class Augment:
         _check_range(self, 0, 1, 'flip', 'shadow', 'cutout')
         _check_range(self, 0, 1000, 'shift', 'noise')
         _check_range(self, 0, 5, 'gamma', 'tint')
+        _check_range(self, 0, 0.5, 'turn')
+        _check_range(self, 0, 10, 'turn_back')
+        _check_range(self, 0.1, 3, 'field_of_view')
 
 
 @dataclass(frozen=True)
