@@ -15,7 +15,7 @@ import numpy as np
 
 from liquid_control.sim import car
 from liquid_control.sim.protocols import Command
-from liquid_control.sim.track import TrackPose
+from liquid_control.sim.track import ROAD_WIDTH, TrackPose
 
 MAX_START_OFFSET = 0.25
 """Distance from the centre line at which a disturbed drive may start, m."""
@@ -28,7 +28,8 @@ _STEERING = (0.12, 0.42)
 """Size of a push, rad of steering angle, to either side."""
 _SPEED_FACTOR = (0.75, 1.1)
 _MARGIN = 0.27
-"""No push leads outward beyond this distance from the centre line, m: it leaves 10 cm of road."""
+"""No push leads outward beyond this distance from the centre line, m: it leaves 10 cm of road.
+On a narrow road it is less, in proportion."""
 
 
 class Disturbance:
@@ -45,7 +46,8 @@ class Disturbance:
         if time_ns >= self._change_ns:
             self._change(time_ns)
         drift = place.offset + 0.4 * math.sin(place.heading_error)
-        if self._push * drift > 0.0 and abs(drift) > _MARGIN:
+        margin = _MARGIN * place.half_width / (ROAD_WIDTH / 2)
+        if self._push * drift > 0.0 and abs(drift) > margin:
             self._push = 0.0
         return car.command(
             steering_angle=command['steering_angle'] + self._push,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from liquid_control.sim.camera import Rgb
-from liquid_control.sim.difficulty import check_strength
+from liquid_control.sim.road.difficulties import generator
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,38 @@ SEASONS = {
         zenith=(0.40, 0.58, 0.85),
     ),
 }
+
+HELD_OUT_SEASONS = {
+    'town': Season(
+        grass=(0.52, 0.50, 0.47),
+        road=(0.30, 0.30, 0.31),
+        leaf=(0.20, 0.40, 0.20),
+        horizon=(0.80, 0.82, 0.86),
+        zenith=(0.48, 0.58, 0.74),
+    ),
+    'clay': Season(
+        grass=(0.55, 0.25, 0.16),
+        road=(0.46, 0.40, 0.37),
+        leaf=(0.35, 0.42, 0.20),
+        horizon=(0.92, 0.80, 0.70),
+        zenith=(0.50, 0.60, 0.80),
+    ),
+    'heath': Season(
+        grass=(0.42, 0.28, 0.42),
+        road=(0.40, 0.38, 0.40),
+        leaf=(0.55, 0.30, 0.50),
+        horizon=(0.80, 0.80, 0.88),
+        zenith=(0.45, 0.48, 0.70),
+    ),
+    'lava': Season(
+        grass=(0.12, 0.11, 0.11),
+        road=(0.33, 0.32, 0.32),
+        leaf=(0.25, 0.25, 0.20),
+        horizon=(0.70, 0.70, 0.72),
+        zenith=(0.40, 0.45, 0.55),
+    ),
+}
+"""Places that no training sees; the difficulty 'elsewhere' leads there."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +150,20 @@ def draw_appearance(seed: int, strength: Mapping[str, float] = MappingProxyType(
     """Draw an appearance from a seed: same seed, same appearance.
 
     Args:
-        strength: of each of `DIFFICULTIES`; 1 where nothing is said.
+        strength: of each of `DIFFICULTIES`; 1 where nothing is said. And of 'elsewhere', 0 where
+            nothing is said: how far it is from there to one of `HELD_OUT_SEASONS`.
     """
     drawn, nominal = _draw(seed), Appearance()
-    check_strength(strength, DIFFICULTIES)
 
     def part(name: str) -> Any:
         kind = 'mounting' if name in _MOUNTING else 'sensor' if name in _SENSOR else 'scene'
         return _between(getattr(nominal, name), getattr(drawn, name), strength.get(kind, 1.0))
 
-    return Appearance(**{each.name: part(each.name) for each in fields(Appearance)})
+    appearance = Appearance(**{each.name: part(each.name) for each in fields(Appearance)})
+    if not (elsewhere := strength.get('elsewhere', 0.0)):
+        return appearance
+    place = HELD_OUT_SEASONS[generator(seed, 'season').choice(list(HELD_OUT_SEASONS))]
+    return replace(appearance, season=_between(appearance.season, place, elsewhere))
 
 
 def redraw(appearance: Appearance, part: str, other: Appearance) -> Appearance:

@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.sim import gl
-from liquid_control.sim.protocols import PREFIX, Scene
+from liquid_control.sim.protocols import PREFIX, Motion, Scene
 
 Rgb = tuple[float, float, float]
 """Red, green and blue, each 0 to 1."""
@@ -66,7 +67,9 @@ class Renderer:
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._renderer)
         self._scene = mujoco.MjvScene(model, maxgeom=500)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
-        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        # Only what mirrors costs a second look at the scene.
+        mirrors = bool(model.mat_reflectance.any())
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = mirrors
         self._option = mujoco.MjvOption()
         self._option.geomgroup[3] = False  # what robots touch with, not what they look like
         self._view = mujoco.MjvCamera()
@@ -126,6 +129,17 @@ class ImageNoise:
         return np.clip(image, 0.0, 255.0, out=image).astype(np.uint8)
 
 
+class Effect(Protocol):
+    """Changes a picture on its way from the scene to the sensor."""
+
+    def apply(self, image: Image, motion: Motion) -> Image:
+        """The picture as it comes out, of a robot that moves so."""
+
+
+Tilt = Callable[[NDArray[np.float64], Motion], NDArray[np.float64]]
+"""A camera's axes in the world [9] and how the robot moves -> the axes that it has instead."""
+
+
 @dataclass(eq=False)
 class Camera:
     """A camera as a sensor; its value is an RGB image, uint8 [height, width, 3].
@@ -133,6 +147,8 @@ class Camera:
     Args:
         mount: None where the robot's tree has a camera called 'front' already.
         gain, deviation: see `ImageNoise`.
+        effects: change every picture, one after another, before its noise.
+        tilt: turns the camera for every picture.
     """
 
     name: str
@@ -142,6 +158,8 @@ class Camera:
     mount_at: Mount | None = None
     gain: Rgb = (1.0, 1.0, 1.0)
     deviation: float = 0.0
+    effects: Sequence[Effect] = ()
+    tilt: Tilt | None = None
     renders: ClassVar[bool] = True
     _renderer: Renderer | None = field(default=None, init=False)
 
@@ -153,7 +171,8 @@ class Camera:
     def bind(self, scene: Scene) -> None:
         """Open a renderer in this thread."""
         camera = f'{PREFIX}{self.mount_at.name if self.mount_at else "front"}'
-        self._data = scene.data
+        self._data, self._robot = scene.data, scene.robot
+        self._index = scene.model.camera(camera).id
         self._renderer = Renderer(scene.model, self.width, self.height, camera)
 
     def reset(self, seed: int) -> None:
@@ -164,7 +183,20 @@ class Camera:
     def read(self, time_ns: int) -> Image:
         """An image."""
         assert self._renderer is not None, 'a camera must be bound before it is read'
-        return self._noise.expose(self._renderer.render(self._data))
+        image = self._render(self._renderer)
+        for effect in self.effects:
+            image = effect.apply(image, self._robot.motion())
+        return self._noise.expose(image)
+
+    def _render(self, renderer: Renderer) -> Image:
+        if self.tilt is None:
+            return renderer.render(self._data)
+        axes = self._data.cam_xmat[self._index]
+        straight = axes.copy()
+        axes[:] = self.tilt(straight, self._robot.motion())
+        image = renderer.render(self._data)
+        axes[:] = straight
+        return image
 
     def close(self) -> None:
         """Free the renderer."""

@@ -4,54 +4,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.sim.appearance import Appearance
-from liquid_control.sim.track import AREA_HALF_SIZE, ROAD_WIDTH, Track
-
-PIXELS_PER_METRE = 160
-WIDTH = round(2 * AREA_HALF_SIZE[0] * PIXELS_PER_METRE)
-HEIGHT = round(2 * AREA_HALF_SIZE[1] * PIXELS_PER_METRE)
-
-_SUBPIXEL_BITS = 4
+from liquid_control.sim.canvas import Layer, patches, stroke, to_pixels
+from liquid_control.sim.road import markings, surface
+from liquid_control.sim.road.difficulties import DIFFICULTIES
+from liquid_control.sim.track import Track
 
 
-def paint_ground(track: Track, appearance: Appearance, seed: int) -> NDArray[np.uint8]:
-    """Return the ground seen from above, RGB uint8 [HEIGHT, WIDTH, 3], row 0 at the largest y."""
+def paint_ground(
+    track: Track,
+    appearance: Appearance,
+    seed: int,
+    strength: Mapping[str, float] = MappingProxyType({}),
+) -> NDArray[np.uint8]:
+    """Return the ground seen from above, RGB uint8 [HEIGHT, WIDTH, 3], row 0 at the largest y.
+
+    Args:
+        strength: of `liquid_control.sim.road.difficulties.DIFFICULTIES`.
+    """
     rng = np.random.default_rng([seed, 3])
-    line = _to_pixels(track.points)
-    grass_shade = _patches(rng, 3, 0.05) + _patches(rng, 50, 0.05)
-    road_shade = _patches(rng, 1, 0.02) + _patches(rng, 30, 0.025)
+    line = to_pixels(track.points)
+    grass_shade = patches(rng, 3, 0.05) + patches(rng, 50, 0.05)
+    road_shade = patches(rng, 1, 0.02) + patches(rng, 30, 0.025)
 
     image = grass_shade + np.asarray(appearance.season.grass, np.float32)
-    image[_stroke([line], ROAD_WIDTH + 2 * appearance.edge_width)] = appearance.edge_rgb
-    road = _stroke([line], ROAD_WIDTH)
-    image[road] = road_shade[road] + np.asarray(appearance.season.road, np.float32)
-    if appearance.dash_length > 0.0:
-        image[_dashes(track, line, appearance)] = appearance.centre_rgb
+    asphalt = road_shade + np.asarray(appearance.season.road, np.float32)
+    edges = stroke([line], track.width + 2 * appearance.edge_width)
+    road = stroke([line], track.width)
+    dashes = _dashes(track, line, appearance) if appearance.dash_length > 0.0 else None
+    if not any(strength.get(name) for name in DIFFICULTIES):
+        image[edges] = appearance.edge_rgb
+        image[road] = asphalt[road]
+        if dashes is not None:
+            image[dashes] = appearance.centre_rgb
+    else:
+        painted = edges & ~road if dashes is None else edges & ~road | dashes
+        colour = np.zeros_like(image)
+        colour[edges] = appearance.edge_rgb
+        if dashes is not None:
+            colour[dashes] = appearance.centre_rgb
+        _paint_hard(image, asphalt, edges, (painted, colour), track, appearance, seed, strength)
     texture = np.clip(image * np.float32(255.0), 0.0, 255.0).astype(np.uint8)
     return np.asarray(cv2.GaussianBlur(texture, (3, 3), 0), np.uint8)
 
 
-def _to_pixels(points: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Metres to OpenCV's fixed-point pixels, [N, 1, 2]."""
-    x = (points[:, 0] + AREA_HALF_SIZE[0]) * PIXELS_PER_METRE
-    y = (AREA_HALF_SIZE[1] - points[:, 1]) * PIXELS_PER_METRE
-    scaled = np.stack([x, y], axis=1) * 2**_SUBPIXEL_BITS
-    pixels: NDArray[np.int32] = scaled.round().astype(np.int32).reshape(-1, 1, 2)
-    return pixels
-
-
-def _stroke(
-    lines: list[NDArray[np.int32]], width: float, closed: bool = True
-) -> NDArray[np.bool_]:
-    """Pixels of lines drawn `width` m wide, [HEIGHT, WIDTH]."""
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    thickness = max(1, round(width * PIXELS_PER_METRE))
-    cv2.polylines(mask, lines, closed, 255, thickness, cv2.LINE_8, _SUBPIXEL_BITS)
-    return mask > 0
+def _paint_hard(
+    image: Layer,
+    asphalt: Layer,
+    road: NDArray[np.bool_],
+    paint: tuple[NDArray[np.bool_], Layer],
+    track: Track,
+    appearance: Appearance,
+    seed: int,
+    strength: Mapping[str, float],
+) -> None:
+    """Paint a road that is hard to follow: from the ground up to what lies on everything."""
+    asphalt = surface.texture(asphalt, strength, seed)
+    left = markings.paint_left(track, strength, seed)
+    if lines := surface.crossings(track, strength, seed):
+        outer, inner = surface.crossing_masks(lines, appearance.edge_width)
+        image[outer] = appearance.edge_rgb
+        image[inner] = asphalt[inner]
+        left[inner] = 0.0
+        road = road | inner
+    image[road] = asphalt[road]
+    where, colour = paint
+    image[where] += left[where] * (colour[where] - image[where])
+    markings.draw_double(image, track, strength, seed)
+    surface.strew(image, track, strength, seed, appearance.season.leaf)
+    surface.darken(image, road, track, strength, seed, appearance.season.horizon)
 
 
 def _dashes(track: Track, line: NDArray[np.int32], appearance: Appearance) -> NDArray[np.bool_]:
@@ -60,11 +88,4 @@ def _dashes(track: Track, line: NDArray[np.int32], appearance: Appearance) -> ND
         line[np.arange(start, start + points) % len(line)]
         for start in range(0, len(line) - points, 2 * points)
     ]
-    return _stroke(dashes, appearance.centre_width, closed=False)
-
-
-def _patches(rng: np.random.Generator, size: int, amplitude: float) -> NDArray[np.float32]:
-    """Smooth grey noise with blobs of about `size` pixels, [HEIGHT, WIDTH, 1]."""
-    shape = (HEIGHT // size + 2, WIDTH // size + 2)
-    coarse = rng.standard_normal(shape, dtype=np.float32) * np.float32(amplitude)
-    return np.asarray(cv2.resize(coarse, (WIDTH, HEIGHT)), np.float32)[..., None]
+    return stroke(dashes, appearance.centre_width, closed=False)

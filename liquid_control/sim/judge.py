@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from liquid_control.sim.protocols import Motion
 from liquid_control.sim.track import Track, TrackPose
@@ -19,6 +20,7 @@ class LapStatus:
     lap_times: s, one entry for each finished lap
     max_offset: largest distance from the centre line so far, m
     departures: how often the car left the road
+    collisions: how often it touched something
     """
 
     stamp_ns: int
@@ -28,18 +30,40 @@ class LapStatus:
     lap_times: tuple[float, ...] = ()
     max_offset: float = 0.0
     departures: int = 0
+    touching: bool = False
+    collisions: int = 0
 
     @property
     def problem(self) -> str:
-        """Leaving the road fails a drive."""
-        return f'the car left the road {self.departures} times' if self.departures else ''
+        """Leaving the road fails a drive, and so does touching anything."""
+        if self.departures:
+            return f'the car left the road {self.departures} times'
+        return f'the car touched something {self.collisions} times' if self.collisions else ''
+
+
+class Obstacles(Protocol):
+    """What is on a road."""
+
+    def gap(self, motion: Motion, seconds: float) -> float:
+        """Room between the car and whatever is nearest, m; at most 0 where they touch."""
 
 
 class LapJudge:
-    """Follows one drive; lap times are interpolated between two looks at the car."""
+    """Follows one drive; lap times are interpolated between two looks at the car.
 
-    def __init__(self, track: Track, motion: Motion, stamp_ns: int = 0) -> None:
-        self._track = track
+    Args:
+        stamp_ns: when it begins, in the time of what moves on the road.
+        obstacles: on the road, where there are any.
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        motion: Motion,
+        stamp_ns: int = 0,
+        obstacles: Obstacles | None = None,
+    ) -> None:
+        self._track, self._obstacles = track, obstacles
         place = track.locate(motion.x, motion.y, motion.yaw)
         self._lap_start_ns = float(stamp_ns)
         self.status = LapStatus(stamp_ns, motion, place, max_offset=abs(place.offset))
@@ -57,6 +81,8 @@ class LapJudge:
             crossed_ns = before.stamp_ns + share * (stamp_ns - before.stamp_ns)
             lap_times = (*lap_times, (crossed_ns - self._lap_start_ns) / 1e9)
             self._lap_start_ns = crossed_ns
+        obstacles = self._obstacles
+        touching = obstacles is not None and obstacles.gap(motion, stamp_ns / 1e9) <= 0.0
         self.status = LapStatus(
             stamp_ns=stamp_ns,
             motion=motion,
@@ -65,4 +91,6 @@ class LapJudge:
             lap_times=lap_times,
             max_offset=max(before.max_offset, abs(place.offset)),
             departures=before.departures + (before.place.on_road and not place.on_road),
+            touching=touching,
+            collisions=before.collisions + (touching and not before.touching),
         )

@@ -19,6 +19,10 @@ from liquid_control.sim.judge import LapStatus
 from liquid_control.sim.lidar import Goal, Lidar
 from liquid_control.sim.outdoors_world import HoldStatus, OutdoorsWorld
 from liquid_control.sim.protocols import Sensor
+from liquid_control.sim.road.actuators import WornCar
+from liquid_control.sim.road.hills import Hills
+from liquid_control.sim.road.lens import Lens
+from liquid_control.sim.road.optics import effects
 from liquid_control.sim.rooms import Rooms
 from liquid_control.sim.rooms_world import ReachStatus, RoomsWorld
 from liquid_control.sim.rover import Rover
@@ -54,7 +58,8 @@ def simulate_car(
 
     Args:
         seed: draws the track, its scenery and light, the sensors' errors.
-        difficulty: strength, 0 to 1, of each of `TrackWorld.difficulties`; 1 where left out.
+        difficulty: strength, 0 to 1, of each of `TrackWorld.difficulties`; where left out 1 of
+            its look, 0 of what makes a road hard.
         camera: False leaves the camera out, for work that needs no images and no OpenGL.
         image_width, image_height: camera image, pixels.
         camera_rate, imu_rate, odometry_rate: Hz, each at most the physics rate of 400 Hz.
@@ -65,9 +70,19 @@ def simulate_car(
         RenderingError: this machine cannot render.
     """
     world = TrackWorld(seed, difficulty, redrawn=redrawn, track=track)
+    strength = world.strength
     sensors: list[Sensor] = [Imu('imu', imu_rate), Odometry('odom', odometry_rate)]
     if camera:
         appearance = world.appearance
+        lens = Lens(
+            image_width,
+            image_height,
+            above=appearance.camera_height,
+            before=CAMERA_X,
+            pitch=appearance.camera_pitch,
+            fov=appearance.camera_fov,
+        )
+        hills = strength.get('hills', 0.0)
         mount = Mount(
             position=(CAMERA_X, 0.0, round(appearance.camera_height - WHEEL_RADIUS, 4)),
             pitch=appearance.camera_pitch,
@@ -82,9 +97,12 @@ def simulate_car(
                 mount,
                 gain=appearance.white_balance,
                 deviation=appearance.pixel_noise,
+                effects=effects(lens, strength, seed, appearance.sun_azimuth),
+                tilt=Hills(world.track, hills, seed).tilt if hills else None,
             )
         )
-    return Simulator(world, Car(), sensors)
+    worn = any(strength.get(name) for name in ('delay', 'slack', 'fast'))
+    return Simulator(world, WornCar(strength) if worn else Car(), sensors)
 
 
 QuadrotorSimulator = Simulator[OutdoorsWorld, HoldStatus]

@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROAD_WIDTH = 0.75
-"""Width of the asphalt between the edge lines, m."""
+"""Width of the asphalt between the edge lines, m; `narrow_width` where it is less."""
+
+_NARROWEST = 0.45
+"""At strength 1, m; the car is 0.29 m wide."""
 
 AREA_HALF_SIZE = (6.4, 4.4)
 """Half extents of the painted ground along x and y, m; every track lies inside it."""
@@ -36,11 +39,13 @@ class TrackPose:
     station: m along the centre line from the track's origin, in [0, length)
     offset: m from the centre line, + to its left seen in driving direction
     heading_error: rad, heading minus direction of the track, + when turned to the left
+    half_width: of the road, m
     """
 
     station: float
     offset: float
     heading_error: float
+    half_width: float = ROAD_WIDTH / 2
 
     @property
     def on_road(self) -> bool:
@@ -49,7 +54,7 @@ class TrackPose:
         The reference point is the car's `base_link`, the middle of the rear axle. This is the
         project's one definition of being on or off the road.
         """
-        return abs(self.offset) <= ROAD_WIDTH / 2
+        return abs(self.offset) <= self.half_width
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +62,11 @@ class Track:
     """A closed centre line sampled evenly and driven in the order of its points.
 
     points: float64 [N, 2] m, the last point joins the first
+    width: of the asphalt between the edge lines, m
     """
 
     points: NDArray[np.float64]
+    width: float = ROAD_WIDTH
 
     @cached_property
     def spacing(self) -> float:
@@ -102,6 +109,7 @@ class Track:
             station=(nearest * self.spacing + dx * tx + dy * ty) % self.length,
             offset=dy * tx - dx * ty,
             heading_error=wrap_angle(yaw - math.atan2(ty, tx)),
+            half_width=self.width / 2,
         )
 
     def pose_at(self, station: float, offset: float = 0.0) -> tuple[float, float, float]:
@@ -126,6 +134,15 @@ def generate_track(seed: int) -> Track:
             and _clearance(track) > _MIN_CLEARANCE
         ):
             return track
+
+
+def narrow_width(strength: float) -> float:
+    """Width of a road that is narrower than usual, m.
+
+    Args:
+        strength: 0 for `ROAD_WIDTH`, to 1.
+    """
+    return ROAD_WIDTH - strength * (ROAD_WIDTH - _NARROWEST)
 
 
 def wrap_angle(angle: float) -> float:
