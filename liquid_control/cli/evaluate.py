@@ -11,7 +11,17 @@ from typing import Annotated, Any
 import typer
 
 from liquid_control.cli.learn import Changes, recipe_for
-from liquid_control.cli.options import Effort, Jobs, LearningTopics, Out, Quick, cores, grouped
+from liquid_control.cli.options import (
+    Difficulty,
+    Effort,
+    Jobs,
+    LearningTopics,
+    Out,
+    Quick,
+    cores,
+    grouped,
+    read_difficulty,
+)
 from liquid_control.cli.terminal import table_console
 
 Policies = Annotated[
@@ -135,13 +145,16 @@ def goals(
 def drive(
     policies: Policies,
     worlds: Worlds = 20,
+    difficulty: Difficulty = None,
     *,
     effort: Effort,
 ) -> None:
     """The simulated car over unseen worlds: finished laps, departures, watchdog stops, offset."""
     from liquid_control.evaluate.evidence.drives.drive import study
 
-    _run(study(_bundles(policies), worlds=worlds, **effort.settings), effort)
+    harder = read_difficulty('car', difficulty)
+    chosen = study(_bundles(policies), worlds=worlds, difficulty=harder, **effort.settings)
+    _run(chosen, effort)
 
 
 @app.command()
@@ -152,14 +165,23 @@ def robust(
         list[str] | None, typer.Option(help='One of them; may be repeated. All without it.')
     ] = None,
     worlds: Worlds = 20,
+    difficulty: Difficulty = None,
     *,
     effort: Effort,
 ) -> None:
-    """Every disturbance raised to the strength at which half of the laps fail."""
+    """Every disturbance raised to the strength at which half of the laps fail.
+
+    With --disturbance also one of the world's difficulties, such as night, or the preset hard.
+    """
     from liquid_control.evaluate.evidence.drives.robust import study
 
-    bundles = _bundles(policies)
-    chosen = study(bundles, disturbances=disturbance, worlds=worlds, **effort.settings)
+    chosen = study(
+        _bundles(policies),
+        disturbances=disturbance,
+        worlds=worlds,
+        difficulty=read_difficulty('car', difficulty),
+        **effort.settings,
+    )
     _run(chosen, effort)
 
 
@@ -168,13 +190,16 @@ def robust(
 def rates(
     policies: Policies,
     worlds: Worlds = 10,
+    difficulty: Difficulty = None,
     *,
     effort: Effort,
 ) -> None:
     """Other rates and irregular ticks, told the elapsed time and not told it."""
     from liquid_control.evaluate.evidence.drives.rates import study
 
-    _run(study(_bundles(policies), worlds=worlds, **effort.settings), effort)
+    harder = read_difficulty('car', difficulty)
+    chosen = study(_bundles(policies), worlds=worlds, difficulty=harder, **effort.settings)
+    _run(chosen, effort)
 
 
 @app.command()

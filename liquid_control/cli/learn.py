@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from liquid_control.cli.options import LearningTopics, cores, grouped
+from liquid_control.cli.options import Difficulty, LearningTopics, cores, grouped, read_difficulty
 from liquid_control.cli.terminal import complain
 from liquid_control.common.plain_text import printable
 
@@ -49,11 +49,15 @@ def collect(
     disturb: Annotated[
         bool, typer.Option(help='Push the robot off its way, so that recoveries are shown.')
     ] = True,
+    difficulty: Difficulty = None,
 ) -> None:
     """Record expert drives in the simulator, faster than life; resumes after an interruption."""
     from liquid_control.rollout.collect import collect as collect_bags
 
-    collect_bags(_seeds(seeds), out, seconds=seconds, disturb=disturb, robot=robot)
+    strength = read_difficulty(robot, difficulty)
+    collect_bags(
+        _seeds(seeds), out, seconds=seconds, disturb=disturb, robot=robot, difficulty=strength
+    )
 
 
 @grouped

@@ -23,7 +23,7 @@ with needed_by('liquid-control'):
     from liquid_control.cli import evaluate as cli_evaluate
     from liquid_control.cli import explain as cli_explain
     from liquid_control.cli import learn as cli_learn
-    from liquid_control.cli.options import PolicyName, ReplayTopics, grouped
+    from liquid_control.cli.options import Difficulty, PolicyName, ReplayTopics, grouped
     from liquid_control.cli.terminal import complain
 
 _PICTURES = ('.png', '.svg', '.pdf')
@@ -89,13 +89,15 @@ def drive(
         bool, typer.Option('--view', help='Serve the page on which a person can take over.')
     ] = False,
     port: Annotated[int, typer.Option(help='Of the page.', min=1, max=65535)] = 8080,
+    difficulty: Difficulty = None,
 ) -> None:
     """Drive a simulated robot: simulator, policy node and recorder, and a report."""
     from liquid_control.evaluate.closed_loop.drive import DriveOptions
     from liquid_control.evaluate.closed_loop.drive import drive as drive_laps
     from liquid_control.evaluate.errors import DriveError
 
-    options = DriveOptions(policy, seed, laps, rate, out, view, robot, port)
+    asked = tuple(difficulty or ())
+    options = DriveOptions(policy, seed, laps, rate, out, view, robot, port, asked)
     reason = drive_laps(options, Console())
     if reason:
         raise DriveError(reason)

@@ -61,6 +61,29 @@ class LearningTopics(ReplayTopics):
     override_topic: Topic = None
 
 
+Difficulty = Annotated[
+    list[str] | None,
+    typer.Option(
+        '--difficulty',
+        help="How hard the simulated world is, e.g. night=0.5, or a preset's name such as "
+        'hard=0.8; may be repeated, and a wrong name lists them.',
+    ),
+]
+
+
+def read_difficulty(robot: str, entries: list[str] | None) -> dict[str, float]:
+    """Strengths of a robot's world that a person named.
+
+    Raises:
+        ConfigError: there is no such robot or difficulty, or its strength is none.
+    """
+    from liquid_control.rollout.tasks import task_kind
+    from liquid_control.sim.difficulty import read_strength
+
+    kind = task_kind(robot)
+    return read_strength(entries or (), kind.difficulties, kind.presets)
+
+
 def named_topics(pairs: list[str] | None, **named: str | None) -> dict[str, str]:
     """Topics that a person named: KEY=TOPIC, and by an option of their own.
 

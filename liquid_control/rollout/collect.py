@@ -8,10 +8,11 @@ the expert's commands; see `liquid_control.rollout.messages`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
 from liquid_control.rollout import messages
 from liquid_control.rollout.recording import is_recorded, recording
 from liquid_control.rollout.tasks import Task, open_task, task_kind
+from liquid_control.sim.difficulty import check_strength
 from liquid_control.sim.simulator import EVALUATION_SEEDS, HELD_OUT_SEEDS, SELECTION_SEEDS
 
 
@@ -43,6 +45,7 @@ class PlannedDrive:
     seconds: simulated duration
     disturb: start where recoveries are to be shown, and push the robot around on the way
     randomise: False takes all difficulty out of the world
+    difficulty: strengths of what is harder, or easier, than randomise says
     """
 
     seed: int
@@ -50,9 +53,16 @@ class PlannedDrive:
     disturb: bool = True
     randomise: bool = True
     robot: str = 'car'
+    difficulty: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        task_kind(self.robot)
+        kind = task_kind(self.robot)
+        check_strength(self.difficulty, kind.difficulties)
+        if held := [name for name in kind.held_out if self.difficulty.get(name)]:
+            raise ConfigError(
+                f'difficulty {held[0]} is held out for judging policies and must not become '
+                'training data: leave it out'
+            )
         if self.seconds <= 0.0:
             raise ConfigError(f'seconds must be > 0, found {self.seconds}')
         check_seed(self.seed)
@@ -65,7 +75,10 @@ class PlannedDrive:
     @property
     def custom_data(self) -> dict[str, str]:
         """What metadata.yaml says about the drive."""
-        return {key: str(value) for key, value in asdict(self).items()}
+        plain = {key: str(value) for key, value in asdict(self).items()}
+        if not self.difficulty:
+            del plain['difficulty']  # bags of a world as ever are those of every version
+        return plain
 
 
 def collect(
@@ -76,6 +89,7 @@ def collect(
     disturb: bool = True,
     randomise: bool = True,
     robot: str = 'car',
+    difficulty: Mapping[str, float] = MappingProxyType({}),
     workers: int = 2,
 ) -> list[Path]:
     """Record an expert drive for each seed; return the bags' directories in the order of seeds.
@@ -86,7 +100,7 @@ def collect(
     Args:
         out_dir: where the bags' directories are made.
         seconds: simulated duration of each drive; None: what is usual for the robot.
-        disturb, randomise, robot: see `PlannedDrive`.
+        disturb, randomise, robot, difficulty: see `PlannedDrive`.
         workers: processes.
 
     Raises:
@@ -95,7 +109,8 @@ def collect(
         RenderingError: this machine cannot render.
     """
     seconds = task_kind(robot).seconds if seconds is None else seconds
-    drives = [PlannedDrive(seed, seconds, disturb, randomise, robot) for seed in seeds]
+    harder = dict(sorted(difficulty.items()))
+    drives = [PlannedDrive(seed, seconds, disturb, randomise, robot, harder) for seed in seeds]
     out_dir = Path(out_dir)
     missing = [
         drive for drive in drives if not is_recorded(out_dir / drive.name, drive.custom_data)
@@ -120,7 +135,7 @@ def record(
     """
     path = out_dir / drive.name
     easy = dict.fromkeys(task_kind(drive.robot).difficulties, 0.0)
-    difficulty = None if drive.randomise else easy
+    difficulty = {**({} if drive.randomise else easy), **drive.difficulty}
     with (
         open_task(drive.robot, drive.seed, difficulty) as task,
         recording(path, drive.custom_data) as writer,

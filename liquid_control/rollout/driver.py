@@ -192,8 +192,7 @@ def drive(
                 problem = f'the car did not finish at {_SLOWEST} m/s or more'
                 break
         duration = simulator.time_ns / 1e9
-    if status.departures and not problem:
-        problem = f'the car left the road {status.departures} times'
+    problem = problem or status.problem
     return Rollout(
         seed=seed,
         problem=problem,

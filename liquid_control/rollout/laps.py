@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Failures of a policy on unseen tracks: laps are driven to their end, whatever happens.
 
-A failure is a car that leaves the road, or that hardly moves any more. It is put back at rest on
-the centre line, half a metre further on, and goes on with a policy that starts anew: a bad place
-counts once, and every lap comes to its end.
+A failure is a car that leaves the road, touches something, or hardly moves any more. It is put
+back at rest on the centre line, half a metre further on, and goes on with a policy that starts
+anew: a bad place counts once, and every lap comes to its end.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ def drive_laps(
         while done < distance:
             if is_cancelled():
                 raise CancelledError
+            done += simulator.world.traffic.free_ahead(done)
             simulator.reset(simulator.world.pose_at(station=done % track.length))
             failed = _drive_until_failure(
                 simulator, make_driver(), distance - done, control_rate, offsets
@@ -126,7 +127,7 @@ def _drive_until_failure(
         step(simulator, driver, round(tick * 1e9 / control_rate))
         status = simulator.status
         offsets.append(abs(status.place.offset))
-        if status.departures:
+        if status.departures or status.collisions:
             return True
         if simulator.time_ns - seen_ns >= _PATIENCE_NS:
             if status.progress - seen_at < _SLOWEST * _PATIENCE_NS / 1e9:

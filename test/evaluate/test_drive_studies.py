@@ -33,6 +33,9 @@ def test_silent_cameras_end_in_a_watchdog_stop_and_pushes_in_a_departure() -> No
     assert 'never engaged' in blind.why
     pushed = drive_lap(BUNDLE, WORLD, disturbance='pushes', strength=1.0, most_failures=1)
     assert (pushed.departures, pushed.stops) == (1, 0)
+    parked = {'parked': 1.0}
+    hit = drive_lap(BUNDLE, 3000, difficulty=parked, most_failures=1)
+    assert (hit.departures, hit.collisions, hit.stops) == (0, 1, 0)
 
 
 def test_a_policy_that_is_not_told_believes_in_its_own_rate() -> None:
@@ -75,7 +78,7 @@ def test_policies_that_differ_are_told_apart_with_what_could_have_been_seen() ->
 
 
 def test_thresholds_say_which_way_laps_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lap(bundle: Path, world: int, *, disturbance: str, strength: float, most_failures: int):
+    def lap(bundle: Path, world: int, *, strength: float, **settings: object):
         return Lap(stops=1) if strength > 0.6 else Lap()
 
     monkeypatch.setattr(robust, 'drive_lap', lap)
@@ -86,6 +89,9 @@ def test_thresholds_say_which_way_laps_failed(monkeypatch: pytest.MonkeyPatch) -
     assert measured['stops'] > 0
     report = robust.summarise([(piece, measured)])
     assert 'track_cfc under dropped' in report.verdict
+    assert robust.in_world('night', {'wet': 0.2})(0.5) == {
+        'difficulty': {'wet': 0.2, 'night': 0.5}
+    }
     with pytest.raises(EvidenceError, match='--disturbance must be one of noise'):
         robust.study([BUNDLE], disturbances=['fog'])
 

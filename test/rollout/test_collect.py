@@ -155,6 +155,18 @@ def test_held_out_tracks_are_refused(seed: int, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_hard_world_is_recorded_as_such_and_what_is_held_out_never(tmp_path: Path) -> None:
+    assert 'difficulty' not in PlannedDrive(4, SECONDS).custom_data  # as in bags of old
+    (path,) = collect([4], tmp_path, seconds=0.2, difficulty={'night': 1.0})
+    with BagReader(path) as reader:
+        message = next(iter(reader.messages([messages.IMAGE_TOPIC])))
+        assert samples.image(reader, message).mean() < 60
+    with pytest.raises(ConfigError, match='elsewhere is held out'):
+        PlannedDrive(4, difficulty={'elsewhere': 0.1})
+    with pytest.raises(ConfigError, match='must be one of'):
+        PlannedDrive(4, robot='rover', difficulty={'night': 0.1})
+
+
 def test_the_same_seed_records_the_same_drive(bag: Path, tmp_path: Path) -> None:
     with BagReader(bag) as one, BagReader(record(PlannedDrive(4, SECONDS), tmp_path)) as other:
         assert [(m.topic, m.raw) for m in one.messages()] == [

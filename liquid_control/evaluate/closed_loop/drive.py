@@ -36,6 +36,8 @@ from liquid_control.evaluate.closed_loop.domains import isolated_environment
 from liquid_control.evaluate.closed_loop.processes import Children, ProcessError
 from liquid_control.evaluate.closed_loop.record import AUTONOMOUS, read_drive, summary
 from liquid_control.evaluate.errors import DriveError
+from liquid_control.rollout.tasks import task_kind
+from liquid_control.sim.difficulty import read_strength
 
 SIMULATOR, POLICY, RECORDER = 'simulator_node', 'policy_node', 'recorder_node'
 VIEW = 'view_node'
@@ -68,6 +70,8 @@ class DriveOptions:
     """'': the one that the policy commands; the car where there is no policy either."""
     port: int = PORT
     """Of the page."""
+    difficulty: tuple[str, ...] = ()
+    """Of the world, as NAME=STRENGTH; presets too."""
 
     def __post_init__(self) -> None:
         if self.laps < 1:
@@ -102,7 +106,11 @@ def drive(options: DriveOptions, console: Console) -> str:
             raise explained(ModuleNotFoundError(name=package))
     bundle = find_bundle(options.policy or policy_of(options.robot or 'car')).resolve()
     robot = options.robot or robot_of(load_bundle(bundle).contract.command_names)
-    course = open_course(robot, options.seed, options.laps, patient=options.view)
+    kind = task_kind(robot)
+    strength = read_strength(options.difficulty, kind.difficulties, kind.presets)
+    course = open_course(
+        robot, options.seed, options.laps, patient=options.view, difficulty=strength
+    )
     if options.view:
         require_free(options.port)
     environment = isolated_environment()
@@ -162,7 +170,11 @@ def _parameters(
     options: DriveOptions, robot: str, bundle: Path, recordings: Path
 ) -> dict[str, Any]:
     nodes: dict[str, dict[str, Any]] = {
-        SIMULATOR: {'robot': robot, 'seed': options.seed},
+        SIMULATOR: {
+            'robot': robot,
+            'seed': options.seed,
+            **({'difficulty': list(options.difficulty)} if options.difficulty else {}),
+        },
         POLICY: {
             'use_sim_time': True,
             'policy': str(bundle),

@@ -32,6 +32,7 @@ from liquid_control.nodes.simulator.clock import SLICE_NS, SimulatedTime
 from liquid_control.nodes.simulator.messages import TOPICS, SampleMessages
 from liquid_control.rollout.tasks import task_kind
 from liquid_control.sim.car import WHEELBASE
+from liquid_control.sim.difficulty import read_strength
 from liquid_control.sim.robots import ROBOTS, simulate
 from liquid_control.sim.simulator import Schedule, Simulator
 
@@ -183,17 +184,9 @@ def open_simulator(parameters: SimulatorParameters) -> Simulator[Any, Any]:
 
 def _difficulty(parameters: SimulatorParameters) -> dict[str, float]:
     """Strengths of what is not left to the world."""
-    known = task_kind(parameters.robot).difficulties
-    strength = {} if parameters.randomise else dict.fromkeys(known, 0.0)
-    for entry in parameters.difficulty:
-        name, _, value = entry.partition('=')
-        try:
-            strength[name] = float(value)
-        except ValueError:
-            raise ConfigError(
-                f'difficulty must be entries like {next(iter(known))}=0.5, found {entry!r}'
-            ) from None
-    return strength
+    kind = task_kind(parameters.robot)
+    strength = {} if parameters.randomise else dict.fromkeys(kind.difficulties, 0.0)
+    return strength | read_strength(parameters.difficulty, kind.difficulties, kind.presets)
 
 
 def _stopped(command: dict[str, float]) -> dict[str, float]:

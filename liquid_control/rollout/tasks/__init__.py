@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from liquid_control.common.errors import ConfigError
@@ -17,6 +17,7 @@ from liquid_control.rollout.tasks.track import TrackTask
 from liquid_control.sim.car import Car
 from liquid_control.sim.outdoors_world import OutdoorsWorld
 from liquid_control.sim.quadrotor import Quadrotor
+from liquid_control.sim.road import difficulties as road
 from liquid_control.sim.robots import simulate
 from liquid_control.sim.rooms_world import RoomsWorld
 from liquid_control.sim.rover import Rover
@@ -34,6 +35,8 @@ class TaskKind:
     seconds: how long an expert's recording is usually
     command_rate: how often the expert's answer is recorded, Hz: finer than any control rate, so
         that every tick finds a command for its own pose
+    presets: names for several difficulties at once
+    held_out: difficulties that are never recorded for training
     """
 
     make: Callable[[Simulator[Any, Any]], Task]
@@ -41,10 +44,19 @@ class TaskKind:
     commands: tuple[str, ...]
     seconds: float
     command_rate: int = 50
+    presets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    held_out: tuple[str, ...] = ()
 
 
 TASKS: dict[str, TaskKind] = {
-    'car': TaskKind(TrackTask, TrackWorld.difficulties, Car.commands, 40.0),
+    'car': TaskKind(
+        TrackTask,
+        TrackWorld.difficulties,
+        Car.commands,
+        40.0,
+        presets=road.PRESETS,
+        held_out=road.HELD_OUT,
+    ),
     'quadrotor': TaskKind(
         FlightTask, OutdoorsWorld.difficulties, Quadrotor.commands, seconds=14.0
     ),

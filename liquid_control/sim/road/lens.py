@@ -72,7 +72,7 @@ class Lens:
 
     def flow(self, speed: float, yaw_rate: float) -> Map:
         """Pixels a second that the picture moves, [2, height, width]."""
-        flow = np.float32(speed) * self._by_speed + np.float32(yaw_rate) * self._by_yaw_rate
+        flow: Map = np.float32(speed) * self._by_speed + np.float32(yaw_rate) * self._by_yaw_rate
         np.clip(flow, -_MOST_FLOW, _MOST_FLOW, out=flow)
         return flow
 

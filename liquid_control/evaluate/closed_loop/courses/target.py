@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,11 +47,13 @@ class TargetCourse:
     robot is, so that what it touches is found as there.
     """
 
-    def __init__(self, robot: str, seed: int) -> None:
+    def __init__(
+        self, robot: str, seed: int, difficulty: Mapping[str, float] | None = None
+    ) -> None:
         self.robot, self._words = robot, WORDS[robot]
         self.success = self._words.success
         self.name = f'world {seed}'
-        self._simulator = simulate(robot, seed, camera=False)
+        self._simulator = simulate(robot, seed, difficulty=difficulty, camera=False)
         self._flies = 'velocity_z' in self._simulator.robot.commands
 
     def begin(self, stamp_ns: int, motion: Motion) -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 
 from liquid_control.evaluate.closed_loop.courses.base import Array, Deviation, draw_line
 from liquid_control.evaluate.report.figures import GREY, RED, STYLE
-from liquid_control.sim.judge import LapJudge, LapStatus
+from liquid_control.sim.judge import LapStatus
 from liquid_control.sim.protocols import Motion
-from liquid_control.sim.track import ROAD_WIDTH, Track, generate_track
+from liquid_control.sim.track import Track
+from liquid_control.sim.track_world import TrackWorld
 
 _SLOWEST = 0.3  # m/s; a car slower than this on average does not finish
 
@@ -26,17 +27,25 @@ class TrackCourse:
     robot = 'car'
     success = 'finished its laps on the road'
 
-    def __init__(self, seed: int, laps: int, patient: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        laps: int,
+        patient: bool = False,
+        difficulty: Mapping[str, float] | None = None,
+    ) -> None:
         self.name = f'track {seed}'
-        self.track = generate_track(seed)
+        self._world = TrackWorld(seed, difficulty)
+        self.track = self._world.track
         self._laps, self._patient = laps, patient
 
     def begin(self, stamp_ns: int, motion: Motion) -> None:
         self._start_ns = stamp_ns
-        self._judge = LapJudge(self.track, motion)
+        # The stamps are those of simulated time, in which the cars on the road drive.
+        self._judge = self._world.judge(stamp_ns, motion)
 
     def look(self, stamp_ns: int, motion: Motion) -> LapStatus:
-        self._judge.look(stamp_ns - self._start_ns, motion)
+        self._judge.look(stamp_ns, motion)
         return self._judge.status
 
     def verdict(self, status: LapStatus) -> str | None:
@@ -45,10 +54,12 @@ class TrackCourse:
                 f'the car left the road {status.place.station:.1f} m into lap '
                 f'{len(status.lap_times) + 1}'
             )
+        if status.collisions:
+            return f'the car touched something {status.place.station:.1f} m along the track'
         if len(status.lap_times) >= self._laps:
             return ''
         longest = self._laps * self.track.length / _SLOWEST
-        if status.stamp_ns / 1e9 > longest and not self._patient:
+        if (status.stamp_ns - self._start_ns) / 1e9 > longest and not self._patient:
             return f'the car did not finish at {_SLOWEST} m/s or more'
         return None
 
@@ -67,6 +78,7 @@ class TrackCourse:
             'laps': len(last.lap_times),
             'lap_times': [round(lap, 3) for lap in last.lap_times],
             'off_track': last.departures,
+            'collisions': last.collisions,
             'distance': round(last.progress, 3),
             'max_offset': round(last.max_offset, 4),
             'mean_offset': round(float(np.abs(_offsets(statuses)).mean()), 4),
@@ -79,6 +91,7 @@ class TrackCourse:
         return [
             ('laps', f'{figures["laps"]}{f" ({laps})" if laps else ""}'),
             ('left the road', 'never' if not off else f'{off} times'),
+            *([('touched something', f'{hits} times')] if (hits := figures['collisions']) else []),
             ('distance', f'{figures["distance"]:.1f} m at {figures["mean_speed"]:.2f} m/s'),
             (
                 'from the centre line',
@@ -88,12 +101,12 @@ class TrackCourse:
         ]
 
     def deviation(self, statuses: Sequence[LapStatus]) -> Deviation:
-        half = 100 * ROAD_WIDTH / 2
+        half = 100 * self.track.width / 2
         return Deviation('left of centre, cm', 100 * _offsets(statuses), (-half, half))
 
     @rc_context(STYLE | {'axes.grid': False})
     def draw(self, statuses: Sequence[LapStatus], title: str) -> Figure:
-        width, height = np.ptp(self.track.points, axis=0) + 2 * ROAD_WIDTH
+        width, height = np.ptp(self.track.points, axis=0) + 2 * self.track.width
         figure = Figure(figsize=(10, 0.8 + 8.6 * height / width))
         axes = figure.subplots()
         _draw_road(axes, self.track)
@@ -114,7 +127,7 @@ def _offsets(statuses: Sequence[LapStatus]) -> Array:
 def _draw_road(axes: Any, track: Track) -> None:
     centre = np.concatenate([track.points, track.points[:1]])
     normals = np.concatenate([track.normals, track.normals[:1]])
-    left, right = centre + normals * ROAD_WIDTH / 2, centre - normals * ROAD_WIDTH / 2
+    left, right = centre + normals * track.width / 2, centre - normals * track.width / 2
     axes.fill(*np.concatenate([left, right[::-1]]).T, color='#c9ced6', linewidth=0, zorder=0)
     for edge in (left, right):
         axes.plot(*edge.T, color='white', linewidth=2.2, zorder=1)

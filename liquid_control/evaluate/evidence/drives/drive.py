@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from liquid_control.contract.bundle import load_bundle
-from liquid_control.evaluate.evidence.drives.lap import SMOOTH, failed, measure
+from liquid_control.evaluate.evidence.drives.lap import SMOOTH, failed, failures, measure
 from liquid_control.evaluate.evidence.study import (
     Measured,
     Piece,
@@ -24,16 +26,33 @@ WORLDS, QUICK_WORLDS = 20, 3
 
 
 def study(
-    bundles: list[Path], *, worlds: int = WORLDS, seed: int = 0, quick: bool = False
+    bundles: list[Path],
+    *,
+    worlds: int = WORLDS,
+    seed: int = 0,
+    quick: bool = False,
+    difficulty: Mapping[str, float] = MappingProxyType({}),
 ) -> Study:
     """One lap in each of so many worlds that no training sees, the same for all policies.
+
+    Args:
+        difficulty: of the worlds, see `TrackWorld`.
 
     Raises:
         EvidenceError: there are not so many.
     """
     seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
-    pieces = [{**policy, 'world': world} for policy in policies(bundles) for world in seeds]
+    pieces = [
+        {**policy, 'world': world, **harder(difficulty)}
+        for policy in policies(bundles)
+        for world in seeds
+    ]
     return Study('drive', measure, pieces, summarise)
+
+
+def harder(difficulty: Mapping[str, float]) -> dict[str, Any]:
+    """The entry of a piece that says how hard its world is; none where it is as ever."""
+    return {'difficulty': dict(sorted(difficulty.items()))} if difficulty else {}
 
 
 def policies(bundles: list[Path]) -> list[Piece]:
@@ -82,6 +101,7 @@ def row(entries: list[Measured], worlds: list[int]) -> dict[str, Any]:
     return {
         'finished': str(finished),
         'departures/km': str(per_km('departures')),
+        'collisions/km': str(per_km('collisions')),
         'watchdog stops/km': str(per_km('stops')),
         'stuck': sum(lap['stuck'] for lap in entries),
         'offset, m': str(mean('offset')),
@@ -99,10 +119,7 @@ def differences(laps: dict[str, list[Measured]]) -> tuple[Table, str]:
     for what in ('failures', 'offset'):
         scores = {
             name: [
-                float(lap['departures'] + lap['stops'] + lap['stuck'])
-                if what == 'failures'
-                else lap['offset']
-                for lap in entries
+                float(failures(lap)) if what == 'failures' else lap['offset'] for lap in entries
             ]
             for name, entries in laps.items()
         }

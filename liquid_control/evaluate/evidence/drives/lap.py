@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """One lap of the simulated car: all that can go wrong is counted, and much can be done to it.
 
-A departure from the road and a stop by the watchdog are different outcomes: the first is the
-network's failure, the second the safety envelope's answer to sensors that are silent or too old.
-After either the car is put back a little further on, at rest, with a policy that starts anew.
+A departure from the road, a collision and a stop by the watchdog are different outcomes: the
+first two are the network's failures, the last is the safety envelope's answer to sensors that are
+silent or too old. After any of them the car is put back a little further on, at rest, with a
+policy that starts anew.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -48,12 +51,17 @@ DISTURBANCES = {
 }
 
 
+FAILURES = ('departures', 'collisions', 'stops', 'stuck')
+"""What a car is put back for."""
+
+
 @dataclass(frozen=True)
 class Lap:
     """How a lap went.
 
     Attributes:
         departures: from the road.
+        collisions: with what is on it.
         stops: by the watchdog, or for want of sensors never begun.
         stuck: times at which it hardly moved, for another reason.
         distance: m; duration: simulated, s.
@@ -64,6 +72,7 @@ class Lap:
     """
 
     departures: int = 0
+    collisions: int = 0
     stops: int = 0
     stuck: int = 0
     distance: float = 0.0
@@ -77,14 +86,19 @@ class Lap:
     @property
     def finished(self) -> bool:
         """In one go, without being put back."""
-        return not (self.departures or self.stops or self.stuck)
+        return not self.failures
+
+    @property
+    def failures(self) -> int:
+        """How often it was put back."""
+        return self.departures + self.collisions + self.stops + self.stuck
 
 
 def measure(piece: Piece) -> Measured:
     """A lap, as plain data; see `drive_lap`."""
     settings = {
         name: piece[name]
-        for name in ('disturbance', 'strength', 'rate', 'jitter', 'told')
+        for name in ('disturbance', 'strength', 'rate', 'jitter', 'told', 'difficulty')
         if name in piece
     }
     return asdict(drive_lap(Path(piece['policy']), piece['world'], **settings))
@@ -99,6 +113,7 @@ def drive_lap(
     rate: float = 0.0,
     jitter: float = 0.0,
     told: bool = True,
+    difficulty: Mapping[str, float] = MappingProxyType({}),
     most_failures: int = 1000,
 ) -> Lap:
     """Drive one lap of a world.
@@ -110,6 +125,7 @@ def drive_lap(
         rate: of control, Hz; 0: that of the policy.
         jitter: largest deviation of a tick, as a share of the period.
         told: whether the policy is told the elapsed time, or that of its own rate always.
+        difficulty: of the world, see `TrackWorld`.
         most_failures: the lap is given up after so many.
     """
     policy = Policy.load(bundle)
@@ -117,9 +133,10 @@ def drive_lap(
     shown: Any = policy if told else Untold(policy)
     rng = np.random.default_rng([world, sum(disturbance.encode())])
     lap, offsets, angles = Lap(), list[float](), list[float]()
-    with simulate_car(world) as simulator:
+    with simulate_car(world, difficulty=difficulty) as simulator:
         length, done = simulator.world.track.length, 0.0
         while done < length:
+            done += simulator.world.traffic.free_ahead(done)
             simulator.reset(simulator.world.pose_at(station=done % length))
             driver = Disturbed(shown, disturbance, strength, rng)
             failure = _stretch(
@@ -130,7 +147,7 @@ def drive_lap(
             if failure:
                 lap = replace(lap, **{failure: getattr(lap, failure) + 1})
                 lap = replace(lap, why=lap.why or driver.why)
-            if lap.departures + lap.stops + lap.stuck >= most_failures:
+            if lap.failures >= most_failures:
                 break
     return replace(lap, distance=done, **_summary(offsets, angles, rate))
 
@@ -239,6 +256,8 @@ def _stretch(
         angles.append(wanted['steering_angle'])
         if status.departures:
             return 'departures'
+        if status.collisions:
+            return 'collisions'
         if driver.stopped:
             return 'stops'
         if simulator.time_ns - seen_ns >= PATIENCE * 1e9:
@@ -262,4 +281,9 @@ def _summary(offsets: list[float], angles: list[float], rate: float) -> dict[str
 
 def failed(measured: Measured) -> bool:
     """Whether a lap was not finished in one go."""
-    return bool(measured['departures'] or measured['stops'] or measured['stuck'])
+    return failures(measured) > 0
+
+
+def failures(measured: Measured) -> int:
+    """How often the car was put back on a lap."""
+    return sum(measured[name] for name in FAILURES)

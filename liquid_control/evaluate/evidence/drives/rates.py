@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from liquid_control.evaluate.evidence.drives.drive import policies, row
+from liquid_control.evaluate.evidence.drives.drive import harder, policies, row
 from liquid_control.evaluate.evidence.drives.lap import failed, measure
 from liquid_control.evaluate.evidence.study import (
     Measured,
@@ -25,7 +27,12 @@ CLOCKS = ((5.0, 0.0), (10.0, 0.0), (20.0, 0.0), (20.0, 0.8), (50.0, 0.0), (100.0
 
 
 def study(
-    bundles: list[Path], *, worlds: int = WORLDS, seed: int = 0, quick: bool = False
+    bundles: list[Path],
+    *,
+    worlds: int = WORLDS,
+    seed: int = 0,
+    quick: bool = False,
+    difficulty: Mapping[str, float] = MappingProxyType({}),
 ) -> Study:
     """Laps at every clock, told and not told.
 
@@ -34,9 +41,9 @@ def study(
     """
     seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
     clocks = CLOCKS[1:4] if quick else CLOCKS
-    same = policies(bundles)
+    same, hard = policies(bundles), harder(difficulty)
     pieces = [
-        {**policy, 'world': world, 'rate': rate, 'jitter': jitter, 'told': told}
+        {**policy, 'world': world, 'rate': rate, 'jitter': jitter, 'told': told, **hard}
         for rate, jitter in clocks
         for told in (True, False)
         for policy in same

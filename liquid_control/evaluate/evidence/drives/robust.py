@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from liquid_control.evaluate.evidence.drives.drive import policies
-from liquid_control.evaluate.evidence.drives.lap import DISTURBANCES, drive_lap
+from liquid_control.evaluate.evidence.drives.drive import harder, policies
+from liquid_control.evaluate.evidence.drives.lap import DISTURBANCES, FAILURES, drive_lap
 from liquid_control.evaluate.evidence.study import (
     EvidenceError,
     Measured,
@@ -23,6 +25,15 @@ from liquid_control.evaluate.evidence.study import (
 from liquid_control.evaluate.evidence.worlds import unseen_worlds
 from liquid_control.evaluate.report.figures import STYLE
 from liquid_control.evaluate.statistics import SEQUENTIAL_RATES, find_threshold
+from liquid_control.sim.road import difficulties as road
+from liquid_control.sim.road.difficulties import PRESETS
+
+KNOWN = {
+    **DISTURBANCES,
+    **road.DIFFICULTIES,
+    **{name: 'a preset of difficulties of the world' for name in PRESETS},
+}
+"""What can be raised: what happens on the way to the policy and to the car, or the world."""
 
 NAME, TABLE = 'robust', 'thresholds'
 WORLDS, QUICK_WORLDS, HALVINGS, QUICK_HALVINGS = 20, 3, 4, 1
@@ -35,17 +46,19 @@ def study(
     worlds: int = WORLDS,
     seed: int = 0,
     quick: bool = False,
+    difficulty: Mapping[str, float] = MappingProxyType({}),
 ) -> Study:
-    """A threshold for every policy and disturbance.
+    """A threshold for every policy and disturbance, or difficulty of the world.
+
+    Args:
+        difficulty: of the worlds in all else, see `TrackWorld`.
 
     Raises:
         EvidenceError: there is no such disturbance, or there are not so many worlds.
     """
     for name in disturbances or ():
-        if name not in DISTURBANCES:
-            raise EvidenceError(
-                f'--disturbance must be one of {", ".join(DISTURBANCES)}, found {name!r}'
-            )
+        if name not in KNOWN:
+            raise EvidenceError(f'--disturbance must be one of {", ".join(KNOWN)}, found {name!r}')
     seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
     pieces = [
         {
@@ -53,6 +66,7 @@ def study(
             'worlds': list(seeds),
             'halvings': QUICK_HALVINGS if quick else HALVINGS,
             'disturbance': name,
+            **harder(difficulty),
         }
         for policy in policies(bundles)
         for name in disturbances or DISTURBANCES
@@ -62,16 +76,11 @@ def study(
 
 def measure(piece: Piece) -> Measured:
     """Bisection for one policy and disturbance; why laps failed beside it."""
-    failures = {'departures': 0, 'stops': 0, 'stuck': 0}
+    failures = dict.fromkeys(FAILURES, 0)
+    asked = in_world(piece['disturbance'], piece.get('difficulty', {}))
 
     def fails(strength: float, world: int) -> bool:
-        lap = drive_lap(
-            Path(piece['policy']),
-            world,
-            disturbance=piece['disturbance'],
-            strength=strength,
-            most_failures=1,
-        )
+        lap = drive_lap(Path(piece['policy']), world, **asked(strength), most_failures=1)
         for name in failures:
             failures[name] += getattr(lap, name)
         return not lap.finished
@@ -86,6 +95,20 @@ def measure(piece: Piece) -> Measured:
     }
 
 
+def in_world(name: str, difficulty: Mapping[str, float]) -> Callable[[float], dict[str, Any]]:
+    """What `drive_lap` is asked for at a strength of something in `KNOWN`, in worlds so hard."""
+    if name in DISTURBANCES:
+        return lambda strength: {
+            'disturbance': name,
+            'strength': strength,
+            'difficulty': difficulty,
+        }
+    shares = PRESETS.get(name, {name: 1.0})
+    return lambda strength: {
+        'difficulty': {**difficulty, **{part: share * strength for part, share in shares.items()}}
+    }
+
+
 def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     """Thresholds, and the curve that was seen on the way."""
     rows: list[dict[str, Any]] = [
@@ -96,6 +119,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
             'strength': measured['value'],
             'laps': measured['trials'],
             'by departures': measured['departures'],
+            'by collisions': measured['collisions'],
             'by watchdog stops': measured['stops'],
             'stuck': measured['stuck'],
         }
@@ -103,7 +127,11 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     ]
     low, high = SEQUENTIAL_RATES
     caption = (
-        'Strength 1: ' + '; '.join(f'{name}: {text}' for name, text in DISTURBANCES.items()) + '. '
+        'Strength 1: '
+        + '; '.join(
+            f'{name}: {KNOWN[name]}' for name in {piece['disturbance']: 0 for piece, _ in found}
+        )
+        + '. '
         f'A strength is settled as soon as {low:.0%} and {high:.0%} of failures are told apart. '
         'In brackets: where the threshold lies.'
     )
