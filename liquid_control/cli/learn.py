@@ -170,9 +170,9 @@ def improve(
     drives: Annotated[int, typer.Option(help='In the simulator, in every round.')] = 6,
     seconds: Annotated[float, typer.Option(help='Simulated duration of each drive, s.')] = 20.0,
     evaluation_seeds: Annotated[
-        str, typer.Option(help='Tracks to evaluate on, never driven for data.')
+        str, typer.Option(help='Worlds to evaluate in, never driven in for data.')
     ] = '201-210',
-    laps: Annotated[int, typer.Option(help='On each of those tracks.')] = 1,
+    laps: Annotated[int, typer.Option(help='Of a car, on each of those tracks.')] = 1,
     recipe: Annotated[
         str | None,
         typer.Option(help='YAML or shipped name; the policy decides what it leaves open.'),

@@ -138,7 +138,10 @@ def teach(
 def replay(
     bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
     policy: PolicyName,
-    start_frame: Annotated[int, typer.Option(help='Index of the first frame.')] = 0,
+    start_frame: Annotated[
+        int,
+        typer.Option(help='Index of the first frame; without a camera, of the first input.'),
+    ] = 0,
     end_frame: Annotated[
         int | None, typer.Option(help='Index of the first frame left out.')
     ] = None,

@@ -14,9 +14,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from liquid_control.cli.main import app
+from liquid_control.common.assets import find_bundle
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.contract.inputs import ImageSpec
+from liquid_control.learn.improve.simulated import MISSED, SimulatedCollector
 from liquid_control.learn.train.recipe import Fit, Network, Recipe, Signals, Timing
 from liquid_control.learn.train.trainer import train
 from liquid_control.rollout.collect import collect
@@ -110,3 +112,11 @@ def test_two_rounds_in_the_simulator_and_their_report(
     assert page.text.count('kept') + page.text.count('left out') == 2
     assert page.fetched
     assert all(source.startswith('data:image/png') for source in page.fetched)
+
+
+def test_a_policy_that_flies_is_judged_by_the_targets_that_it_holds() -> None:
+    judge = SimulatedCollector(evaluation_seeds=(201,), workers=1, console=Console(quiet=True))
+    found = judge.evaluate(find_bundle('quadrotor_cfc'))
+    assert (found.metrics[MISSED], found.metrics['crashed, %']) == (0.0, 0.0)
+    assert found.score == (0.0, found.metrics['time to hold, s'])
+    assert found.details[0]['outcome'] == 'held'

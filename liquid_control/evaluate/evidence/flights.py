@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,10 +33,9 @@ from liquid_control.evaluate.evidence.study import (
 )
 from liquid_control.evaluate.report.figures import STYLE
 from liquid_control.evaluate.statistics import paired_differences, wilson
-from liquid_control.rollout.driver import PolicyDriver
+from liquid_control.rollout.holding import fly
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim.outdoors_world import CRASHED, HELD, LATE, STRAYED
-from liquid_control.sim.robots import simulate_quadrotor
 from liquid_control.sim.simulator import EVALUATION_SEEDS
 
 ROBOT = 'quadrotor'
@@ -106,31 +105,16 @@ def study(
             seeds = EVALUATION_SEEDS[: flights if test == TRAINING else others]
             common = {'policy': str(path), 'digest': bundle.digest, 'test': test}
             pieces += [{**common, 'seed': seed} for seed in seeds]
-    return Study('flights', fly, pieces, summarise)
+    return Study('flights', measure, pieces, summarise)
 
 
-def fly(piece: Piece) -> Measured:
+def measure(piece: Piece) -> Measured:
     """One flight, from its start to its outcome."""
     condition = TESTS[piece['test']]
     policy = _policy(piece['policy'])
-    driver = PolicyDriver(policy, ROBOT)
-    period_ns = policy.contract.period_ns
-    with simulate_quadrotor(
-        piece['seed'], difficulty=condition.difficulty, scene=condition.scene
-    ) as simulator:
-        tick = 0
-        while not simulator.status.outcome:
-            tick += 1
-            command = driver.act(simulator.time_ns)
-            for sample in simulator.step(command, tick * period_ns - simulator.time_ns):
-                driver.sense(sample)
-        status = simulator.status
-    return {
-        'outcome': status.outcome,
-        'seconds': status.stamp_ns / 1e9,
-        'distance': status.distance,
-        'nearest': status.nearest,
-    }
+    return asdict(
+        fly(policy, piece['seed'], difficulty=condition.difficulty, scene=condition.scene)
+    )
 
 
 @lru_cache(maxsize=4)

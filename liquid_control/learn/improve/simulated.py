@@ -18,15 +18,18 @@ from liquid_control.contract.bundle import load_bundle
 from liquid_control.learn.improve.improvement import Evaluation
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.rollout.dagger import Guided, guide, summarise
+from liquid_control.rollout.holding import evaluate_holding
 from liquid_control.rollout.laps import evaluate_laps
 from liquid_control.rollout.reaching import REACHED, TOUCHED, evaluate_reaching
 from liquid_control.rollout.tasks import robot_of
+from liquid_control.sim.outdoors_world import CRASHED, HELD
 from liquid_control.sim.simulator import SELECTION_SEEDS
 
 FAILURES = 'failures per 10 laps'
 OFFSET = 'mean offset from centre, cm'
 STRETCH = 'mean stretch without failure, m'
 FAILED = 'goals not reached, %'
+MISSED = 'targets not held, %'
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class SimulatedCollector:
             return self._evaluate_laps(policy)
         if robot == 'rover':
             return self._evaluate_reaching(policy)
+        if robot == 'quadrotor':
+            return self._evaluate_holding(policy)
         raise ConfigError(f'improve knows no score of a simulated {robot}')
 
     def _evaluate_laps(self, policy: Path) -> Evaluation:
@@ -138,4 +143,22 @@ class SimulatedCollector:
                 "path, of the expert's": detour,
             },
             details=tuple(asdict(drive) for drive in drives),
+        )
+
+    def _evaluate_holding(self, policy: Path) -> Evaluation:
+        flights = evaluate_holding(
+            policy, self.evaluation_seeds, workers=self.workers, console=self.console
+        )
+        outcomes = [flight.outcome for flight in flights]
+        missed = 1.0 - outcomes.count(HELD) / len(flights)
+        times = [flight.seconds for flight in flights if flight.outcome == HELD]
+        seconds = float(np.mean(times)) if times else math.inf
+        return Evaluation(
+            score=(missed, seconds),
+            metrics={
+                MISSED: 100 * missed,
+                'crashed, %': 100 * outcomes.count(CRASHED) / len(flights),
+                'time to hold, s': seconds,
+            },
+            details=tuple(asdict(flight) for flight in flights),
         )
