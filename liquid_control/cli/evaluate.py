@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +15,10 @@ from liquid_control.cli.learn import Changes, recipe_for
 from liquid_control.cli.options import (
     Difficulty,
     Effort,
-    Jobs,
     LearningTopics,
     Out,
     Quick,
+    Workplace,
     cores,
     grouped,
     read_difficulty,
@@ -97,10 +98,11 @@ def compact(
     from liquid_control.evaluate.evidence.cells.compact import read_scores, study
 
     known = read_scores(scores) if scores is not None else None
-    _run(study(_bundles(policies), scores=known, quick=quick), Effort(jobs=1, out=out))
+    _run(study(_bundles(policies), scores=known, quick=quick), Workplace(jobs=1, out=out))
 
 
 @app.command()
+@grouped
 def flights(
     policies: Policies,
     test: Annotated[
@@ -110,34 +112,40 @@ def flights(
         int, typer.Option('--flights', help='Of each policy in the training scene.', min=1)
     ] = 100,
     others: Annotated[int, typer.Option(help='In each other test.', min=1)] = 50,
-    jobs: Jobs = None,
-    out: Out = None,
+    *,
+    workplace: Workplace,
 ) -> None:
     """Flights in other seasons, from afar, target turned, hidden, with a distractor: by name."""
     from liquid_control.evaluate.evidence.flights import study
 
-    _run(
-        study(_bundles(policies), tests=test or (), flights=number, others=others),
-        Effort(jobs=jobs, out=out),
-    )
+    bundles = _bundles(policies)
+    _run(study(bundles, tests=test or (), flights=number, others=others), workplace)
 
 
 @app.command()
+@grouped
 def goals(
     policies: Policies,
     worlds: Annotated[int, typer.Option(help='Rooms as trained, for each policy.', min=1)] = 100,
     others: Annotated[int, typer.Option(help='Rooms of each other kind.', min=0)] = 30,
     first: Annotated[int, typer.Option(help='The first world; 5000 to 5999 are for this.')] = 5000,
-    jobs: Jobs = None,
-    out: Out = None,
+    *,
+    workplace: Workplace,
 ) -> None:
     """The simulated rover in unseen rooms: goals reached without a touch, length of the way."""
     from liquid_control.evaluate.evidence.goals import study
 
-    _run(
-        study(_bundles(policies), worlds=worlds, others=others, first=first),
-        Effort(jobs=jobs, out=out),
-    )
+    bundles = _bundles(policies)
+    _run(study(bundles, worlds=worlds, others=others, first=first), workplace)
+
+
+@app.command()
+@grouped
+def attention(policies: Policies, worlds: Worlds = 8, *, effort: Effort) -> None:
+    """Whether policies look at the same places when the camera is noisy."""
+    from liquid_control.evaluate.evidence.attention import study
+
+    _run(study(_bundles(policies), worlds=worlds, **effort.settings), effort)
 
 
 @app.command()
@@ -224,10 +232,9 @@ def recordings(
     quick: Annotated[
         bool, typer.Option('--quick', help='Two seeds, two epochs: to see that it works.')
     ] = False,
-    jobs: Jobs = None,
-    out: Out = None,
     *,
     topics: LearningTopics,
+    workplace: Workplace,
 ) -> None:
     """Every cell trained on your recordings by one recipe, and judged on what it holds out."""
     from functools import partial
@@ -248,12 +255,12 @@ def recordings(
     shown = command or names[0]
     if shown not in names:
         raise ConfigError(f'--command must be one of {", ".join(names)}, found {shown!r}')
-    folder = out or Path('out') / 'evaluate' / NAME
-    held_out = trial.held_out(bags, chosen, folder / 'dataset', jobs=jobs or 1)
+    folder = workplace.out or Path('out') / 'evaluate' / NAME
+    held_out = trial.held_out(bags, chosen, folder / 'dataset', jobs=workplace.jobs or 1)
     pieces = trial.pieces(bags, chosen, held_out, cells, seeds, shares)
     measure = partial(trial.measure, folder.absolute())
     chosen_study = study(pieces, measure, command=shown, held_out=held_out.words)
-    _run(chosen_study, Effort(jobs=jobs, out=folder))
+    _run(chosen_study, workplace)
 
 
 def _shares(text: str) -> list[float]:
@@ -306,7 +313,8 @@ def lesion(
 def _bundles(policies: list[str]) -> list[Path]:
     from liquid_control.common.assets import find_bundle
 
-    return [find_bundle(policy) for policy in policies]
+    # Absolute: the same pieces from wherever a study goes on, and on other machines.
+    return [find_bundle(policy).absolute() for policy in policies]
 
 
 @app.command('all')
@@ -318,47 +326,30 @@ def everything(
     *,
     effort: Effort,
 ) -> None:
-    """All studies, and a page that says what each found."""
-    from liquid_control.evaluate.evidence.causal import causal as causal_study
-    from liquid_control.evaluate.evidence.cells import bounds as bounds_study
-    from liquid_control.evaluate.evidence.cells import compact as compact_study
-    from liquid_control.evaluate.evidence.cells import expressivity as expressivity_study
-    from liquid_control.evaluate.evidence.cells import memory as memory_study
-    from liquid_control.evaluate.evidence.cells import solvers as solvers_study
-    from liquid_control.evaluate.evidence.drives import drive as drive_study
-    from liquid_control.evaluate.evidence.drives import rates as rates_study
-    from liquid_control.evaluate.evidence.drives import robust as robust_study
-    from liquid_control.evaluate.evidence.lesion import lesion as lesion_study
-    from liquid_control.evaluate.evidence.study import write_index
+    """All studies, one table of the policies, and a page that says what each found."""
+    from liquid_control.evaluate.evidence.overview import studies, write_overview
     from liquid_control.learn.export.rebuild import load_network
 
     bundles = _bundles(policies or ['track_cfc', 'track_ltc'])
-    same = effort.settings
-    studies = [
-        compact_study.study(bundles, quick=effort.quick),
-        bounds_study.study(bundles, load_network, **same),
-        drive_study.study(bundles, **same),
-        rates_study.study(bundles, **same),
-        robust_study.study(bundles, **same),
-        expressivity_study.study(**same),
-        solvers_study.study(**same),
-        memory_study.study(None, **same),
-    ]
-    if wired := lesion_study.wired(bundles, load_network):
-        studies.append(lesion_study.study(wired, load_network, **same))
     folder = effort.out or Path('out') / 'evaluate'
-    reports = {
-        study.name: _run(study, replace(effort, out=folder / study.name)) for study in studies
-    }
-    # Its ranking is held against what `robust` has found.
-    thresholds = folder / robust_study.NAME / f'{robust_study.TABLE}.csv'
-    causes = causal_study.study(bundles, robust=thresholds, **same)
-    reports[causes.name] = _run(causes, replace(effort, out=folder / causes.name))
-    print(f'all of it: {write_index(reports, folder)}')
+    with _running(effort) as run:
+        reports = {
+            study.name: run(study, folder / study.name)
+            for study in studies(bundles, load_network, folder, **effort.settings)
+        }
+    print(f'all of it: {write_overview(reports, folder, table_console())}')
 
 
-def _run(study: Any, effort: Effort) -> Any:
+def _run(study: Any, workplace: Workplace) -> None:
+    with _running(workplace) as run:
+        run(study, workplace.out or Path('out') / 'evaluate' / study.name)
+
+
+@contextmanager
+def _running(workplace: Workplace) -> Iterator[Callable[[Any, Path], Any]]:
+    """What runs studies into their folders, all of them in the same processes."""
+    from liquid_control.common.jobs import open_pool
     from liquid_control.evaluate.evidence.study import run
 
-    folder = effort.out or Path('out') / 'evaluate' / study.name
-    return run(study, folder, jobs=effort.jobs or cores(), console=table_console())
+    with open_pool(workplace.jobs or cores(), workplace.ray) as pool:
+        yield lambda study, folder: run(study, folder, pool=pool, console=table_console())

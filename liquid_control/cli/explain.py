@@ -50,6 +50,7 @@ def explain(
     """
     from liquid_control.common.assets import find_bundle
     from liquid_control.common.errors import LiquidControlError
+    from liquid_control.common.jobs import open_pool
     from liquid_control.evaluate.evidence.study import run
     from liquid_control.evaluate.explain import network, study
     from liquid_control.evaluate.replay.bag_replay import Options
@@ -73,4 +74,5 @@ def explain(
     if film and subject.drive.images:
         study.film(subject, folder / 'attention.mp4', console)
     asked = study.study(subject, inside, bag=bag, seed=seed)
-    run(asked, folder, jobs=jobs or cores(), console=table_console())
+    with open_pool(jobs or cores()) as pool:
+        run(asked, folder, pool=pool, console=table_console())

@@ -29,6 +29,13 @@ Jobs = Annotated[int | None, typer.Option(help='Processes; all cores without it.
 Out = Annotated[
     Path | None, typer.Option(help='Folder of the study; out/evaluate/<name> without it.')
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        help='Address of a Ray cluster that does the work; what it reads, and --out, lie under '
+        'the same paths on its nodes. What is timed is done here.'
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -102,13 +109,20 @@ def named_topics(pairs: list[str] | None, **named: str | None) -> dict[str, str]
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How a study is made: how large, from which seed, by how many processes, and where."""
+class Workplace:
+    """Who makes a study, and where."""
+
+    jobs: Jobs = None
+    ray: Ray = None
+    out: Out = None
+
+
+@dataclass(frozen=True)
+class Effort(Workplace):
+    """And how large, from which seed."""
 
     quick: Quick = False
     seed: Annotated[int, typer.Option(help='Same seed, same numbers (but for times).', min=0)] = 0
-    jobs: Jobs = None
-    out: Out = None
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The liquid_control maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Many simulations at once: processes of their own, a progress bar, a Ctrl-C that ends soon."""
+"""Much work at once: processes of their own, a progress bar, a Ctrl-C that ends soon."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from itertools import islice
 from multiprocessing.synchronize import Event
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from liquid_control.common.ray_executor import RayExecutor
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -31,6 +34,97 @@ class CancelledError(Exception):
     """A simulation was broken off because its result is no longer wanted."""
 
 
+class Pool:
+    """Processes of this machine, or a Ray cluster, that work off one list of items after another.
+
+    They stay until the pool is closed: starting them, and importing what they need, takes longer
+    than many a list. See `open_pool`.
+    """
+
+    def __init__(self, here: Executor, cancelled: Event, cluster: Executor | None = None) -> None:
+        self._here, self._cancelled, self._cluster = here, cancelled, cluster
+
+    def run(
+        self,
+        work: Callable[[Item, IsCancelled], Result],
+        items: Sequence[Item],
+        *,
+        title: str,
+        done: int = 0,
+        alone: bool = False,
+        console: Console | None = None,
+    ) -> list[Result]:
+        """Call `work` for every item; return the results in the items' order.
+
+        Args:
+            work: can be pickled; it asks its second argument now and then, and raises
+                CancelledError once that returns True.
+            title: of the progress bar.
+            done: items of the same kind that were finished before.
+            alone: one item after another and on this machine: they are timed.
+
+        Raises:
+            Exception: the first error of a worker; the others are broken off, and the pool with
+                them.
+        """
+        executor = self._here if alone or self._cluster is None else self._cluster
+        jobs: list[Future[Result]] = []
+        waiting, most = iter(items), (1 if alone else len(items))
+        with count_progress(console) as progress:
+            task = progress.add_task(title, total=done + len(items), completed=done)
+            pending, since = set[Future[Result]](), time.monotonic()
+            try:
+                while len(jobs) < len(items) or pending:
+                    with _uninterrupted():
+                        begun = [
+                            executor.submit(_work, work, item)
+                            for item in islice(waiting, most - len(pending))
+                        ]
+                    jobs += begun
+                    finished, pending = wait({*pending, *begun}, TELL_EVERY, FIRST_COMPLETED)
+                    for job in finished:
+                        job.result()
+                        progress.advance(task)
+                    # A bar that nobody sees is drawn at its end; a log must not fall silent.
+                    if not progress.console.is_terminal and time.monotonic() - since >= TELL_EVERY:
+                        since = time.monotonic()
+                        count = f'{done + sum(job.done() for job in jobs)} of {done + len(items)}'
+                        progress.console.print(f'{title}: {count}', markup=False, highlight=False)
+            except BaseException:
+                self._break_off()
+                raise
+        return [job.result() for job in jobs]
+
+    def _break_off(self) -> None:
+        self._cancelled.set()
+        for executor in (self._here, self._cluster):
+            if executor is not None:
+                executor.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def open_pool(workers: int, ray: str | None = None) -> Iterator[Pool]:
+    """Workers for some lists of items; none is started before it has something to do.
+
+    Args:
+        workers: processes.
+        ray: address of a Ray cluster that does the work in their place; see `RayExecutor`.
+
+    Raises:
+        MissingPackageError: Ray is asked for and not installed.
+        ConfigError: there is no cluster at its address.
+    """
+    # Spawned, not forked: OpenGL and threads do not survive a fork.
+    processes = multiprocessing.get_context('spawn')
+    cancelled = processes.Event()
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(RayExecutor(ray)) if ray else None
+        here = ProcessPoolExecutor(
+            workers, processes, initializer=_begin_worker, initargs=(cancelled,)
+        )
+        yield Pool(stack.enter_context(here), cancelled, cluster)
+
+
 def run_all(
     work: Callable[[Item, IsCancelled], Result],
     items: Sequence[Item],
@@ -40,47 +134,9 @@ def run_all(
     done: int = 0,
     console: Console | None = None,
 ) -> list[Result]:
-    """Call `work` for every item in worker processes; return the results in the items' order.
-
-    Args:
-        work: can be pickled; it asks its second argument now and then, and raises CancelledError
-            once that returns True.
-        title: of the progress bar.
-        workers: processes.
-        done: simulations of the same kind that were finished before.
-
-    Raises:
-        Exception: the first error of a worker; the others are broken off.
-    """
-    # Spawned, not forked: OpenGL and threads do not survive a fork.
-    processes = multiprocessing.get_context('spawn')
-    cancelled = processes.Event()
-    with (
-        count_progress(console) as progress,
-        ProcessPoolExecutor(
-            workers, processes, initializer=_begin_worker, initargs=(cancelled,)
-        ) as pool,
-    ):
-        task = progress.add_task(title, total=done + len(items), completed=done)
-        try:
-            with _uninterrupted():
-                jobs = [pool.submit(_work, work, item) for item in items]
-            pending, since = set(jobs), time.monotonic()
-            while pending:
-                finished, pending = wait(pending, TELL_EVERY, FIRST_COMPLETED)
-                for job in finished:
-                    job.result()
-                    progress.advance(task)
-                # A bar that nobody sees is drawn at its end; a log must not fall silent.
-                if not progress.console.is_terminal and time.monotonic() - since >= TELL_EVERY:
-                    since = time.monotonic()
-                    count = f'{done + len(items) - len(pending)} of {done + len(items)}'
-                    progress.console.print(f'{title}: {count}', markup=False, highlight=False)
-        except BaseException:
-            cancelled.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [job.result() for job in jobs]
+    """`Pool.run` with so many processes of its own."""
+    with open_pool(workers) as pool:
+        return pool.run(work, items, title=title, done=done, console=console)
 
 
 def count_progress(console: Console | None) -> Progress:
@@ -102,8 +158,8 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_cancelled: Event
-"""Set by the parent when the worker process shall break off."""
+_cancelled: Event | None = None
+"""Set by the parent when the worker process shall break off; tasks of a cluster are killed."""
 
 
 def _begin_worker(cancelled: Event) -> None:
@@ -122,6 +178,7 @@ def _end_with_parent() -> None:
 
 
 def _work(work: Callable[[Item, IsCancelled], Result], item: Item) -> Result:
-    if _cancelled.is_set():
+    is_cancelled = (lambda: False) if _cancelled is None else _cancelled.is_set
+    if is_cancelled():
         raise CancelledError
-    return work(item, _cancelled.is_set)
+    return work(item, is_cancelled)

@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from support.studies import doubles
+from support.studies import Here, doubles
 
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.contract.inputs import read_inputs
@@ -76,14 +75,7 @@ def test_the_synapses_are_those_of_the_wiring() -> None:
         wiring_of(small('gru'))
 
 
-def test_what_follows_is_measured_after_what_it_follows_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def here(work: Any, items: Any, **options: Any) -> None:
-        for item in items:
-            work(item, lambda: False)
-
-    monkeypatch.setattr('liquid_control.evaluate.evidence.study.run_all', here)
+def test_what_follows_is_measured_after_what_it_follows_from(tmp_path: Path) -> None:
     first = doubles(1, 2)
     study = Study(
         'doubles',
@@ -92,7 +84,7 @@ def test_what_follows_is_measured_after_what_it_follows_from(
         first.summarise,
         then=lambda found: [{'number': sum(measured['double'] for _, measured in found)}],
     )
-    report = run(study, tmp_path, jobs=1, console=Console(quiet=True))
+    report = run(study, tmp_path, pool=Here(), console=Console(quiet=True))
     assert [row['double'] for row in report.tables[0].rows] == [2, 4, 12]
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from support.studies import doubles
+from support.studies import Here, doubles
 from typer.testing import CliRunner
 
 from liquid_control.cli.main import app
 from liquid_control.evaluate.evidence.cells import expressivity, memory, solvers
-from liquid_control.evaluate.evidence.study import run, write_index
+from liquid_control.evaluate.evidence.study import run
 
 QUIET = Console(quiet=True)
 ROOT = Path(__file__).parents[2]
@@ -24,11 +24,11 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_study_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='broken off'):
-        run(doubles(1, -1), tmp_path, jobs=1, console=QUIET)
+        run(doubles(1, -1), tmp_path, pool=Here(), console=QUIET)
     (kept,) = (tmp_path / 'measured').iterdir()
     kept.write_text(json.dumps({'double': 'kept'}))
-    report = run(doubles(1), tmp_path, jobs=1, console=QUIET)
-    assert 'doubles/report.html' in write_index({'doubles': report}, tmp_path).read_text()
+    report = run(doubles(1), tmp_path, pool=Here(), console=QUIET)
+    assert report.verdict == 'as expected'
     rows = list(csv.DictReader((tmp_path / 'doubles.csv').open()))
     assert rows == [{'number': '1', 'double': 'kept'}]
     page = (tmp_path / 'report.html').read_text()

@@ -26,7 +26,6 @@ from typer.testing import CliRunner
 
 from liquid_control.bags.errors import BagError
 from liquid_control.cli.main import app
-from liquid_control.common.errors import ConfigError
 from liquid_control.learn.data import dataset
 from liquid_control.learn.data.dataset import DatasetError
 from liquid_control.learn.data.episode import Episode
@@ -215,44 +214,6 @@ def ends(group: int) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-def test_a_ray_cluster_does_the_same_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setenv('RAY_USAGE_STATS_ENABLED', '0')
-    bags = [write_drive(tmp_path / f'{i}', seconds=1.0, phase=i) for i in range(2)]
-    standing = rec.write_bag(tmp_path / 'no_camera', iter([rec.imu_entry(rec.START_NS)]))
-    made = tmp_path / 'dataset'
-    node = {'num_cpus': 1, 'object_store_memory': 100_000_000, 'include_dashboard': False}
-    cluster = Cluster(initialize_head=True, head_node_args=node)
-    try:
-        result = CliRunner().invoke(
-            app,
-            [
-                'dataset',
-                *map(str, (*bags, standing)),
-                '--out',
-                str(made),
-                '--ray',
-                cluster.address,
-            ],
-        )
-    finally:
-        cluster.shutdown()
-    assert result.exit_code == 1, result.stderr
-    assert 'no_camera' in result.stderr
-    alone = dataset.build(bags, dataset.dataset_signals(made), tmp_path / 'store', CONSOLE)
-    images = {episode.digest: pixels(episode) for episode in alone}
-    assert len(images) == len(dataset.open_dataset(made)) == 2
-    for episode in dataset.open_dataset(made):
-        np.testing.assert_array_equal(pixels(episode), images[episode.digest])
-
-
-def test_without_a_ray_cluster_the_address_is_named(tmp_path: Path) -> None:
-    bag = write_drive(tmp_path / 'bag', seconds=1.0)
-    with pytest.raises(ConfigError, match=r'no Ray cluster answers at 127\.0\.0\.1:1'):
-        dataset.add_bags([bag], SIGNALS, tmp_path / 'dataset', CONSOLE, ray='127.0.0.1:1')
 
 
 def test_messages_recorded_out_of_order_are_put_in_the_order_of_their_stamps(

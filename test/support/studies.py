@@ -1,8 +1,10 @@
 # Copyright 2026 The liquid_control maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""A study for tests, where worker processes can import it."""
+"""A study for tests, where worker processes can import it, and a pool without processes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from liquid_control.evaluate.evidence.study import Measured, Piece, Report, Study, Table
 
@@ -20,3 +22,10 @@ def listed(found: list[tuple[Piece, Measured]]) -> Report:
 
 def doubles(*numbers: int) -> Study:
     return Study('doubles', doubled, [{'number': number} for number in numbers], listed)
+
+
+class Here:
+    """A pool of no processes: all is done here."""
+
+    def run(self, work: Any, items: Any, **options: Any) -> list[Any]:
+        return [work(item, lambda: False) for item in items]

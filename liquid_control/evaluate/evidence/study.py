@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import html
 import io
 import json
 import sys
@@ -29,7 +28,7 @@ from rich.table import Table as Grid
 
 from liquid_control.common.errors import LiquidControlError
 from liquid_control.common.files import write_atomically, write_output
-from liquid_control.common.jobs import IsCancelled, run_all
+from liquid_control.common.jobs import IsCancelled, Pool
 from liquid_control.evaluate.report import page
 from liquid_control.evaluate.report.figures import DPI
 
@@ -75,6 +74,8 @@ class Report:
         verdict: one line; what was found, whichever way.
         failed: whether that is a reason for concern.
         figures: name of the PNG -> figure.
+        scores: of each policy what counts most, heading -> value: its part of the one table of
+            `evaluate all`.
     """
 
     title: str
@@ -82,6 +83,7 @@ class Report:
     tables: list[Table]
     figures: dict[str, Figure] = field(default_factory=dict)
     failed: bool = False
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,63 +110,41 @@ class Study:
     then: Callable[[list[tuple[Piece, Measured]]], Sequence[Piece]] | None = None
 
 
-def run(study: Study, out: Path, *, jobs: int, console: Console) -> Report:
+def run(study: Study, out: Path, *, pool: Pool, console: Console) -> Report:
     """Measure what has not been measured yet, write the report, and show its tables.
 
     Args:
         out: folder of the study; made where it is missing.
-        jobs: processes.
     """
-    kept = out / 'measured'
+    kept = out.absolute() / 'measured'
     try:
         kept.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EvidenceError(f'{out} cannot be written: {error.strerror or error}') from error
     found: list[tuple[Piece, Measured]] = []
 
-    def measure(pieces: Sequence[Piece], workers: int) -> None:
+    def measure(pieces: Sequence[Piece], alone: bool = False) -> None:
         missing = [piece for piece in pieces if not _file(kept, piece).exists()]
         if missing:
-            run_all(
+            pool.run(
                 partial(_measure, study.measure, study.cancellable, kept),
                 missing,
                 title=study.name,
-                workers=max(1, min(workers, len(missing))),
                 done=len(pieces) - len(missing),
+                alone=alone,
                 console=console,
             )
         found.extend((piece, _read(_file(kept, piece))) for piece in pieces)
 
-    measure(study.pieces, jobs)
-    measure(study.alone, 1)
+    measure(study.pieces)
+    measure(study.alone, alone=True)
     if study.then is not None:
-        measure(study.then(found), jobs)
+        measure(study.then(found))
     report = study.summarise(found)
     write(report, out, study.name)
     show(report, console)
     console.print(f'report: {out}/report.html', highlight=False, soft_wrap=True)
     return report
-
-
-def write_index(reports: dict[str, Report], out: Path) -> Path:
-    """One page that says what every study found, and leads to each."""
-    lines = [[name, report.title, report.verdict] for name, report in reports.items()]
-    links = ''.join(
-        f'<p><a href="{name}/report.html">{html.escape(report.title)}</a></p>'
-        for name, report in reports.items()
-    )
-    failed = any(report.failed for report in reports.values())
-    document = page.document(
-        'Evidence',
-        f'{len(reports)} studies',
-        failed=failed,
-        sections=[
-            page.section('What was found', page.table(lines, ['study', 'of', 'verdict'])),
-            page.section('Reports', links),
-        ],
-    )
-    write_output(out / 'index.html', document)
-    return out / 'index.html'
 
 
 def _measure(
@@ -196,11 +176,7 @@ def _read(path: Path) -> Measured:
 
 def write(report: Report, out: Path, name: str) -> None:
     """report.html, which holds all, and each table and figure as a file of its own."""
-    sections = []
-    for table in report.tables:
-        write_output(out / f'{table.name}.csv', _csv(table))
-        shown = page.table(_lines(table), table.headings)
-        sections.append(page.section(table.title, shown + page.paragraph(table.caption)))
+    sections = [write_table(table, out) for table in report.tables]
     for title, figure in report.figures.items():
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=DPI, format='png')
@@ -210,22 +186,32 @@ def write(report: Report, out: Path, name: str) -> None:
     write_output(out / 'report.html', document)
 
 
+def write_table(table: Table, out: Path) -> str:
+    """A CSV file of the table; returns it as a section of a page."""
+    write_output(out / f'{table.name}.csv', _csv(table))
+    shown = page.table(_lines(table), table.headings)
+    return page.section(table.title, shown + page.paragraph(table.caption))
+
+
 def show(report: Report, console: Console) -> None:
     """The tables on the terminal, and what they come to."""
     for table in report.tables:
-        if not table.listed:
-            console.print(
-                f'{table.title}: {len(table.rows)} rows in {table.name}.csv', markup=False
-            )
-            continue
-        grid = Grid(box=SIMPLE, title=table.title, title_justify='left', caption=table.caption)
-        grid.caption_justify = 'left'
-        for index, heading in enumerate(table.headings):
-            grid.add_column(heading, justify='left' if index == 0 else 'right')
-        for line in _lines(table):
-            grid.add_row(*line)
-        console.print(grid, markup=False, highlight=False)
+        show_table(table, console)
     console.print(report.verdict, markup=False, highlight=False)
+
+
+def show_table(table: Table, console: Console) -> None:
+    """One table on the terminal, or where it lies."""
+    if not table.listed:
+        console.print(f'{table.title}: {len(table.rows)} rows in {table.name}.csv', markup=False)
+        return
+    grid = Grid(box=SIMPLE, title=table.title, title_justify='left', caption=table.caption)
+    grid.caption_justify = 'left'
+    for index, heading in enumerate(table.headings):
+        grid.add_column(heading, justify='left' if index == 0 else 'right')
+    for line in _lines(table):
+        grid.add_row(*line)
+    console.print(grid, markup=False, highlight=False)
 
 
 def _text(value: Any) -> str:

@@ -30,11 +30,10 @@ from liquid_control.bags.refusals import Refusal, describe
 from liquid_control.common.errors import LiquidControlError
 from liquid_control.common.files import reason as reason_of
 from liquid_control.common.files import write_atomically
-from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
+from liquid_control.common.jobs import CancelledError, IsCancelled, open_pool
 from liquid_control.common.plain_text import printable
 from liquid_control.learn.data.episode import FACTS_FILE, Episode, open_episode
 from liquid_control.learn.data.ingest import PARTIAL, bag_digest, ingest
-from liquid_control.learn.data.ray_pool import run_on_ray
 from liquid_control.learn.data.signals import Signals, read_signals
 
 MANIFEST_FILE = 'manifest.json'
@@ -135,15 +134,11 @@ def add_bags(
         work = partial(take_in, signals, path.absolute())
         bags = [bag.absolute() if ray else bag for bag in bags]
         try:
-            if ray:
-                outcomes = run_on_ray(work, bags, address=ray, title=_TITLE, console=console)
-                return _told(outcomes, console)
-            if min(jobs, len(bags)) < 2:
+            if not ray and min(jobs, len(bags)) < 2:
                 shown = track(bags, _TITLE, console=console, transient=True)
                 return _told([work(bag) for bag in shown], console)
-            jobs = min(jobs, len(bags))
-            outcomes = run_all(work, bags, title=_TITLE, workers=jobs, console=console)
-            return _told(outcomes, console)
+            with open_pool(jobs, ray) as pool:
+                return _told(pool.run(work, bags, title=_TITLE, console=console), console)
         finally:
             _write_manifest(path, dataset_signals(path))
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.evaluate.evidence.causal.branches import WINDOW, measure
 from liquid_control.evaluate.evidence.causal.interventions import EVERYTHING
+from liquid_control.evaluate.evidence.drives.robust import endured
 from liquid_control.evaluate.evidence.study import (
     EvidenceError,
     Measured,
@@ -94,8 +95,7 @@ def read_thresholds(path: Path | None) -> dict[str, float]:
     try:
         with path.open(newline='') as file:
             for row in csv.DictReader(file):
-                strength = min(max(float(row['strength']), 0.0), 1.0)
-                found.setdefault(row['policy'], []).append(strength)
+                found.setdefault(row['policy'], []).append(endured(float(row['strength'])))
     except (OSError, KeyError, ValueError) as error:
         raise EvidenceError(
             f'{path}: expected thresholds.csv of `evaluate robust`, with the columns policy and '
@@ -151,7 +151,11 @@ class CausalSummary:
             'comes from causes'
             for row in main
         )
-        return Report('Causes', verdict, tables, {'responses': _draw(policies)})
+        scores = {
+            row['policy']: {'steering from causes': row['share from causes']} for row in main
+        }
+        figures = {'responses': _draw(policies)}
+        return Report('Causes', verdict, tables, figures, scores=scores)
 
     def _ranking(self, policies: Mapping[str, Found]) -> list[Table]:
         """Whether those that follow causes are those that endure disturbances."""

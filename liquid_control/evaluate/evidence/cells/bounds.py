@@ -468,7 +468,12 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     ]
     verdict = 'a bound was violated' if failed else 'no violation found'
     tried = sum(entry['tried'] for _, entry in found)
-    return Report('Certified bounds', f'{verdict} in {tried:,} steps', tables, failed=failed)
+    scores = {row['policy']: {'states, for ever': row['states, for ever']} for row in rows}
+    for row in changes[::-1]:  # the first command of each stays
+        within = f'[{row["least"]:.3g}, {row["most"]:.3g}]'
+        scores[row['policy']]['first command within'] = within
+    said = f'{verdict} in {tried:,} steps'
+    return Report('Certified bounds', said, tables, failed=failed, scores=scores)
 
 
 def _neurons(entry: Measured) -> list[dict[str, Any]]:

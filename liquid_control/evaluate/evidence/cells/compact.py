@@ -167,4 +167,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         f'smallest core: {first["name"]}, {first["core_bytes"]:,} bytes, '
         f'{first["core_multiplications"]:,} multiplications a step'
     )
-    return Report('Compactness', verdict, [Table('sizes', 'Sizes of policies', rows, caption)])
+    told = ('cell', 'neurons', 'parameters', 'core step, µs')
+    scores = {row['policy']: {name: row[name] for name in told} for row in rows}
+    table = Table('sizes', 'Sizes of policies', rows, caption)
+    return Report('Compactness', verdict, [table], scores=scores)

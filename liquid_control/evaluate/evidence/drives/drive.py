@@ -83,7 +83,11 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         table, told = differences(laps)
         tables.append(table)
         verdict += '; ' + (f'told apart by the offset: {told}' if told else 'none told apart')
-    return Report('Drive', verdict, tables)
+    scores = {
+        entry['policy']: {name: entry[name] for name in ('finished', 'departures/km')}
+        for entry in rows
+    }
+    return Report('Drive', verdict, tables, scores=scores)
 
 
 def row(entries: list[Measured], worlds: list[int]) -> dict[str, Any]:

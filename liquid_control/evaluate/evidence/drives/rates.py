@@ -19,7 +19,7 @@ from liquid_control.evaluate.evidence.study import (
     grouped,
 )
 from liquid_control.evaluate.evidence.worlds import unseen_worlds
-from liquid_control.evaluate.statistics import paired_differences
+from liquid_control.evaluate.statistics import paired_differences, wilson
 
 WORLDS, QUICK_WORLDS = 10, 2
 # Hz, and the largest deviation of a tick as a share of the period.
@@ -95,4 +95,8 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         Table('told', 'What being told the elapsed time is worth', pairs, 'p without correction.'),
     ]
     verdict = f'{sum(not failed(lap) for _, lap in found)} of {len(found)} laps finished'
-    return Report('Rates', verdict, tables)
+    known = {
+        name: {'finished at all rates': str(wilson(sum(not failed(m) for m in laps), len(laps)))}
+        for (name,), laps in grouped((each for each in found if each[0]['told']), 'name').items()
+    }
+    return Report('Rates', verdict, tables, scores=known)

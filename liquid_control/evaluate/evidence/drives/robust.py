@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -21,6 +22,7 @@ from liquid_control.evaluate.evidence.study import (
     Report,
     Study,
     Table,
+    grouped,
 )
 from liquid_control.evaluate.evidence.worlds import unseen_worlds
 from liquid_control.evaluate.report.figures import STYLE
@@ -141,7 +143,16 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         f'first to fail: {least[0]["name"]} under {least[0]["disturbance"]}, '
         f'at {least[1]["threshold"]}'
     )
-    return Report('Robustness', verdict, [table], {'robustness': _figure(found)})
+    scores = {
+        name: {'half fail at, mean strength': float(np.mean([endured(m['value']) for m in each]))}
+        for (name,), each in grouped(found, 'name').items()
+    }
+    return Report('Robustness', verdict, [table], {'robustness': _figure(found)}, scores=scores)
+
+
+def endured(threshold: float) -> float:
+    """A threshold as a strength: 1 where even that was withstood."""
+    return min(max(threshold, 0.0), 1.0)
 
 
 @rc_context(STYLE)
