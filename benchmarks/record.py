@@ -6,8 +6,10 @@ One, two and four cameras of 640x480 RGB at 30 Hz and an IMU at 400 Hz, each in 
 own, are recorded over DDS. Afterwards the messages of the bag are written again from memory, in
 turns, with our writer and with the `mcap` package alone: the floor of what recording them costs.
 Ours also embeds definitions, flushes every second and syncs the finished file to the disk.
+Last, what the recorder costs while it only waits for an episode, in wall and in simulated time.
 
     python benchmarks/record.py --seconds 10 --compression zstd
+    python benchmarks/record.py --cameras --seconds 20    # the waiting alone
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from liquid_control.bags.writer import BagWriter
 from liquid_control.evaluate.closed_loop.domains import claim_domain
 from liquid_control.nodes.common.dds import use_default_profile
 
-WIDTH, HEIGHT, CAMERA_RATE, IMU_RATE = 640, 480, 30, 400
+WIDTH, HEIGHT, CAMERA_RATE, IMU_RATE, CLOCK_RATE = 640, 480, 30, 400, 200
 STAMP_OFFSET = 4  # bytes into a serialised message with a header
 REPEATS = 5
 IN_MEMORY = 300  # messages to write again; four cameras fill 65 MB
@@ -79,7 +81,7 @@ class Row:
 def main() -> None:
     """Measure, print and write out/bench/record.json."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--cameras', type=int, nargs='+', default=[1, 2, 4])
+    parser.add_argument('--cameras', type=int, nargs='*', default=[1, 2, 4])
     parser.add_argument('--seconds', type=float, default=10.0, help='of each recording')
     parser.add_argument('--compression', nargs='+', choices=COMPRESSIONS, default=['zstd', 'none'])
     parser.add_argument('--publish', help=argparse.SUPPRESS)
@@ -95,7 +97,15 @@ def main() -> None:
         for compression in options.compression:
             with tempfile.TemporaryDirectory() as folder:
                 rows.append(measure(cameras, compression, options.seconds, Path(folder)))
-    Console(width=140).print(table(rows))
+    console = Console(width=140)
+    if rows:
+        console.print(table(rows))
+    waiting = {
+        'simulated' if simulated else 'wall': measure_waiting(simulated, options.seconds)
+        for simulated in (False, True)
+    }
+    for time_of, share in waiting.items():
+        console.print(f'waiting for an episode, {time_of} time: {share:.1%} of one core')
     out = Path('out/bench/record.json')
     out.parent.mkdir(parents=True, exist_ok=True)
     content = [
@@ -103,7 +113,7 @@ def main() -> None:
         | {'writer_ratio': row.writer_ratio, 'recorder_ratio': row.recorder_ratio}
         for row in rows
     ]
-    out.write_text(json.dumps(content, indent=2) + '\n')
+    out.write_text(json.dumps({'rows': content, 'waiting': waiting}, indent=2) + '\n')
 
 
 def measure(cameras: int, compression: str, seconds: float, folder: Path) -> Row:
@@ -117,21 +127,7 @@ def measure(cameras: int, compression: str, seconds: float, folder: Path) -> Row
         'all_topics': 'false',
         'topics': f'[{", ".join(topics)}]',
     }
-    arguments = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
-    recorder = subprocess.Popen(
-        [sys.executable, '-m', 'liquid_control.nodes.recorder.node', '--ros-args', *arguments],
-        stderr=subprocess.DEVNULL,
-    )
-    publishers = [
-        subprocess.Popen(
-            [sys.executable, __file__, '--publish', topic, '--seconds', str(seconds)],
-            stdout=subprocess.PIPE,
-        )
-        for topic in topics
-    ]
-    for publisher in publishers:
-        assert publisher.stdout is not None
-        publisher.stdout.readline()  # the recorder has subscribed
+    recorder, publishers = start(topics, parameters, seconds)
     before = cpu_seconds(recorder.pid)
     began = time.monotonic()
     sent = {t: int(p.communicate()[0]) for t, p in zip(topics, publishers, strict=True)}
@@ -160,6 +156,48 @@ def measure(cameras: int, compression: str, seconds: float, folder: Path) -> Row
         ours,
         theirs,
     )
+
+
+def measure_waiting(simulated: bool, seconds: float) -> float:
+    """CPU seconds per second of a recorder that hears a camera and an IMU, and records nothing."""
+    topics = ['/benchmark/imu', '/benchmark/image_0', *(['/clock'] if simulated else [])]
+    with tempfile.TemporaryDirectory() as folder:
+        parameters = {
+            'autostart': 'true',
+            'output_directory': Path(folder) / 'session',
+            'start_on': 'request',
+            'use_sim_time': str(simulated).lower(),
+        }
+        recorder, publishers = start(topics, parameters, seconds)
+        before, began = cpu_seconds(recorder.pid), time.monotonic()
+        for publisher in publishers:
+            publisher.communicate()
+        share = (cpu_seconds(recorder.pid) - before) / (time.monotonic() - began)
+        recorder.send_signal(signal.SIGINT)
+        recorder.wait()
+    return share
+
+
+def start(
+    topics: list[str], parameters: dict[str, object], seconds: float
+) -> tuple[subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]:
+    """A recorder, and publishers that it has subscribed to."""
+    arguments = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
+    recorder = subprocess.Popen(
+        [sys.executable, '-m', 'liquid_control.nodes.recorder.node', '--ros-args', *arguments],
+        stderr=subprocess.DEVNULL,
+    )
+    publishers = [
+        subprocess.Popen(
+            [sys.executable, __file__, '--publish', topic, '--seconds', str(seconds)],
+            stdout=subprocess.PIPE,
+        )
+        for topic in topics
+    ]
+    for publisher in publishers:
+        assert publisher.stdout is not None
+        publisher.stdout.readline()
+    return recorder, publishers
 
 
 def dropped_of(session: Path) -> int:
@@ -212,15 +250,21 @@ def publish(topic: str, seconds: float) -> None:
     """Publish one sensor at its rate, in a process of its own, and say how many were sent."""
     import rclpy
     from rclpy.qos import qos_profile_sensor_data
+    from rosgraph_msgs.msg import Clock
     from sensor_msgs.msg import Image, Imu
 
     use_default_profile()
     rclpy.init()
     node = rclpy.create_node(topic.strip('/').replace('/', '_'))
-    is_camera = 'image' in topic
-    rate = CAMERA_RATE if is_camera else IMU_RATE
-    publisher = node.create_publisher(Image if is_camera else Imu, topic, qos_profile_sensor_data)
-    frames = [bytearray(image(i) if is_camera else imu()) for i in range(8)]
+    kind, rate, make = next(
+        each[1:] for each in (
+            ('image', Image, CAMERA_RATE, image),
+            ('imu', Imu, IMU_RATE, lambda _: imu()),
+            ('clock', Clock, CLOCK_RATE, lambda _: serialize('rosgraph_msgs/msg/Clock', {}, 1)),
+        ) if each[0] in topic
+    )  # fmt: skip
+    publisher = node.create_publisher(kind, topic, qos_profile_sensor_data)
+    frames = [bytearray(make(i)) for i in range(8)]
     while publisher.get_subscription_count() == 0:
         time.sleep(0.01)
     time.sleep(1.0)  # the other side has to learn of this publisher, too

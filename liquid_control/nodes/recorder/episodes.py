@@ -20,14 +20,13 @@ from liquid_control.nodes.common.clock import is_simulated
 from liquid_control.nodes.recorder.config import RecorderConfig
 from liquid_control.nodes.recorder.policy_follower import MODE_TYPE, PATIENCE, PolicyFollower
 from liquid_control.nodes.recorder.session import RecordedEpisode, RecordingSession
+from liquid_control.nodes.recorder.sim_times import SimTimes
 from liquid_control.nodes.recorder.snapshots import Snapshots
 from liquid_control.nodes.recorder.thread import FetchThread, locked
 from liquid_control.nodes.recorder.topics import RecordedTopic, TopicWatcher
 
-# Seconds. The middleware keeps what comes in between, and notes when it came, in wall time; under
-# simulated time the moment of fetching has to do, so that it had better be soon.
+# Seconds. The middleware keeps what comes in between, and notes when it came.
 _FETCH_PERIOD = 0.02
-_SIMULATED_FETCH_PERIOD = 0.002
 
 
 class Recording:
@@ -64,8 +63,9 @@ class Recording:
         self._mode_topic = node.resolve_topic_name(config.mode_topic)
         self._follower = PolicyFollower(node, self._mode_topic, self._engaged)
         self._watcher = TopicWatcher(node, config, on_topic=self._add_topic)
+        self._times = SimTimes(node, self._watcher.group) if is_simulated(node) else None
         self._lock = threading.RLock()  # of the thread that fetches messages and the executor's
-        self._fetching = FetchThread(node, self._fetch, self._fetch_period, self._lock)
+        self._fetching = FetchThread(node, self._fetch, _FETCH_PERIOD, self._lock)
 
     @property
     def topics(self) -> Mapping[str, RecordedTopic]:
@@ -199,6 +199,8 @@ class Recording:
         if not self._fetching.defect:
             self._fetch()
         self._watcher.close()
+        if self._times is not None:
+            self._times.close()
         self._follower.close()
         if self.episode is not None:
             self._end_quietly('disengaged' if self._disengaged else 'deactivation')
@@ -206,17 +208,21 @@ class Recording:
 
     def _fetch(self) -> None:
         """Keep what has come. Mode messages cut a batch: they may begin or end an episode."""
+        arrivals, times = self._watcher.take(), self._times
+        if times is not None:
+            times.take()  # after the messages: what came with a time has come before it
         now_ns = self._now_ns()
         self._start_clock(now_ns)
-        simulated = is_simulated(self._node)
         batch: list[ReceivedMessage] = []
-        for arrival in self._watcher.take():
+        for arrival in arrivals:
             topic = arrival.topic
             self._received[topic.name] += 1
             if now_ns:  # else simulated time has not begun
-                # Of simulated time the middleware knows nothing.
-                log_ns = now_ns if simulated else arrival.received_ns or now_ns
-                publish_ns = now_ns if simulated else arrival.published_ns or now_ns
+                if times is not None:
+                    log_ns = publish_ns = times.at(arrival.received_ns) or now_ns
+                else:
+                    log_ns = arrival.received_ns or now_ns
+                    publish_ns = arrival.published_ns or now_ns
                 batch.append(ReceivedMessage(topic.name, arrival.data, log_ns, publish_ns))
             if topic.transient_local:
                 topic.latched.append(arrival.data)
@@ -227,10 +233,6 @@ class Recording:
         self._keep(batch)
         if self._disengaged and not self._follower.driving:
             self._end_quietly('disengaged')
-
-    def _fetch_period(self) -> float:
-        simulated = is_simulated(self._node)
-        return _SIMULATED_FETCH_PERIOD if simulated else _FETCH_PERIOD
 
     def _keep(self, batch: list[ReceivedMessage]) -> None:
         if not batch:

@@ -7,10 +7,12 @@ from __future__ import annotations
 import functools
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 
 Method = TypeVar('Method', bound=Callable[..., Any])
 
@@ -26,12 +28,40 @@ def locked(method: Method) -> Method:
     return cast(Method, run)
 
 
+class Fetched(CallbackGroup):
+    """Keeps subscriptions away from the executor: their messages are fetched (`fetched`)."""
+
+    def can_execute(self, entity: object) -> bool:
+        return False
+
+    def beginning_execution(self, entity: object) -> bool:
+        return False
+
+    def ending_execution(self, entity: object) -> None:
+        pass
+
+
+def fetched(subscription: Subscription, most: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Serialized messages that have come, with what the middleware knows of each."""
+    handle = subscription.handle
+    with handle:
+        for _ in range(most):
+            taken = handle.take_message(subscription.msg_type, True)
+            if taken is None:
+                return
+            yield taken
+
+
+def never_called(data: bytes) -> None:
+    """The callback that a subscription must have."""
+
+
 class FetchThread:
     """Calls `fetch` again and again until closed.
 
     Args:
         fetch: Called with the lock held.
-        period: Seconds between calls; asked anew each time.
+        period: Seconds between calls.
         lock: What `fetch` shares with the executor's thread.
 
     Attributes:
@@ -42,7 +72,7 @@ class FetchThread:
         self,
         node: Node,
         fetch: Callable[[], None],
-        period: Callable[[], float],
+        period: float,
         lock: threading.RLock,
     ) -> None:
         self.defect = ''
@@ -61,7 +91,7 @@ class FetchThread:
 
     def _run(self) -> None:
         try:
-            while not self._closing.wait(self._period()):
+            while not self._closing.wait(self._period):
                 with self._lock:
                     self._fetch()
         except Exception:

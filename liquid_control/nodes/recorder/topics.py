@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import (
     QoSDurabilityPolicy,
@@ -40,6 +39,7 @@ from liquid_control.bags.definitions import Definition, definition
 from liquid_control.bags.errors import DefinitionError
 from liquid_control.common.stamps import split_ns
 from liquid_control.nodes.recorder.config import RecorderConfig
+from liquid_control.nodes.recorder.thread import Fetched, fetched, never_called
 
 # Messages that may wait in the middleware while this process is not scheduled: one second of a
 # 1 kHz IMU, and of messages so large that a thousand would not fit into memory, two of a camera.
@@ -76,19 +76,6 @@ class Arrival(NamedTuple):
     data: bytes
 
 
-class _Fetched(CallbackGroup):
-    """Keeps subscriptions away from the executor: `TopicWatcher.take` fetches their messages."""
-
-    def can_execute(self, entity: object) -> bool:
-        return False
-
-    def beginning_execution(self, entity: object) -> bool:
-        return False
-
-    def ending_execution(self, entity: object) -> None:
-        pass
-
-
 class TopicWatcher:
     """Keeps subscriptions in step with the topics that come and go.
 
@@ -112,7 +99,7 @@ class TopicWatcher:
         self._namespace = node.get_namespace().rstrip('/')
         self._used_here: set[str] = set()
         self._refused: set[tuple[str, str]] = set()
-        self._group = _Fetched()
+        self.group = Fetched()
 
     def poll(self, *, thorough: bool = False) -> None:
         """Look at the graph: subscribe to what is new, adapt to publishers that have changed.
@@ -151,16 +138,10 @@ class TopicWatcher:
             subscription = topic.subscription
             if subscription is None:
                 continue
-            handle = subscription.handle
-            with handle:
-                for _ in range(_DEPTH):  # no more than could wait: other topics have their turn
-                    taken = handle.take_message(subscription.msg_type, True)
-                    if taken is None:
-                        break
-                    data, info = taken
-                    arrivals.append(
-                        Arrival(info['received_timestamp'], info['source_timestamp'], topic, data)
-                    )
+            # No more than could wait: other topics have their turn.
+            for data, info in fetched(subscription, _DEPTH):
+                times = info['received_timestamp'], info['source_timestamp']
+                arrivals.append(Arrival(*times, topic, data))
         arrivals.sort(key=_received_ns)
         return arrivals
 
@@ -241,7 +222,7 @@ class TopicWatcher:
         topic.subscription = self._node.create_subscription(
             message_class,
             topic.name,
-            _never_called,
+            never_called,
             QoSProfile(
                 history=QoSHistoryPolicy.KEEP_LAST,
                 depth=_LARGE_DEPTH if topic.definition.msgtype in _LARGE_TYPES else _DEPTH,
@@ -252,7 +233,7 @@ class TopicWatcher:
                 if topic.transient_local
                 else QoSDurabilityPolicy.VOLATILE,
             ),
-            callback_group=self._group,
+            callback_group=self.group,
             raw=True,
         )
 
@@ -260,10 +241,6 @@ class TopicWatcher:
         if (name, reason) not in self._refused:
             self._refused.add((name, reason))
             self._node.get_logger().warning(f'{name} is not recorded: {reason}')
-
-
-def _never_called(data: bytes) -> None:
-    """The callback that a subscription must have."""
 
 
 def _received_ns(arrival: Arrival) -> int:
