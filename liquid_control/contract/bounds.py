@@ -37,6 +37,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     'joints': (1, 64),  # likewise
     'length': (1, 1024),  # of a vector
     'scale': (1e-6, 1e6),  # of its numbers
+    'acceleration_scale': (1e-6, 1e6),
+    'angular_velocity_scale': (1e-6, 1e6),
     'sectors': (1, 4096),
     'field_of_view': (0.01, 2 * math.pi),  # rad
     'near': (0.0, 1000.0),  # m, of a range finder

@@ -106,8 +106,8 @@ def as_format_1(path: Path) -> None:
     (path / 'encoder_image.onnx').rename(path / 'encoder.onnx')
     contract = yaml.safe_load((path / 'policy.yaml').read_text())
     for name, spec in contract.pop('inputs').items():
-        known = {key: value for key, value in spec.items() if key not in ('kind', 'orientation')}
-        contract[name] = known
+        later = ('kind', 'orientation', 'scale', 'acceleration_scale', 'angular_velocity_scale')
+        contract[name] = {key: value for key, value in spec.items() if key not in later}
     contract['hashes'] = {
         name: hashlib.sha256((path / name).read_bytes()).hexdigest()
         for name in ('core.onnx', 'encoder.onnx')

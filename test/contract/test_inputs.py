@@ -165,6 +165,8 @@ def _plain(name: str, **changed: Any) -> dict[str, Any]:
         (_plain('imu', colour='red'), 'inputs.front: unknown field colour'),
         (_plain('imu', max_age=3.0), 'inputs.front: imu: max_age must be within 0.001..2'),
         (_plain('imu', rate=math.nan), 'imu: rate must be within'),
+        (_plain('imu', acceleration_scale=0.0), 'imu: acceleration_scale must be within'),
+        (_plain('speed', scale=-1.0), 'speed: scale must be within'),
         (_plain('imu', topic='/imu'), "imu: topic must be a relative name .* found '/imu'"),
         (_plain('goal', goal_topic='a b'), "goal: topic must be a relative name .* found 'a b'"),
         (_plain('image', crop=[0, 0, 9, 4]), 'image: crop .* must lie within'),
@@ -311,6 +313,12 @@ def test_joints_are_found_by_name_wherever_they_are() -> None:
         read(spec, joints_message(['gripper'], [1.0]), reader)
     with pytest.raises(SensorError, match='1 positions of 2 joints'):
         read(spec, joints_message(['shoulder', 'elbow'], [1.0]), reader)
+
+
+def test_an_input_says_what_one_unit_of_it_is_to_the_network() -> None:
+    imu = ImuSpec(**LIMITS, acceleration_scale=2.0, angular_velocity_scale=0.03)
+    assert [element.scale for element in imu.elements()] == [2.0] * 3 + [0.03] * 3
+    assert SpeedSpec(**LIMITS, scale=40.0).elements()[0].scale == 40.0
 
 
 def test_an_imu_without_orientation_serves_only_who_needs_none() -> None:

@@ -33,7 +33,8 @@ def to_format_1(path: Path) -> Path:
     document = yaml.safe_load((path / CONTRACT_FILE).read_text())
     for name, entry in document.pop('inputs').items():
         assert entry.pop('kind') == name
-        document[name] = {k: v for k, v in entry.items() if k not in ('topic', 'orientation')}
+        later = ('topic', 'orientation', 'scale', 'acceleration_scale', 'angular_velocity_scale')
+        document[name] = {k: v for k, v in entry.items() if k not in later}
     files = ('core.onnx', 'encoder.onnx')
     document['hashes'] = {
         file: hashlib.sha256((path / file).read_bytes()).hexdigest() for file in files

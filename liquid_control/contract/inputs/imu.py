@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from liquid_control.common.cdr import Cursor, Serialized, Writer
-from liquid_control.common.errors import SensorError
+from liquid_control.common.errors import BundleError, SensorError
+from liquid_control.contract import bounds
 from liquid_control.contract.bounds import MAX_ACCELERATION, MAX_ANGULAR_VELOCITY
 from liquid_control.contract.inputs.base import (
     ABOUT,
@@ -43,12 +44,27 @@ class ImuSpec(InputSpec):
 
     orientation: bool = False
     """Whether the policy sees the orientation, a quaternion with w >= 0."""
+    acceleration_scale: float = ACCELERATION_SCALE
+    """One unit as the network sees it, m/s^2: tanh(value / scale)."""
+    angular_velocity_scale: float = ANGULAR_VELOCITY_SCALE
+    """Likewise, rad/s; a car on a road turns so slowly that it wants a smaller one."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        bounds.check(
+            self.kind,
+            BundleError,
+            acceleration_scale=self.acceleration_scale,
+            angular_velocity_scale=self.angular_velocity_scale,
+        )
 
     def elements(self) -> tuple[Element, ...]:
         top, fast = MAX_ACCELERATION, MAX_ANGULAR_VELOCITY
         elements = [
             *(
-                Element(f'acceleration_{axis}', 'm/s^2', -top, top, ACCELERATION_SCALE, mirror)
+                Element(
+                    f'acceleration_{axis}', 'm/s^2', -top, top, self.acceleration_scale, mirror
+                )
                 for axis, mirror in ALONG.items()
             ),
             *(
@@ -57,7 +73,7 @@ class ImuSpec(InputSpec):
                     'rad/s',
                     -fast,
                     fast,
-                    ANGULAR_VELOCITY_SCALE,
+                    self.angular_velocity_scale,
                     mirror,
                 )
                 for axis, mirror in ABOUT.items()

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from liquid_control.common.cdr import Cursor, Serialized, Writer
+from liquid_control.common.errors import BundleError
+from liquid_control.contract import bounds
 from liquid_control.contract.bounds import MAX_ANGULAR_VELOCITY, MAX_SPEED
 from liquid_control.contract.inputs.base import (
     ABOUT,
@@ -80,8 +82,15 @@ class SpeedSpec(InputSpec):
     kind: ClassVar[str] = 'speed'
     suggested: ClassVar[str] = 'blind'
 
+    scale: float = SPEED_SCALE
+    """One unit as the network sees it, m/s: tanh(value / scale)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        bounds.check(self.kind, BundleError, scale=self.scale)
+
     def elements(self) -> tuple[Element, ...]:
-        return (Element('speed', 'm/s', -MAX_SPEED, MAX_SPEED, SPEED_SCALE),)
+        return (Element('speed', 'm/s', -MAX_SPEED, MAX_SPEED, self.scale),)
 
     @classmethod
     def usual_sources(cls, name: str) -> tuple[Source, ...]:

@@ -18,7 +18,10 @@ from liquid_control.contract.inputs import InputSpec, check_names, read_inputs
 # person commanded who took over.
 OTHER_TOPICS = ('command', 'odom', 'mode', 'override')
 # What decides nothing of the arrays that a bag becomes.
-_LATER = ('rate', 'max_age', 'features')
+_LATER = (
+    *('rate', 'max_age', 'features'),
+    *('scale', 'acceleration_scale', 'angular_velocity_scale'),
+)
 
 
 @dataclass(frozen=True)
