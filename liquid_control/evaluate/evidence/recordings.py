@@ -128,7 +128,7 @@ def _losses(
             for share in shares:
                 tried = [trial['tried'][f'{way}, {share:g}'] for trial in groups[cell]]
                 row[f'{share:.0%}'] = spread([e['scores'][command]['rmse'] for e in tried])
-            row['too old'] = statistics.fmean(e['too old'] for e in tried)
+            row[f'too old at {shares[-1]:.0%}'] = statistics.fmean(e['too old'] for e in tried)
             rows.append(row)
     return rows
 
@@ -161,7 +161,7 @@ def _figure(
     if right is not None:
         for row in losses:
             if row['way'] == losses[0]['way']:
-                shares = [heading for heading in row if heading.endswith('%')]
+                shares = [heading for heading in row if heading[0].isdigit()]
                 errors = [float(row[share].split()[0]) for share in shares]
                 right.plot(shares, errors, marker='.', label=row['cell'])
         right.set_title(f'{command}: RMSE, {losses[0]["way"]}')
