@@ -16,12 +16,19 @@ from pathlib import Path
 from ament_index_python.packages import get_package_prefix
 from launch import LaunchDescription, LaunchDescriptionEntity
 
-from liquid_control.nodes.common.launching import SHARED, Arguments, Given, LaunchError, describe
+from liquid_control.nodes.common.launching import (
+    SHARED,
+    Arguments,
+    Given,
+    LaunchError,
+    describe,
+    robot_for,
+)
 
 ARGUMENTS: Arguments = {
     'bag': (None, 'bag to play'),
     'policy': ('', 'policy bundle: a directory, or the name of a shipped one'),
-    'robot': ('', 'robot file: a path, or a name in config/robots'),
+    'robot': ('', 'robot file: a path, or a name in config/robots; by what the policy commands'),
     'image_topic': ('', 'camera in the bag, raw or compressed; needed where it has several'),
     'imu_topic': ('', 'IMU in the bag; needed where it has several'),
     'odom_topic': ('', 'odometry in the bag; needed where it has several'),
@@ -49,15 +56,18 @@ def _nodes(given: Given) -> list[LaunchDescriptionEntity]:
         'bag': os.path.expanduser(given['bag']),
         **given.parameters(rate=float, start=float, end=float, loop=bool),
     }
-    if images and not given.configured('player_node', 'wait_for'):
+    if not given.configured('player_node', 'wait_for'):
         # A policy takes seconds to load; without waiting it would miss the first.
-        player['wait_for'] = [images[0]['topic']]
+        player['wait_for'] = [found['topic'] for found in images[:1] or topics.values()]
     remappings = [
         *((listened, found['topic']) for listened, found in topics.items()),
         ('cmd_vel', 'replayed_cmd_vel'),
     ]
+    named = given.configured('policy_node', 'robot', shipped=False)
+    robot = '' if named else robot_for(_policy(given))  # the bag need not tell
     policy = {
         'autostart': True,
+        **({'robot': robot} if robot else {}),
         **given.parameters(policy=str, robot=str),
         'image_transport': 'compressed' if compressed else 'raw',
         'use_sim_time': True,
@@ -77,13 +87,12 @@ def _topics(given: Given) -> dict[str, dict[str, str]]:
     Asked of the command, since this file may run in a Python that cannot read bags.
     """
     command = Path(get_package_prefix('liquid_control'), 'lib/liquid_control/liquid-control')
-    policy = given['policy'] or str(given.configured('policy_node', 'policy'))
     named = [f'--{part}-topic={given[f"{part}_topic"]}' for part in ('image', 'imu', 'odom')
              if given[f'{part}_topic']]  # fmt: skip
     named += [f'--topic={pair}' for pair in given['topics'].split(',') if pair]
     bag = os.path.expanduser(given['bag'])
     done = subprocess.run(
-        [command, 'bag', 'topics', bag, '--policy', policy, *named],
+        [command, 'bag', 'topics', bag, '--policy', _policy(given), *named],
         capture_output=True,
         text=True,
         check=False,
@@ -91,3 +100,7 @@ def _topics(given: Given) -> dict[str, dict[str, str]]:
     if done.returncode:
         raise LaunchError(done.stderr.strip().removeprefix('liquid-control: '))
     return json.loads(done.stdout)
+
+
+def _policy(given: Given) -> str:
+    return given['policy'] or str(given.configured('policy_node', 'policy'))

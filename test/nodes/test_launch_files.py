@@ -228,6 +228,19 @@ def test_replay_takes_the_policy_of_the_file_and_the_topics_of_the_bag() -> None
     assert nodes['policy_node'].remappings['cmd_vel'] == 'replayed_cmd_vel'
 
 
+def test_replay_without_a_camera_has_the_robot_of_the_policy_and_waits_for_it() -> None:
+    stamp = rec.START_NS
+    entries = [rec.Entry(stamp, '/scan', {}), rec.Entry(stamp, '/goal_pose', {})]
+    types = {'scan': 'sensor_msgs/msg/LaserScan', 'goal_pose': 'geometry_msgs/msg/PoseStamped'}
+    rec.write_bag(Path('rooms'), [*entries, rec.odom_entry(stamp)], **types)
+    nodes = launch('replay', bag='rooms', policy='rover_cfc')
+    assert nodes['policy_node'].parameters['robot'] == 'simulated_rover'
+    assert nodes['player_node'].parameters['wait_for'] == ['/scan', '/goal_pose', '/odom']
+    file = params_file(policy_node={'robot': 'turtlebot4'})
+    nodes = launch('replay', bag='rooms', policy='rover_cfc', params_file=file)
+    assert nodes['policy_node'].parameters['robot'] == 'turtlebot4'
+
+
 @pytest.mark.parametrize(
     ('given', 'message'),
     [({'policy': 'track_ltd'}, "no policy bundle 'track_ltd'"), ({'bag': 'bga'}, 'bga')],

@@ -26,7 +26,13 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from liquid_control.common.assets import config_file
+from liquid_control.common.assets import (
+    CONTRACT_FILE,
+    SIMULATED,
+    config_file,
+    find_bundle,
+    robot_file,
+)
 from liquid_control.common.errors import ConfigError, LiquidControlError
 
 # Name -> default, and what it is for. None: must be given; '': counts only where it is given.
@@ -137,10 +143,14 @@ class Given:
                 )
         return [(word.partition(':=')[0], word.partition(':=')[2]) for word in words]
 
-    def configured(self, node: str, parameter: str) -> Any:
-        """What the parameter files say of a node's parameter; None where they say nothing."""
+    def configured(self, node: str, parameter: str, *, shipped: bool = True) -> Any:
+        """What the parameter files say of a node's parameter; None where they say nothing.
+
+        Args:
+            shipped: whether the shipped file has a say, below `params_file`.
+        """
         value = None
-        for sections in (dict(_sections(_shipped(node))), self._sections):
+        for sections in (dict(_sections(_shipped(node))) if shipped else {}, self._sections):
             for pattern, values in sections.items():
                 if _matches(pattern, self._full_name(node)):
                     value = values.get(parameter, value)
@@ -207,6 +217,21 @@ class Given:
                 f'{name} must be {"true or false" if kind is bool else f"of type {kind.__name__}"}'
                 f', found {text!r}'
             ) from error
+
+
+def robot_for(policy: str) -> str:
+    """The file of the simulated robot that takes what a policy commands; '' where none does.
+
+    Raises:
+        BundleError: there is no such policy.
+    """
+    document = yaml.safe_load((find_bundle(policy) / CONTRACT_FILE).read_text(encoding='utf-8'))
+    names = {command['name'] for command in document['commands']}
+    for robot in SIMULATED:
+        limits = yaml.safe_load(robot_file(f'simulated_{robot}').read_text(encoding='utf-8'))
+        if names == set(limits['limits']):
+            return f'simulated_{robot}'
+    return ''
 
 
 def ends_with(action: Node, name: str) -> RegisterEventHandler:
