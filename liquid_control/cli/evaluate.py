@@ -212,6 +212,40 @@ def rates(
 
 @app.command()
 @grouped
+def hard(
+    policies: Policies,
+    difficulty: Difficulty = None,
+    strength: Annotated[
+        list[float] | None,
+        typer.Option(
+            help='What --difficulty is multiplied by; may be repeated. 0, 0.5 and 1 without it.',
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
+    worlds: Worlds = 20,
+    *,
+    effort: Effort,
+) -> None:
+    """Worlds that grow harder (the preset hard without --difficulty): who fails first.
+
+    Policies that are called alike but for a number at the end are trainings of one kind.
+    """
+    from liquid_control.evaluate.evidence.drives.hard import STRENGTHS, study
+
+    shares = read_difficulty('car', difficulty or ['hard=1'])
+    chosen = study(
+        _bundles(policies),
+        shares,
+        strengths=strength or STRENGTHS,
+        worlds=worlds,
+        **effort.settings,
+    )
+    _run(chosen, effort)
+
+
+@app.command()
+@grouped
 def recordings(
     bags: Annotated[list[Path], typer.Argument(help='Recordings or datasets.')],
     recipe: Annotated[

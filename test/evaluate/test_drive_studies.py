@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from liquid_control.common.errors import ConfigError
-from liquid_control.evaluate.evidence.drives import drive, rates, robust
+from liquid_control.evaluate.evidence.drives import drive, hard, rates, robust
 from liquid_control.evaluate.evidence.drives.lap import Lap, Untold, drive_lap
 from liquid_control.evaluate.evidence.study import EvidenceError, Study
 from liquid_control.rollout.collect import check_seed
@@ -115,3 +115,26 @@ def test_nothing_is_learnt_in_the_worlds_of_a_drive(study: Callable[..., Study])
                 check_seed(world)
     with pytest.raises(EvidenceError, match='1000 worlds for judging'):
         study([BUNDLE], seed=10)
+
+
+def test_trainings_of_a_kind_are_judged_together_at_each_strength() -> None:
+    pieces = hard.study([BUNDLE], {'night': 1.0}, strengths=(0.0, 1.0), worlds=8).pieces
+    assert len(pieces) == 16
+    assert [piece.get('difficulty') for piece in pieces[:2]] == [None, {'night': 1.0}]
+    found = [
+        (
+            {**piece, 'name': f'{cell}_{seed}'},
+            asdict(Lap(departures=bad * round(piece['of']), distance=25.0, offset=0.02)),
+        )
+        for piece in pieces
+        for cell, bad in (('ltc', 0), ('lstm', 2))
+        for seed in range(2)
+    ]
+    report = hard.summarise(found)
+    rows = {(row['strength'], row['policy']): row for row in report.tables[0].rows}
+    assert rows[1.0, 'ltc']['trainings'] == 2
+    assert rows[1.0, 'lstm']['departures/km'].startswith('80 [')
+    assert rows[1.0, 'lstm']['over trainings'] == '0 ± 0'
+    told = {row['strength']: row['told apart'] for row in report.tables[1].rows}
+    assert told == {0.0: False, 1.0: True}
+    assert '1 told apart' in report.verdict
