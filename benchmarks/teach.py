@@ -24,6 +24,7 @@ from teach_hand import Hand, Keyboard
 from liquid_control.common.files import make_directory
 from liquid_control.nodes.common.dds import use_default_profile
 
+MAX_SPEED = 2.5  # m/s, of the simulated car
 TEACH = (sys.executable, '-m', 'liquid_control.cli', 'teach')
 FREE_DOMAIN = (
     'from liquid_control.evaluate.closed_loop.domains import claim_domain; print(claim_domain())'
@@ -36,7 +37,8 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=104)
     parser.add_argument('--laps', type=int, default=3)
     parser.add_argument('--port', type=int, default=18085)
-    parser.add_argument('--top', type=float, default=0.5, help='of the page, share')
+    parser.add_argument('--top-speed', type=float, default=0.8, help='of the hand, m/s')
+    parser.add_argument('--pace', type=float, default=1.0)
     parser.add_argument('--rounds', type=int, default=3, help='trainings at most')
     parser.add_argument('--out', default='out/bench/teach/{stamp}')
     options, further = parser.parse_known_args()
@@ -45,12 +47,15 @@ def main() -> None:
     domain = subprocess.check_output([sys.executable, '-c', FREE_DOMAIN], text=True).strip()
     os.environ |= {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
     use_default_profile()
-    settings = {'seed': options.seed, 'laps': options.laps, 'port': options.port, 'out': out}
-    arguments = [f'--{name}={value}' for name, value in settings.items()]
+    settings = {
+        key: getattr(options, key) for key in ('seed', 'laps', 'port', 'top_speed', 'pace')
+    }
+    settings['out'] = out
+    arguments = [f'--{key.replace("_", "-")}={value}' for key, value in settings.items()]
     # Only what is interrupted on purpose ends early: Ctrl-C reaches this script.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     lesson = subprocess.Popen([*TEACH, *arguments, *further], start_new_session=True)
-    hand = Hand(options.port, Keyboard(options.seed, options.top))
+    hand = Hand(options.port, Keyboard(options.seed, options.top_speed / MAX_SPEED))
 
     def over(asked: str) -> bool:
         enough = 'by hand' in asked and failures(out) >= options.rounds
@@ -69,7 +74,8 @@ def main() -> None:
     kept = Path('out/bench/teach.json')
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(summary, indent=2))
-    print(json.dumps({key: summary[key] for key in ('waits', 'taught', 'you', 'policy_drive')}))
+    told = ('waits', 'left_out', 'taught', 'you', 'policy_drive')
+    print(json.dumps({key: summary[key] for key in told}))
     sys.exit(status)
 
 

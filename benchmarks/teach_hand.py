@@ -1,6 +1,9 @@
 # Copyright 2026 The liquid_control maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""A script for a hand: drives at the page's own socket, with keys as live.js takes them."""
+"""A script for a hand: drives at the page's own socket, with keys as live.js takes them.
+
+It lives in simulated time: as late and as quick however fast the simulation goes.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from rclpy.signals import SignalHandlerOptions
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from liquid_control.common.stamps import ns_of
 from liquid_control.evaluate.closed_loop.record import motion_of
 from liquid_control.rollout.expert import Expert
 from liquid_control.sim.car import MAX_STEERING_ANGLE
@@ -28,10 +32,12 @@ from liquid_control.sim.protocols import Motion
 from liquid_control.sim.track import generate_track
 
 PERIOD = 0.05  # s, of a page's commands
-PRESS_TURN, PRESS_FORWARD = 4.0, 2.0  # shares a second, as live.js has them
+PRESS_TURN, PRESS_FORWARD = 2.0, 2.0  # shares a second, as live.js has them for keys
+SLOWER_IN_BENDS = 0.3  # share of the speed at full turn, likewise
 REACTION = 4  # periods from seeing to pressing
 DECISION = 2  # periods for which a key stays as it is
 SLOPPY = 0.1  # share of the steering that is not worth a key
+_PATIENCE = 0.2  # s of wall time; a hand that is silent for longer has let go
 WANDERING = 0.04  # of the line that the hand means to drive, per decision
 
 
@@ -57,7 +63,8 @@ class Keyboard:
         self._periods += 1
         self._turn = _pressed(self._turn, self._key, PRESS_TURN)
         self._forward = _pressed(self._forward, 1.0, PRESS_FORWARD)
-        return {'steering_angle': self._turn, 'speed': self._top * self._forward}
+        slower = SLOWER_IN_BENDS * abs(self._turn)
+        return {'steering_angle': self._turn, 'speed': self._top * self._forward * (1 - slower)}
 
     def let_go(self) -> None:
         """All keys."""
@@ -83,6 +90,7 @@ class Hand:
     def __init__(self, port: int, keyboard: Keyboard) -> None:
         self._root, self._keyboard = f'127.0.0.1:{port}', keyboard
         self._motion: Motion | None = None
+        self._now_ns = self._acted_ns = 0
         self._state: dict[str, Any] = {}
         self._asked = ''
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -133,10 +141,12 @@ class Hand:
                     self._wait()
 
     def _wait(self) -> None:
-        """For a period, while odometry comes."""
-        end = time.monotonic() + PERIOD
-        while (left := end - time.monotonic()) > 0:
+        """For a period of simulated time; a while where time stands still."""
+        end = time.monotonic() + _PATIENCE
+        due_ns = self._acted_ns + round(PERIOD * 1e9)
+        while self._now_ns < due_ns and (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
+        self._acted_ns = max(due_ns, self._now_ns - round(PERIOD * 1e9))
 
     def _read(self, socket: ClientConnection) -> None:
         with contextlib.suppress(WebSocketException):
@@ -150,7 +160,7 @@ class Hand:
                     _send(socket, n=values['n'])
 
     def _look(self, message: Odometry) -> None:
-        self._motion = motion_of(message)
+        self._motion, self._now_ns = motion_of(message), ns_of(message.header.stamp)
 
 
 def _send(socket: ClientConnection, **values: Any) -> None:

@@ -20,7 +20,7 @@ LESSON = Path(__file__).parents[2] / 'benchmarks' / 'teach.py'
 # What is learnt so does not drive; how well a lesson goes is the benchmark's matter.
 SHORT = (
     *('--set=fit.epochs=1', '--set=fit.min_steps=2', '--set=network.neurons=12'),
-    *('--laps=1', '--rounds=1', '--top=0.6'),
+    *('--laps=1', '--rounds=1', '--top-speed=1.0', '--pace=1.5'),
 )
 
 

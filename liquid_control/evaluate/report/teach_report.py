@@ -26,6 +26,7 @@ def summary(
     you: Sequence[DriveRecord],
     it: DriveRecord,
     waits: Sequence[float],
+    left_out: int,
     policy: Path,
     folder: Path,
 ) -> dict[str, Any]:
@@ -34,12 +35,14 @@ def summary(
     Args:
         you, it: what the person and the policy drove.
         waits: s from a last lap by hand until its policy was ready, for each training.
+        left_out: laps by hand that nothing was learnt from.
         folder: where the summary will lie.
     """
     contract = load_bundle(policy).contract
     return {
         'policy': os.path.relpath(policy, folder),
         'waits': [round(wait, 1) for wait in waits],
+        'left_out': left_out,
         'taught': round(sum(_seconds(drive) for drive in you), 1),
         'neurons': contract.network.neurons,
         'metrics': contract.provenance.get('metrics', {}),
@@ -63,7 +66,8 @@ def write_report(
             'You and your policy',
             paragraph(
                 f'{figures["taught"]:.0f} s of your driving taught a network of '
-                f'{figures["neurons"]} neurons; it was ready {times} after your last lap.'
+                f'{figures["neurons"]} neurons; it was ready {times} after your last lap. '
+                f'Laps that left the road and do not count: {figures["left_out"]}.'
             )
             + table(rows(figures), header=('', 'you', 'your policy')),
         ),

@@ -28,6 +28,7 @@ RECIPE = 'teach'
 _MEANWHILE = 0.1  # simulated seconds per second while it trains: the nodes would take a core
 _STOP_TIMEOUT = 10.0  # s of wall time
 _BEYOND = 0.5  # m; what is recorded begins a tick after what is judged: whole laps in it, too
+_LEFT_OUT = 'You left the road: drive back by hand, and that lap again, slower if need be'
 _FOREVER = float('inf')  # a person takes the time that a person takes
 
 
@@ -56,8 +57,8 @@ class Lesson:
         """Until a policy has driven its laps. Raises LiquidControlError where it cannot go on."""
         progress = self._progress
         while True:
-            if progress.laps < progress.wanted:
-                self._drive_by_hand()
+            while progress.laps < progress.wanted:
+                self._drive_lap()
             policy = self._learn()
             recording = self._let_drive()
             self._report(policy, recording)
@@ -67,8 +68,8 @@ class Lesson:
             progress.wanted = progress.laps + 1
             progress.save(self._folder)
 
-    def _drive_by_hand(self) -> None:
-        """Record the laps that are missing."""
+    def _drive_lap(self) -> None:
+        """Record one of the laps that are missing; one that leaves the road does not count."""
         monitor, progress = self._monitor, self._progress
         missing = progress.wanted - progress.laps
         asked = f'Drive {missing} {"more " * bool(progress.laps)}lap{"s" * (missing > 1)} by hand'
@@ -76,22 +77,33 @@ class Lesson:
             asked = f'{progress.reason}. {asked}, and it learns from all of them'
         self._say(asked)
         monitor.tell(asked)
-        monitor.wait(lambda: monitor.mode == MANUAL, _FOREVER, 'nobody drove')
+        monitor.wait(self._driven_on_road, _FOREVER, 'nobody drove')
         name = str(monitor.record().relative_to(self._folder))
         monitor.restart_judge()
 
         def over(laps: int) -> str | None:
-            if laps > progress.episodes.get(name, 0):
-                progress.episodes[name] = laps
-                progress.save(self._folder)
             if monitor.mode == AUTONOMOUS:
                 # It would be the shipped policy's driving, or that of the one that failed.
                 monitor.disengage(_STOP_TIMEOUT)
                 monitor.tell('No policy, please: this lap is to be yours')
-            return None
+            return 'left the road' if monitor.status.departures else None
 
-        self._follow(missing, lambda: asked, over)
+        if self._follow(1, lambda: asked, over, before=progress.laps):
+            monitor.discard_recording()
+            progress.left_out += 1
+            progress.save(self._folder)
+            self._say('You left the road: nothing is learnt from this lap')
+            monitor.tell(_LEFT_OUT)
+            monitor.wait(self._driven_on_road, _FOREVER, 'nobody drove back')
+            return
         monitor.stop_recording()
+        progress.episodes[name] = 1
+        progress.save(self._folder)
+
+    def _driven_on_road(self) -> bool:
+        status = self._monitor.status
+        on_road = status is not None and status.place.on_road
+        return self._monitor.mode == MANUAL and on_road
 
     def _learn(self) -> Path:
         """Learn from all that was driven by hand, and put the policy in charge; returns it."""
@@ -169,9 +181,18 @@ class Lesson:
         return f'It was stopped ({self._monitor.reason}): press space (ENGAGE), and it goes on'
 
     def _follow(
-        self, laps: int, text: Callable[[], str], over: Callable[[int], str | None]
+        self,
+        laps: int,
+        text: Callable[[], str],
+        over: Callable[[int], str | None],
+        before: int = 0,
     ) -> str:
-        """Until the laps are driven ('') or `over` gives a reason to end before."""
+        """Until the laps are driven ('') or `over` gives a reason to end before.
+
+        Args:
+            text: what to say meanwhile.
+            before: laps that were driven already.
+        """
         monitor = self._monitor
         while True:
             monitor.look()
@@ -185,9 +206,8 @@ class Lesson:
                 return reason
             share = min(max(status.progress / length, 0.0), 1.0)
             times = ', '.join(f'{seconds:.1f} s' for seconds in status.lap_times)
-            monitor.tell(
-                text(), round(share, 2), lap=f'{min(driven + 1, laps)} of {laps}', lap_times=times
-            )
+            lap = f'{before + min(driven + 1, laps)} of {before + laps}'
+            monitor.tell(text(), round(share, 2), lap=lap, lap_times=times)
 
     def _report(self, policy: Path, recording: Path) -> None:
         """Write the page that compares person and policy, and print the table."""
@@ -201,7 +221,9 @@ class Lesson:
         except ReplayError as error:  # it was over before a tick was recorded
             self._say(f'no report: {error}')
             return
-        figures: dict[str, Any] = summary(you, it, progress.waits, policy, folder)
+        figures: dict[str, Any] = summary(
+            you, it, progress.waits, progress.left_out, policy, folder
+        )
         (folder / 'summary.json').write_text(json.dumps(figures, indent=2) + '\n')
         page = folder / 'report.html'
         write_report(you, it, figures, reason=progress.reason, page=page)

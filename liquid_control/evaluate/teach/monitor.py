@@ -54,6 +54,10 @@ class TeachMonitor(DriveMonitor):
         """End the episode. Raises ProcessError."""
         self._ask('stop_episode')
 
+    def discard_recording(self) -> None:
+        """End the episode and forget it. Raises ProcessError."""
+        self._ask('discard_episode')
+
     def use(self, policy: Path) -> None:
         """Put a policy in charge. Raises ProcessError where it is refused."""
         value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=str(policy))

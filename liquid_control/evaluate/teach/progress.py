@@ -24,6 +24,8 @@ class LessonProgress:
     """Laps by hand before the next training."""
     episodes: dict[str, int] = field(default_factory=dict)
     """What a person drove: path from the lesson's folder -> whole laps in it."""
+    left_out: int = 0
+    """Laps by hand that left the road: nothing is learnt from them."""
     waits: list[float] = field(default_factory=list)
     """From a last lap by hand until its policy was ready, for each training, s."""
     reason: str = ''
