@@ -5,6 +5,10 @@
 from __future__ import annotations
 
 import csv
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -41,13 +45,34 @@ def subject_of(bag: Path, policy: Path, out: Path) -> study.Subject:
     )
 
 
+def broken_off(asked: list[str], out: Path) -> dict[Path, int]:
+    """Begin, Ctrl-C after the first moment; what is kept, and since when."""
+    command = [sys.executable, '-m', 'liquid_control.cli', *asked]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + 300
+        while not list(out.glob('measured/*.json')):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert 'Traceback' not in stderr
+    assert stderr.splitlines()[-1] == 'liquid-control: interrupted'
+    assert not (out / 'report.html').exists()
+    return {path: path.stat().st_mtime_ns for path in out.glob('measured/*') if path.is_file()}
+
+
 def test_a_page_tells_all_and_needs_nothing_from_elsewhere(bag: Path, tmp_path: Path) -> None:
     exports.write(tmp_path / 'stripe', exports.make_network('ltc'))
     asked = ['explain', str(bag), '--policy', str(tmp_path / 'stripe'), '--quick']
     asked += ['--jobs', '1', '--out', str(tmp_path / 'out')]
+    out = tmp_path / 'out'
+    kept = broken_off(asked, out)
     first = CliRunner().invoke(app, asked)
     assert first.exit_code == 0, first.output
-    out = tmp_path / 'out'
+    assert kept, 'something had been measured'
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, 'it is not measured again'
     page = (out / 'report.html').read_text()
     for said in ('stripe on bag', 'Neurons', 'wiring', 'time constants', 'command 0', 'SSIM'):
         assert said in page
