@@ -9,7 +9,7 @@ and a recipe may give it. Everything else in the house asks these methods and na
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
@@ -45,6 +45,16 @@ class Element:
     """One unit as the network sees it: tanh(value / scale)."""
     mirror: int = 1
     """-1: changes its sign where left and right are exchanged; 0: nobody can tell."""
+
+
+def by_axis(
+    what: str, unit: str, limit: float, scale: float, mirrors: Mapping[str, int]
+) -> tuple[Element, ...]:
+    """An element for each axis of `ALONG` or `ABOUT`."""
+    return tuple(
+        Element(f'{what}_{axis}', unit, -limit, limit, scale, mirror)
+        for axis, mirror in mirrors.items()
+    )
 
 
 @dataclass(frozen=True)

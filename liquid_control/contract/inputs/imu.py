@@ -22,6 +22,7 @@ from liquid_control.contract.inputs.base import (
     Reader,
     Reading,
     Source,
+    by_axis,
     to_float32,
 )
 
@@ -59,33 +60,12 @@ class ImuSpec(InputSpec):
         )
 
     def elements(self) -> tuple[Element, ...]:
-        top, fast = MAX_ACCELERATION, MAX_ANGULAR_VELOCITY
-        elements = [
-            *(
-                Element(
-                    f'acceleration_{axis}', 'm/s^2', -top, top, self.acceleration_scale, mirror
-                )
-                for axis, mirror in ALONG.items()
-            ),
-            *(
-                Element(
-                    f'angular_velocity_{axis}',
-                    'rad/s',
-                    -fast,
-                    fast,
-                    self.angular_velocity_scale,
-                    mirror,
-                )
-                for axis, mirror in ABOUT.items()
-            ),
-        ]
+        push, turn = self.acceleration_scale, self.angular_velocity_scale
+        elements = by_axis('acceleration', 'm/s^2', MAX_ACCELERATION, push, ALONG)
+        elements += by_axis('angular_velocity', 'rad/s', MAX_ANGULAR_VELOCITY, turn, ABOUT)
         if self.orientation:
-            one = 1 + _TOLERANCE
-            elements += [
-                Element(f'orientation_{axis}', '1', -one, one, 1.0, mirror)
-                for axis, mirror in {**ABOUT, 'w': 1}.items()
-            ]
-        return tuple(elements)
+            elements += by_axis('orientation', '1', 1 + _TOLERANCE, 1.0, {**ABOUT, 'w': 1})
+        return elements
 
     @classmethod
     def usual_sources(cls, name: str) -> tuple[Source, ...]:

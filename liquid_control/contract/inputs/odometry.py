@@ -22,6 +22,7 @@ from liquid_control.contract.inputs.base import (
     Reader,
     Reading,
     Source,
+    by_axis,
     to_float32,
 )
 
@@ -112,22 +113,10 @@ class VelocitySpec(InputSpec):
     kind: ClassVar[str] = 'velocity'
 
     def elements(self) -> tuple[Element, ...]:
-        fast, turning = MAX_SPEED, MAX_ANGULAR_VELOCITY
         return (
-            *(
-                Element(f'velocity_{axis}', 'm/s', -fast, fast, VELOCITY_SCALE, mirror)
-                for axis, mirror in ALONG.items()
-            ),
-            *(
-                Element(
-                    f'angular_velocity_{axis}',
-                    'rad/s',
-                    -turning,
-                    turning,
-                    ANGULAR_VELOCITY_SCALE,
-                    mirror,
-                )
-                for axis, mirror in ABOUT.items()
+            *by_axis('velocity', 'm/s', MAX_SPEED, VELOCITY_SCALE, ALONG),
+            *by_axis(
+                'angular_velocity', 'rad/s', MAX_ANGULAR_VELOCITY, ANGULAR_VELOCITY_SCALE, ABOUT
             ),
         )
 
