@@ -8,8 +8,8 @@ import math
 from typing import ClassVar
 
 import mujoco
-import numpy as np
 
+from liquid_control.sim.ground_robot import GroundRobot
 from liquid_control.sim.protocols import PREFIX, Command, Motion, Pose
 
 PHYSICS_STEP_NS = 2_500_000
@@ -122,7 +122,7 @@ def command(steering_angle: float = 0.0, speed: float = 0.0) -> Command:
     return {'steering_angle': steering_angle, 'speed': speed}
 
 
-class Car:
+class Car(GroundRobot):
     """Its `base_link` is the middle of the rear axle on the ground."""
 
     name: ClassVar[str] = 'car'
@@ -134,20 +134,14 @@ class Car:
 
     def bind(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """The car is the last in its world: its joints and actuators are found by name."""
-        self._model, self._data = model, data
-        root = model.joint(f'{PREFIX}root')
-        self._position, self._velocity = int(root.qposadr[0]), int(root.dofadr[0])
+        super().bind(model, data)
         actuators = ('steer_left', 'steer_right', 'motor')
         self._actuators = [model.actuator(f'{PREFIX}{name}').id for name in actuators]
         self._motor_speed = 0.0
-        self._rotation = np.empty(9)
 
     def place(self, pose: Pose) -> None:
         """Put the car at rest on the ground."""
-        mujoco.mj_resetData(self._model, self._data)
-        upright = (math.cos(pose.yaw / 2.0), 0.0, 0.0, math.sin(pose.yaw / 2.0))
-        start = self._position
-        self._data.qpos[start : start + 7] = (pose.x, pose.y, WHEEL_RADIUS, *upright)
+        self._put(pose, WHEEL_RADIUS)
         self._motor_speed = 0.0
         for _ in range(_SETTLING_STEPS):
             self.advance(command())
@@ -166,18 +160,8 @@ class Car:
 
     def motion(self) -> Motion:
         """Return where the car is and how it moves."""
-        position, velocity = self._position, self._velocity
-        x, y = self._data.qpos[position : position + 2].tolist()
-        mujoco.mju_quat2Mat(self._rotation, self._data.qpos[position + 3 : position + 7])
-        forward_x, forward_y = float(self._rotation[0]), float(self._rotation[3])
-        velocity_x, velocity_y = self._data.qvel[velocity : velocity + 2].tolist()
-        return Motion(
-            x=x,
-            y=y,
-            yaw=math.atan2(forward_y, forward_x),
-            speed=velocity_x * forward_x + velocity_y * forward_y,
-            yaw_rate=float(self._data.qvel[velocity + 5]),
-        )
+        x, y, yaw, speed, _, yaw_rate = self._planar()
+        return Motion(x=x, y=y, yaw=yaw, speed=speed, yaw_rate=yaw_rate)
 
 
 def ackermann(steering_angle: float) -> tuple[float, float]:

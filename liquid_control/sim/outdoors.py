@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from liquid_control.sim.camera import Rgb
 from liquid_control.sim.difficulty import check_parts, check_strength
+from liquid_control.sim.mjcf import text
 from liquid_control.sim.protocols import Pose
 from liquid_control.sim.seasons import SCENES, Light, Scenery, blend, draw_light, vary
 
@@ -265,8 +266,3 @@ def _texture(rng: np.random.Generator, scene: Scenery) -> NDArray[np.uint8]:
     mixed += rng.normal(0.0, 0.035, (_TILE, _TILE, 1))
     pixels: NDArray[np.uint8] = (np.clip(mixed, 0.0, 1.0) * 255.0).astype(np.uint8)
     return pixels
-
-
-def text(values: Rgb) -> str:
-    """A colour or a direction as MJCF spells it."""
-    return ' '.join(f'{value:.4f}' for value in values)

@@ -11,13 +11,13 @@ from typing import ClassVar
 
 import mujoco
 
+from liquid_control.sim.mjcf import paint, sunlight, text
 from liquid_control.sim.outdoors import (
     DIFFICULTIES,
     HOLD_DISTANCE,
     TRAINING,
     Outdoors,
     draw_outdoors,
-    text,
 )
 from liquid_control.sim.protocols import Motion, Pose
 from liquid_control.sim.wind import Wind
@@ -167,9 +167,7 @@ class OutdoorsWorld:
 
     def paint(self, model: mujoco.MjModel) -> None:
         """Paint the ground."""
-        start = model.tex_adr[model.texture('ground').id]
-        pixels = self.place.texture.ravel()
-        model.tex_data[start : start + pixels.size] = pixels
+        paint(model, 'ground', self.place.texture)
 
     def bind(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """The air is the model's."""
@@ -186,11 +184,7 @@ class OutdoorsWorld:
 
 def _describe(place: Outdoors) -> str:
     light, scene = place.light, place.scene
-    sun = (
-        -math.cos(light.sun_elevation) * math.cos(light.sun_azimuth),
-        -math.cos(light.sun_elevation) * math.sin(light.sun_azimuth),
-        -math.sin(light.sun_elevation),
-    )
+    sun = sunlight(light.sun_azimuth, light.sun_elevation)
     side = place.texture.shape[0]
     return f"""
 <mujoco model="outdoors">

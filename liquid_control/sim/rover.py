@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import mujoco
-import numpy as np
 
+from liquid_control.sim.ground_robot import GroundRobot
 from liquid_control.sim.protocols import PREFIX, Command, Motion, Pose
 
 PHYSICS_STEP_NS = 10_000_000
@@ -72,7 +71,7 @@ def command(velocity_x: float = 0.0, yaw_rate: float = 0.0) -> Command:
     return {'velocity_x': velocity_x, 'yaw_rate': yaw_rate}
 
 
-class Rover:
+class Rover(GroundRobot):
     """Its `base_link` is on the floor, in the middle between the wheels."""
 
     name: ClassVar[str] = 'rover'
@@ -84,21 +83,15 @@ class Rover:
 
     def bind(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """Find the joints and actuators."""
-        self._model, self._data = model, data
-        root = model.joint(f'{PREFIX}root')
-        self._position, self._velocity = int(root.qposadr[0]), int(root.dofadr[0])
+        super().bind(model, data)
         self._left, self._right = (
             int(model.actuator(f'{PREFIX}{name}').id) for name in ('left', 'right')
         )
-        self._rotation = np.empty(9)
         self._speed = self._yaw_rate = 0.0
 
     def place(self, pose: Pose) -> None:
         """Put the rover at rest on the floor."""
-        mujoco.mj_resetData(self._model, self._data)
-        upright = (math.cos(pose.yaw / 2.0), 0.0, 0.0, math.sin(pose.yaw / 2.0))
-        start = self._position
-        self._data.qpos[start : start + 7] = (pose.x, pose.y, WHEEL_RADIUS, *upright)
+        self._put(pose, WHEEL_RADIUS)
         self._speed = self._yaw_rate = 0.0
         for _ in range(_SETTLING_STEPS):
             self.advance(command())
@@ -114,19 +107,8 @@ class Rover:
 
     def motion(self) -> Motion:
         """Where it is and how it moves."""
-        position, velocity = self._position, self._velocity
-        x, y = self._data.qpos[position : position + 2].tolist()
-        mujoco.mju_quat2Mat(self._rotation, self._data.qpos[position + 3 : position + 7])
-        forward_x, forward_y = float(self._rotation[0]), float(self._rotation[3])
-        velocity_x, velocity_y = self._data.qvel[velocity : velocity + 2].tolist()
-        return Motion(
-            x=x,
-            y=y,
-            yaw=math.atan2(forward_y, forward_x),
-            speed=velocity_x * forward_x + velocity_y * forward_y,
-            velocity_y=velocity_y * forward_x - velocity_x * forward_y,
-            yaw_rate=float(self._data.qvel[velocity + 5]),
-        )
+        x, y, yaw, speed, velocity_y, yaw_rate = self._planar()
+        return Motion(x=x, y=y, yaw=yaw, speed=speed, velocity_y=velocity_y, yaw_rate=yaw_rate)
 
 
 def _ramp(now: float, wanted: float, largest: float, rate: float) -> float:

@@ -23,6 +23,7 @@ from liquid_control.sim.appearance import (
 from liquid_control.sim.camera import Rgb
 from liquid_control.sim.difficulty import check_parts, check_strength
 from liquid_control.sim.judge import LapJudge
+from liquid_control.sim.mjcf import paint, sunlight, text
 from liquid_control.sim.protocols import Motion, Pose
 from liquid_control.sim.road import difficulties as road
 from liquid_control.sim.road.surface import MOST_REFLECTANCE
@@ -103,11 +104,10 @@ class TrackWorld:
 
     def paint(self, model: mujoco.MjModel) -> None:
         """Paint the ground, for cameras to see."""
-        start = model.tex_adr[model.texture('ground').id]
-        painted = ground.paint_ground(
+        pixels = ground.paint_ground(
             self.track, self.appearance, self._texture_seed, self.strength
         )
-        model.tex_data[start : start + painted.size] = painted.ravel()
+        paint(model, 'ground', pixels)
 
     def bind(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """Find the cars that drive."""
@@ -154,11 +154,7 @@ def _describe(
 ) -> str:
     half_x, half_y = AREA_HALF_SIZE
     season = appearance.season
-    sun = [
-        -math.cos(appearance.sun_elevation) * math.cos(appearance.sun_azimuth),
-        -math.cos(appearance.sun_elevation) * math.sin(appearance.sun_azimuth),
-        -math.sin(appearance.sun_elevation),
-    ]
+    sun = sunlight(appearance.sun_azimuth, appearance.sun_elevation)
     corners = np.linspace(0.0, 2.0 * np.pi, 9)[:-1]
     cone = ' '.join(f'{0.05 * math.cos(c):.4f} {0.05 * math.sin(c):.4f} 0' for c in corners)
     return f"""
@@ -168,25 +164,25 @@ def _describe(
     <global offwidth="{_MAX_IMAGE[0]}" offheight="{_MAX_IMAGE[1]}"/>
     <quality numslices="12" numstacks="8" offsamples="0"/>
     <map znear=".005" zfar="20" fogstart="8" fogend="22" force=".1"/>
-    <headlight ambient="{_rgb((appearance.ambient,) * 3)}" diffuse=".15 .15 .15" specular="0 0 0"/>
-    <rgba fog="{_rgb(season.horizon)} 1" haze="{_rgb(season.horizon)} 1"/>
+    <headlight ambient="{text((appearance.ambient,) * 3)}" diffuse=".15 .15 .15" specular="0 0 0"/>
+    <rgba fog="{text(season.horizon)} 1" haze="{text(season.horizon)} 1"/>
   </visual>
   <asset>
     <texture name="sky" type="skybox" builtin="gradient" width="64" height="384"
-             rgb1="{_rgb(season.zenith)}" rgb2="{_rgb(season.horizon)}"/>
+             rgb1="{text(season.zenith)}" rgb2="{text(season.horizon)}"/>
     <texture name="ground" type="2d" builtin="flat" width="{canvas.WIDTH}"
              height="{canvas.HEIGHT}"/>
     <material name="ground" texture="ground" texuniform="false" texrepeat="1 1" specular="0"
               reflectance="{reflectance:.4f}"/>
-    <material name="around" rgba="{_rgb(season.grass)} 1" specular="0"/>
+    <material name="around" rgba="{text(season.grass)} 1" specular="0"/>
     <mesh name="cone" vertex="{cone} 0 0 .16"/>
   </asset>
   <default>
     <default class="scenery"><geom contype="0" conaffinity="0" group="1"/></default>
   </default>
   <worldbody>
-    <light name="sun" directional="true" pos="0 0 6" dir="{_rgb(sun)}"
-           diffuse="{_rgb(appearance.sun_rgb)}" specular="0 0 0" castshadow="false"/>
+    <light name="sun" directional="true" pos="0 0 6" dir="{text(sun)}"
+           diffuse="{text(appearance.sun_rgb)}" specular="0 0 0" castshadow="false"/>
     <geom name="floor" type="plane" size="{half_x} {half_y} 1" material="ground"/>
     <geom class="scenery" type="plane" size="30 30 10" pos="0 0 -.01" material="around"/>
     {''.join(_scenery(track, appearance, seed))}
@@ -233,9 +229,5 @@ def _geom(
     extent = f'size="{" ".join(f"{value:.3f}" for value in size)}"' if size else ''
     return (
         f'<geom class="scenery" type="{kind}" pos="{x:.3f} {y:.3f} {z:.3f}" {extent} '
-        f'rgba="{_rgb(colour)} 1" {more}/>\n'
+        f'rgba="{text(colour)} 1" {more}/>\n'
     )
-
-
-def _rgb(values: Rgb | list[float]) -> str:
-    return ' '.join(f'{value:.4f}' for value in values)

@@ -60,9 +60,9 @@ class ImuSpec(InputSpec):
         )
 
     def elements(self) -> tuple[Element, ...]:
-        push, turn = self.acceleration_scale, self.angular_velocity_scale
-        elements = by_axis('acceleration', 'm/s^2', MAX_ACCELERATION, push, ALONG)
-        elements += by_axis('angular_velocity', 'rad/s', MAX_ANGULAR_VELOCITY, turn, ABOUT)
+        linear, angular = self.acceleration_scale, self.angular_velocity_scale
+        elements = by_axis('acceleration', 'm/s^2', MAX_ACCELERATION, linear, ALONG)
+        elements += by_axis('angular_velocity', 'rad/s', MAX_ANGULAR_VELOCITY, angular, ABOUT)
         if self.orientation:
             elements += by_axis('orientation', '1', 1 + _TOLERANCE, 1.0, {**ABOUT, 'w': 1})
         return elements
