@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,9 +17,9 @@ import numpy as np
 
 from liquid_control.bags.writer import BagWriter
 from liquid_control.common.errors import ConfigError
-from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
+from liquid_control.common.jobs import CancelledError, IsCancelled
 from liquid_control.rollout import messages
-from liquid_control.rollout.recording import is_recorded, recording
+from liquid_control.rollout.recording import record_missing, recording
 from liquid_control.rollout.tasks import Task, open_task, task_kind
 from liquid_control.sim.difficulty import check_strength
 from liquid_control.sim.simulator import EVALUATION_SEEDS, HELD_OUT_SEEDS, SELECTION_SEEDS
@@ -111,18 +110,7 @@ def collect(
     seconds = task_kind(robot).seconds if seconds is None else seconds
     harder = dict(sorted(difficulty.items()))
     drives = [PlannedDrive(seed, seconds, disturb, randomise, robot, harder) for seed in seeds]
-    out_dir = Path(out_dir)
-    missing = [
-        drive for drive in drives if not is_recorded(out_dir / drive.name, drive.custom_data)
-    ]
-    run_all(
-        partial(_work, out_dir),
-        missing,
-        title='expert drives',
-        workers=workers,
-        done=len(drives) - len(missing),
-    )
-    return [out_dir / drive.name for drive in drives]
+    return record_missing(_work, drives, Path(out_dir), title='expert drives', workers=workers)
 
 
 def record(

@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +25,13 @@ from rich.console import Console
 
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.writer import BagWriter
-from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
+from liquid_control.common.jobs import CancelledError, IsCancelled
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.modes import Mode
 from liquid_control.rollout import messages
 from liquid_control.rollout.collect import check_seed
 from liquid_control.rollout.driver import PolicyDriver
-from liquid_control.rollout.recording import is_recorded, recording
+from liquid_control.rollout.recording import record_missing, recording
 from liquid_control.rollout.tasks import Task, open_task, robot_of, task_kind
 from liquid_control.runtime.control.state_message import Measured, state_bytes
 from liquid_control.runtime.inference.policy import Policy
@@ -65,6 +64,15 @@ class Guided:
         """Name of the bag's directory."""
         return f'seed_{self.seed:04d}'
 
+    @property
+    def custom_data(self) -> dict[str, str]:
+        """What metadata.yaml says of the drive; the policy by digest, wherever its bundle lies."""
+        return {
+            'seed': str(self.seed),
+            'seconds': str(self.seconds),
+            'policy': load_bundle(self.policy).digest,
+        }
+
 
 @dataclass(frozen=True)
 class GuidedSummary:
@@ -91,18 +99,9 @@ def guide(
         ConfigError: a bag in `out_dir` was recorded with other settings.
         RenderingError: this machine cannot render.
     """
-    missing = [
-        drive for drive in drives if not is_recorded(out_dir / drive.name, _custom_data(drive))
-    ]
-    run_all(
-        partial(_record, out_dir),
-        missing,
-        title='guided drives',
-        workers=workers,
-        done=len(drives) - len(missing),
-        console=console,
+    return record_missing(
+        _record, drives, out_dir, title='guided drives', workers=workers, console=console
     )
-    return [out_dir / drive.name for drive in drives]
 
 
 def summarise(bag: Path) -> GuidedSummary:
@@ -115,22 +114,13 @@ def summarise(bag: Path) -> GuidedSummary:
     return GuidedSummary(int(begins.sum()), float(manual.mean()))
 
 
-def _custom_data(drive: Guided) -> dict[str, str]:
-    """What metadata.yaml says of the drive; the policy by digest, wherever its bundle lies."""
-    return {
-        'seed': str(drive.seed),
-        'seconds': str(drive.seconds),
-        'policy': load_bundle(drive.policy).digest,
-    }
-
-
 def _record(out_dir: Path, drive: Guided, is_cancelled: IsCancelled) -> Path:
     path = out_dir / drive.name
     policy = Policy.load(drive.policy)
     robot = robot_of(policy.contract.command_names)
     with (
         open_task(robot, drive.seed) as task,
-        recording(path, _custom_data(drive)) as writer,
+        recording(path, drive.custom_data) as writer,
     ):
         types = messages.types_of(task.simulator) | {
             MODE_TOPIC: 'liquid_control/msg/ControlMode',

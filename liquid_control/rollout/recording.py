@@ -5,15 +5,67 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import yaml
+from rich.console import Console
 
 from liquid_control.bags.metadata import FILE_NAME as METADATA
 from liquid_control.bags.writer import BagWriter
 from liquid_control.common.errors import ConfigError
+from liquid_control.common.jobs import IsCancelled, run_all
+
+
+class RecordedDrive(Protocol):
+    """A drive that is to be recorded."""
+
+    @property
+    def name(self) -> str:
+        """Of the bag's directory."""
+
+    @property
+    def custom_data(self) -> dict[str, str]:
+        """What metadata.yaml says of the drive: all that decides what it holds."""
+
+
+Drive = TypeVar('Drive', bound=RecordedDrive)
+
+
+def record_missing(
+    record: Callable[[Path, Drive, IsCancelled], object],
+    drives: Sequence[Drive],
+    out_dir: Path,
+    *,
+    title: str,
+    workers: int,
+    console: Console | None = None,
+) -> list[Path]:
+    """Record the drives that `out_dir` has not yet; return all bags in the order of drives.
+
+    Args:
+        record: makes the bag of one drive in that directory; can be pickled.
+        title: of the progress bar.
+        workers: processes.
+
+    Raises:
+        ConfigError: a bag in `out_dir` was recorded with other settings.
+    """
+    missing = [
+        drive for drive in drives if not is_recorded(out_dir / drive.name, drive.custom_data)
+    ]
+    run_all(
+        partial(record, out_dir),
+        missing,
+        title=title,
+        workers=workers,
+        done=len(drives) - len(missing),
+        console=console,
+    )
+    return [out_dir / drive.name for drive in drives]
 
 
 @contextmanager
