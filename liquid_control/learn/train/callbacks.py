@@ -33,20 +33,11 @@ class Progress(Callback):
         self._began = self._said = 0.0
         self._before = self._done = 0
 
-    def on_train_start(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule
-    ) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
         self._began = self._said = self._clock()
         self._before = self._done = trainer.global_step
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        index: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         self._done = trainer.global_step
         if self._clock() - self._said >= EVERY:
             self._print(trainer, f'step {self._done} of {self._all(trainer)}')
@@ -55,9 +46,7 @@ class Progress(Callback):
         if self._clock() - self._said >= EVERY:
             self._print(trainer, f'step {self._done} of {self._all(trainer)}, evaluating')
 
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule
-    ) -> None:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         text = '  '.join(f'{name} {value:.4f}' for name, value in values.items())
         width = len(str(trainer.max_epochs))
@@ -126,9 +115,7 @@ class StopOnInterrupt(Callback):
         self._before: Any = None
 
     # Not earlier: at the end Lightning puts back the handlers that it found before this hook.
-    def on_train_start(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule
-    ) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
         def stop(number: int, frame: FrameType | None) -> None:
             self._restore()  # a second Ctrl-C ends the program
             if not self._keep:
@@ -138,28 +125,16 @@ class StopOnInterrupt(Callback):
 
         self._before = signal.signal(signal.SIGINT, stop)
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        index: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         if self._is_cancelled():
             raise TrainingAborted
         if trainer.strategy.reduce_boolean_decision(self._stop, all=False):
             trainer.should_stop = True
 
-    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         self._restore()
 
-    def on_exception(
-        self,
-        trainer: lightning.Trainer,
-        module: lightning.LightningModule,
-        exception: BaseException,
-    ) -> None:
+    def on_exception(self, trainer: lightning.Trainer, *_: Any) -> None:
         self._restore()
 
     def _restore(self) -> None:
