@@ -19,21 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.common.errors import ConfigError, LiquidControlError
-from liquid_control.contract.commands import axis_of
-from liquid_control.contract.contract import Contract
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
-from liquid_control.runtime.control.fence import RobotPose, outside
+from liquid_control.runtime.control.fit import check_fits, joint_positions
 from liquid_control.runtime.control.runner import Action, Frame, PolicyRunner
 from liquid_control.runtime.control.safety import Envelope, Limited
-from liquid_control.runtime.sensing.observation import Slot
+from liquid_control.runtime.control.whereabouts import Whereabouts
 
 Array = NDArray[np.float32]
 
 # A clock that goes on by this much more than time does between two ticks was set, s.
 LONGEST_GAP = 1.0
-# Of a robot without a fence that must know where it is, s.
-_MAX_POSE_AGE = 0.5
 
 
 class Thought(NamedTuple):
@@ -99,7 +95,7 @@ class Controller:
         Raises:
             ConfigError: the robot's limits do not cover the policy's commands.
         """
-        _check_fits(runner.policy.contract, robot)
+        check_fits(runner.policy.contract, robot)
         self.robot = robot
         self.runner = runner
         self.shadow: PolicyRunner | None = None
@@ -107,7 +103,8 @@ class Controller:
         """Takes over when the runner in charge fails."""
         self.frames: dict[str, Frame] = {}
         """Of each camera the newest frame that the runner in charge was shown."""
-        self.pose = Slot('pose', _max_pose_age(robot)) if robot.fence or needs_pose else None
+        self._whereabouts = Whereabouts(robot, needed=needs_pose)
+        self.pose = self._whereabouts.slot
         """Where the robot is (`RobotPose`): for its fence and commands in the world's frame."""
         self._needs_pose = needs_pose
         self.mode = Mode.DISENGAGED
@@ -140,7 +137,7 @@ class Controller:
     @property
     def yaw(self) -> float:
         """Of the robot, rad, as last known."""
-        return self.pose.value.yaw if self.pose is not None and self.pose.value else 0.0
+        return self._whereabouts.yaw
 
     # Who drives
 
@@ -156,7 +153,7 @@ class Controller:
                 f'policy {runner.name} commands {its}, the running one {mine}; restart the node '
                 'to change what is commanded'
             )
-        _check_fits(runner.policy.contract, self.robot)
+        check_fits(runner.policy.contract, self.robot)
         Envelope(runner.policy.contract.commands, self.robot)
 
     def use(self, runner: PolicyRunner) -> None:
@@ -187,7 +184,8 @@ class Controller:
         if problem:
             return problem
         if self.mode is Mode.DISENGAGED:
-            self._envelope.place(self._positions(now_ns))
+            observation = self.runner.sensors.observe(now_ns)
+            self._envelope.place(joint_positions(self.runner.policy.contract, observation))
         if self.mode in (Mode.DISENGAGED, Mode.SAFE_STOP):
             self._disengage_at_rest = False
             self._enter(Mode.AUTONOMOUS, 'engaged')
@@ -287,8 +285,7 @@ class Controller:
                 if runner is not None:
                     runner.ingest.clear()
                     runner.reset()
-            if self.pose is not None:
-                self.pose.clear()
+            self._whereabouts.clear()
         elif elapsed - waited > LONGEST_GAP:
             # Whether fresh sensor messages came before this tick or not is chance.
             self.stop(f'clock jumped ahead {elapsed:.3f} s')
@@ -325,7 +322,7 @@ class Controller:
                 self.stop(action.observation.problem)
             if action.fault:
                 self.stop(action.fault)
-        if problem := self._out_of_bounds(now_ns):
+        if problem := self._whereabouts.problem(now_ns):
             self.stop(problem)
         longest = self.runner.policy.contract.elapsed_range[1]
         dt, since = min(thought.elapsed, longest), self._since_command()
@@ -391,7 +388,7 @@ class Controller:
         return (now_ns - before_ns) / 1e9 if before_ns is not None else math.inf
 
     def _act(self, raw: Array | None, dt: float, now_ns: int) -> Limited | None:
-        pose, _ = self._pose(now_ns)
+        pose, _ = self._whereabouts.pose(now_ns)
         if self.mode is Mode.AUTONOMOUS and raw is not None:
             return self._envelope.limit(raw, dt, pose)
         if self.mode is Mode.MANUAL and self._override is not None:
@@ -444,34 +441,8 @@ class Controller:
         return (
             self.runner.fault
             or self.runner.sensors.observe(now_ns).problem
-            or self._out_of_bounds(now_ns)
+            or self._whereabouts.problem(now_ns)
         )
-
-    def _positions(self, now_ns: int) -> dict[str, float]:
-        """What the policy sees of what it commands: where the joints of an arm are."""
-        observation = self.runner.sensors.observe(now_ns)
-        positions: dict[str, float] = {}
-        for name, spec in self.runner.policy.contract.inputs.items():
-            if spec.encoder != 'image':
-                values = observation.values[name].tolist()
-                positions |= dict(
-                    zip((each.name for each in spec.elements()), values, strict=True)
-                )
-        return {name: positions[name] for name in _held_joints(self.runner.policy.contract)}
-
-    def _out_of_bounds(self, now_ns: int) -> str:
-        """Why the robot's place lets no policy drive it; '' where it does."""
-        pose, problem = self._pose(now_ns)
-        if pose is None or self.robot.fence is None:
-            return problem
-        return outside(self.robot.fence, pose)
-
-    def _pose(self, now_ns: int) -> tuple[RobotPose | None, str]:
-        """Where the robot is, None with the reason where that is not known now."""
-        if self.pose is None:
-            return None, ''
-        sample, _, problem = self.pose.newest(now_ns)
-        return (None, problem) if problem or sample is None else (sample.value, '')
 
     def _steady(self, now_ns: int) -> int:
         return now_ns if self._steady_ns is None else self._steady_ns()
@@ -479,29 +450,3 @@ class Controller:
     def _enter(self, mode: Mode, reason: str) -> None:
         self.mode, self.reason, self._hovered = mode, reason, 0.0
         self._on_mode(mode, reason)
-
-
-def _max_pose_age(robot: Robot) -> float:
-    return robot.fence.max_age if robot.fence is not None else _MAX_POSE_AGE
-
-
-def _check_fits(contract: Contract, robot: Robot) -> None:
-    """Refuse a policy that could not land a robot, or not start from where an arm is."""
-    names = contract.command_names
-    if robot.land is not None and 'velocity_z' not in names:
-        raise ConfigError(
-            f'robot {robot.name} lands by itself (land), which needs the command velocity_z; the '
-            f'policy commands {", ".join(names)}'
-        )
-    seen = {each.name for spec in contract.inputs.values() for each in spec.elements()}
-    if blind := [name for name in _held_joints(contract) if name not in seen]:
-        raise ConfigError(
-            f'policy {contract.name} commands {", ".join(blind)} and does not see it: it could '
-            'not start from where the joint is; train it with the input joints'
-        )
-
-
-def _held_joints(contract: Contract) -> list[str]:
-    """Commands that hold a joint's position."""
-    axes = [axis_of(name) for name in contract.command_names]
-    return [axis.name for axis in axes if axis.family == 'joint' and axis.stop == 'hold']
