@@ -31,7 +31,7 @@ from liquid_control.contract.contract import CommandSpec
 from liquid_control.contract.inputs import ImuSpec
 from liquid_control.evaluate.closed_loop import domains
 from liquid_control.evaluate.closed_loop.record import IMAGE, STATE
-from liquid_control.evaluate.replay.replayer import replay_ticks
+from liquid_control.evaluate.replay.live_run import replay_ticks
 from liquid_control.nodes.common.dds import use_default_profile
 from liquid_control.runtime.inference.policy import Policy
 

@@ -18,7 +18,8 @@ from support.bundles import make_bundle
 from liquid_control.bags.reader import BagMessage, BagReader
 from liquid_control.evaluate.errors import ReplayError
 from liquid_control.evaluate.replay.bag_replay import Options, replay_bag
-from liquid_control.evaluate.replay.replayer import ReplayedTick, replay, replay_ticks
+from liquid_control.evaluate.replay.live_run import replay_ticks
+from liquid_control.evaluate.replay.replayer import ReplayedTick, replay
 from liquid_control.evaluate.replay.stream import by_stamp
 from liquid_control.evaluate.replay.topics import choose_topics
 from liquid_control.runtime.inference.policy import Policy

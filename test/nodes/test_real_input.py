@@ -17,7 +17,7 @@ from support.ros import Peer, running
 from liquid_control.bags.reader import BagReader
 from liquid_control.common.assets import find_bundle
 from liquid_control.common.image import decode_compressed
-from liquid_control.evaluate.replay.replayer import replay_ticks
+from liquid_control.evaluate.replay.live_run import replay_ticks
 from liquid_control.runtime.inference.policy import Policy
 
 BAG = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'donkeycar_bag'

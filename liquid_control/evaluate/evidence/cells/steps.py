@@ -32,7 +32,8 @@ from liquid_control.evaluate.evidence.intervals import (
     weighted_mean,
 )
 from liquid_control.evaluate.evidence.study import EvidenceError
-from liquid_control.nn.cfc import CfCCell, CfCEquations, LeCunTanh, WiredCfCCell
+from liquid_control.nn.cfc import CfCCell, LeCunTanh, WiredCfCCell
+from liquid_control.nn.cfc_equations import CfCEquations
 from liquid_control.nn.layer import LiquidCell, LiquidLayer
 from liquid_control.nn.lrc import LRCCell
 from liquid_control.nn.ltc import LEAST_CONDUCTANCE, LTCCell
