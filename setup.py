@@ -42,10 +42,16 @@ SIM = [
     'mujoco==4.0.0; python_version >= "3.11"',
     'mujoco==3.17.0; python_version < "3.11"',
 ]
-TRAIN = ['torch==2.13.0', 'lightning>=2.4', 'tensorboard>=2.12', 'onnx>=1.16']
+TRAIN = [
+    'torch==2.13.0',
+    'lightning>=2.5.2',
+    'tensorboard>=2.12',
+    'setuptools<81',  # with pkg_resources, which the command `tensorboard` imports
+    'onnx>=1.16',
+]
 ODE = ['torchdiffeq>=0.2.3']  # solvers that choose their own steps, for training alone
 SIGN = ['cryptography>=41']
-RAY = ['ray>=2.9']
+RAY = ['ray>=2.10']
 VIEW = ['nicegui>=3.0,<4']
 
 # What a wheel brings along for machines without a compiler; `nn/kernels/build.py` looks for it.
@@ -106,7 +112,7 @@ setup(
         'zstandard>=0.21',
         'lz4>=4.3',
         'rosbags>=0.11',
-        'typer>=0.12',
+        'typer>=0.16',
         'rich>=13.0',
         'matplotlib>=3.7',
     ],
