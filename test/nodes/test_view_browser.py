@@ -85,7 +85,7 @@ def car(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Car]:
 @pytest.fixture(scope='module')
 def view(car: Car, tmp_path_factory: pytest.TempPathFactory) -> Iterator[View]:
     log = tmp_path_factory.mktemp('view') / 'log'
-    with viewing(log, *CAMERA, use_sim_time=True) as view:
+    with viewing(log, *CAMERA, use_sim_time=True, top_speed=1.0) as view:
         yield view
 
 
@@ -122,6 +122,7 @@ def test_page_shows_what_the_topics_say(page: Page, car: Car, view: View) -> Non
     assert car.modes[-1].policy_hash[:8] in page.text('policy')
     assert 'of 20 Hz' in page.text('timing')
     assert 'free' in page.text('recorder')
+    assert page.text('top-value') == '40 %, 1.0 m/s', 'the top speed of driving by hand'
     pixels = page.run(
         "Array.from(document.getElementById('camera').getContext('2d')"
         '.getImageData(0, 0, 160, 120).data)'
