@@ -17,7 +17,14 @@ from multiprocessing.synchronize import Event
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from liquid_control.common.ray_executor import RayExecutor
 
@@ -139,10 +146,17 @@ def run_all(
         return pool.run(work, items, title=title, done=done, console=console)
 
 
-def count_progress(console: Console | None) -> Progress:
+def count_progress(console: Console | None, *, transient: bool = False) -> Progress:
     """A progress bar of things that are counted, with the time gone and the time left."""
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=console)
+    return Progress(
+        TextColumn('{task.description}', style='progress.description', markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=transient,
+    )
 
 
 @contextlib.contextmanager

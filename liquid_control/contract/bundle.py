@@ -13,6 +13,7 @@ from pathlib import Path
 
 from liquid_control.common.assets import CONTRACT_FILE
 from liquid_control.common.errors import BundleError
+from liquid_control.common.files import write_atomically
 from liquid_control.contract import format_1, signing
 from liquid_control.contract.contract import Contract
 from liquid_control.contract.onnx_file import check_self_contained
@@ -126,7 +127,7 @@ def sign_bundle(path: Path, key_file: Path) -> Path:
     """
     load_bundle(path)
     file = path / SIGNATURE_FILE
-    file.write_bytes(signing.sign(read_contract(path), key_file))
+    write_atomically(file, signing.sign(read_contract(path), key_file))
     return file
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liquid_control.common.errors import BundleError, ConfigError
-from liquid_control.common.files import FileError, read_bounded
+from liquid_control.common.files import FileError, read_bounded, write_atomically
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -60,7 +60,7 @@ def create_key(file: Path) -> Path:
     )
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as stream:
         stream.write(private)
-    public_file.write_bytes(public)
+    write_atomically(public_file, public)
     return public_file
 
 

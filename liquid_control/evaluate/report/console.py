@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from liquid_control.bags.reader import BagReader
+from liquid_control.common.jobs import count_progress
 from liquid_control.common.plain_text import printable
 from liquid_control.evaluate.replay.bag_replay import BagReplay, Options, frame_count, replay_bag
 from liquid_control.evaluate.replay.compare import Comparison
@@ -24,14 +24,9 @@ def replay_with_progress(
 ) -> BagReplay:
     """Replay a bag with a progress bar. Raises as `replay_bag`."""
     total = frame_count(reader, policy.contract, options)
-    columns = (
-        TextColumn('{task.description}', markup=False),
-        BarColumn(),
-        TextColumn('{task.completed:.0f}/{task.total:.0f} frames'),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(f'{policy.contract.name} on {reader.path.name}', total=total)
+    with count_progress(console, transient=True) as progress:
+        title = f'frames of {reader.path.name}, {policy.contract.name}'
+        task = progress.add_task(title, total=total)
 
         def on_frame(done: int) -> None:
             if done % _REPORT_EVERY == 0:
