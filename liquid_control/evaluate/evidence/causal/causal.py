@@ -43,7 +43,7 @@ from liquid_control.evaluate.statistics import (
 )
 from liquid_control.rollout.tasks import robot_of
 
-WORLDS, QUICK_WORLDS, POSES, QUICK_POSES = 12, 2, 4, 2
+WORLDS, QUICK_WORLDS, POSES, QUICK_POSES = 12, 1, 4, 2
 
 Floats = NDArray[np.float64]
 Found = Sequence[tuple[Piece, Measured]]

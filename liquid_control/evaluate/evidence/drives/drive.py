@@ -10,7 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from liquid_control.contract.bundle import load_bundle
-from liquid_control.evaluate.evidence.drives.lap import SMOOTH, failed, failures, measure
+from liquid_control.evaluate.evidence.drives.lap import (
+    SMOOTH,
+    driven,
+    failed,
+    failures,
+    measure,
+    stretch,
+)
 from liquid_control.evaluate.evidence.study import (
     Measured,
     Piece,
@@ -43,7 +50,7 @@ def study(
     """
     seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
     pieces = [
-        {**policy, 'world': world, **harder(difficulty)}
+        {**policy, 'world': world, **harder(difficulty), **stretch(quick)}
         for policy in policies(bundles)
         for world in seeds
     ]
@@ -72,7 +79,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     tables = [
         Table(
             'drive',
-            f'One lap in each of {len(worlds)} unseen worlds',
+            f'{driven(found[0][0])} in each of {len(worlds)} unseen worlds',
             rows,
             'Finished: in one go, with Wilson intervals. Others: mean with an interval by a '
             f'bootstrap over worlds. Fast: share of the steering above {SMOOTH:g} Hz.',

@@ -10,6 +10,7 @@ policy that starts anew.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -35,6 +36,8 @@ PATIENCE = 5.0
 """s in which a car must get further by `SLOWEST`."""
 SLOWEST = 0.3
 """m/s."""
+QUICK_WAY = 6.0
+"""How much of a lap is driven where it must be quick, m: a quarter."""
 SMOOTH = 2.0
 """Steering that changes faster than this is none that a track asks for, Hz."""
 
@@ -94,11 +97,21 @@ class Lap:
         return self.departures + self.collisions + self.stops + self.stuck
 
 
+def stretch(quick: bool) -> dict[str, float]:
+    """The entry of a piece that says how much of a lap is driven; none for all of it."""
+    return {'way': QUICK_WAY} if quick else {}
+
+
+def driven(piece: Piece) -> str:
+    """How much of a lap, in words."""
+    return f'The first {piece["way"]:g} m of a lap' if 'way' in piece else 'One lap'
+
+
 def measure(piece: Piece) -> Measured:
     """A lap, as plain data; see `drive_lap`."""
     settings = {
         name: piece[name]
-        for name in ('disturbance', 'strength', 'rate', 'jitter', 'told', 'difficulty')
+        for name in ('disturbance', 'strength', 'rate', 'jitter', 'told', 'way', 'difficulty')
         if name in piece
     }
     return asdict(drive_lap(Path(piece['policy']), piece['world'], **settings))
@@ -115,8 +128,9 @@ def drive_lap(
     told: bool = True,
     difficulty: Mapping[str, float] = MappingProxyType({}),
     most_failures: int = 1000,
+    way: float = math.inf,
 ) -> Lap:
-    """Drive one lap of a world.
+    """Drive one lap of a world, or the beginning of it.
 
     Args:
         world: seed of the track and its look, and of the disturbance.
@@ -127,6 +141,7 @@ def drive_lap(
         told: whether the policy is told the elapsed time, or that of its own rate always.
         difficulty: of the world, see `TrackWorld`.
         most_failures: the lap is given up after so many.
+        way: so much of it at most, m.
     """
     policy = Policy.load(bundle)
     rate = rate or policy.contract.control_rate
@@ -134,10 +149,11 @@ def drive_lap(
     rng = np.random.default_rng([world, sum(disturbance.encode())])
     lap, offsets, angles = Lap(), list[float](), list[float]()
     with simulate_car(world, difficulty=difficulty) as simulator:
-        length, done = simulator.world.track.length, 0.0
+        track, done = simulator.world.track, 0.0
+        length = min(track.length, way)
         while done < length:
             done += simulator.world.traffic.free_ahead(done)
-            simulator.reset(simulator.world.pose_at(station=done % length))
+            simulator.reset(simulator.world.pose_at(station=done % track.length))
             driver = Disturbed(shown, disturbance, strength, rng)
             failure = _stretch(
                 simulator, driver, length - done, rate, jitter, offsets, angles, rng

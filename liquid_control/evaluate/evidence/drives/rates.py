@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from liquid_control.evaluate.evidence.drives.drive import harder, policies, row
-from liquid_control.evaluate.evidence.drives.lap import failed, measure
+from liquid_control.evaluate.evidence.drives.lap import driven, failed, measure, stretch
 from liquid_control.evaluate.evidence.study import (
     Measured,
     Piece,
@@ -40,8 +40,8 @@ def study(
         EvidenceError: there are not so many worlds.
     """
     seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
-    clocks = CLOCKS[1:4] if quick else CLOCKS
-    same, hard = policies(bundles), harder(difficulty)
+    clocks = CLOCKS[1:4:2] if quick else CLOCKS
+    same, hard = policies(bundles), {**harder(difficulty), **stretch(quick)}
     pieces = [
         {**policy, 'world': world, 'rate': rate, 'jitter': jitter, 'told': told, **hard}
         for rate, jitter in clocks
@@ -87,7 +87,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     tables = [
         Table(
             'rates',
-            f'One lap in each of {len(worlds)} unseen worlds, at other rates',
+            f'{driven(found[0][0])} in each of {len(worlds)} unseen worlds, at other rates',
             rows,
             'Told: the elapsed time; not told: the period that the policy was trained at. Jitter: '
             'largest deviation of a tick, as a share of the period.',

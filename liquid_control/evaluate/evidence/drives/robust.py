@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +15,13 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from liquid_control.evaluate.evidence.drives.drive import harder, policies
-from liquid_control.evaluate.evidence.drives.lap import DISTURBANCES, FAILURES, drive_lap
+from liquid_control.evaluate.evidence.drives.lap import (
+    DISTURBANCES,
+    FAILURES,
+    drive_lap,
+    driven,
+    stretch,
+)
 from liquid_control.evaluate.evidence.study import (
     EvidenceError,
     Measured,
@@ -38,7 +45,8 @@ KNOWN = {
 """What can be raised: what happens on the way to the policy and to the car, or the world."""
 
 NAME, TABLE = 'robust', 'thresholds'
-WORLDS, QUICK_WORLDS, HALVINGS, QUICK_HALVINGS = 20, 3, 4, 1
+WORLDS, QUICK_WORLDS, HALVINGS, QUICK_HALVINGS = 20, 2, 4, 1
+QUICK = ('noise', 'dropped', 'pushes')
 
 
 def study(
@@ -69,9 +77,10 @@ def study(
             'halvings': QUICK_HALVINGS if quick else HALVINGS,
             'disturbance': name,
             **harder(difficulty),
+            **stretch(quick),
         }
         for policy in policies(bundles)
-        for name in disturbances or DISTURBANCES
+        for name in disturbances or (QUICK if quick else DISTURBANCES)
     ]
     return Study(NAME, measure, pieces, summarise)
 
@@ -80,9 +89,10 @@ def measure(piece: Piece) -> Measured:
     """Bisection for one policy and disturbance; why laps failed beside it."""
     failures = dict.fromkeys(FAILURES, 0)
     asked = in_world(piece['disturbance'], piece.get('difficulty', {}))
+    way = piece.get('way', math.inf)
 
     def fails(strength: float, world: int) -> bool:
-        lap = drive_lap(Path(piece['policy']), world, **asked(strength), most_failures=1)
+        lap = drive_lap(Path(piece['policy']), world, **asked(strength), most_failures=1, way=way)
         for name in failures:
             failures[name] += getattr(lap, name)
         return not lap.finished
@@ -129,7 +139,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     ]
     low, high = SEQUENTIAL_RATES
     caption = (
-        'Strength 1: '
+        f'{driven(found[0][0])} in each world. Strength 1: '
         + '; '.join(
             f'{name}: {KNOWN[name]}' for name in {piece['disturbance']: 0 for piece, _ in found}
         )

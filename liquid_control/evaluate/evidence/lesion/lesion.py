@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from liquid_control.contract.bundle import load_bundle
-from liquid_control.evaluate.evidence.lesion.drives import attempt, observe
+from liquid_control.evaluate.evidence.lesion.drives import QUICK_PATIENCE, attempt, observe
 from liquid_control.evaluate.evidence.lesion.figure import draw_effects
 from liquid_control.evaluate.evidence.lesion.silence import (
     Floats,
@@ -47,7 +47,7 @@ from liquid_control.nn.wiring import Wiring
 LoadNetwork = Callable[[Path], PolicyNetwork]
 
 WORLDS, QUICK_WORLDS = 8, 1
-SECONDS, QUICK_SECONDS = 8.0, 5.0
+SECONDS, QUICK_SECONDS = 8.0, 4.0
 STRONGEST, QUICK_STRONGEST = 3, 1
 HALVINGS, QUICK_HALVINGS = 4, 1
 ORDERS = ('weakest first', 'at random')
@@ -108,13 +108,14 @@ def measure(load_network: LoadNetwork, piece: Piece) -> Measured:
     means = np.array(piece['means'])
     if piece['what'] == 'drive':
         lesioned = _lesioned(network, means, piece['neurons'], piece['synapses'])
-        return attempt(Path(piece['policy']), lesioned, piece['world'])
+        return attempt(Path(piece['policy']), lesioned, piece['world'], quick=piece['quick'])
 
     def fails(share: float, world: int) -> bool:
         gone = piece['order'][: round(share * len(piece['order']))]
         parts = ([], gone) if piece['of'] == 'synapses' else (gone, [])
         lesioned = _lesioned(network, means, *parts)
-        return bool(attempt(Path(piece['policy']), lesioned, world)['failed'])
+        lap = attempt(Path(piece['policy']), lesioned, world, quick=piece['quick'])
+        return bool(lap['failed'])
 
     found = find_threshold(fails, piece['worlds'], steps=piece['halvings'])
     return {'threshold': str(found), 'value': found.value, 'drives': found.trials}
@@ -234,7 +235,8 @@ def closed_loop(
             lesion = {'what': 'drive', 'lesion': name, 'neurons': gone, 'synapses': cut}
             pieces += [{**same, **lesion, 'world': world} for world in worlds]
         rng = np.random.default_rng(seed)
-        for kind, weakest in (('synapses', pairs[::-1]), ('neurons', neurons[::-1].tolist())):
+        kinds = {'neurons': neurons[::-1].tolist()} | ({} if quick else {'synapses': pairs[::-1]})
+        for kind, weakest in kinds.items():
             for rank in ORDERS[:1] if quick else ORDERS:
                 drawn = [weakest[i] for i in rng.permutation(len(weakest))]
                 chosen = weakest if rank == ORDERS[0] else drawn
@@ -367,8 +369,13 @@ def _drives(found: Found) -> Table:
                     else None,
                 }
             )
-    caption = 'A lap, a flight to the target or a drive to the goal in each world, ended by the '
-    caption += 'first failure. Offset: of a car from the centre line, until then.'
+    quick = any(piece['quick'] for piece, _ in found)
+    caption = (
+        f'The first {QUICK_PATIENCE:g} s of a drive in each world, '
+        if quick
+        else 'A lap, a flight to the target or a drive to the goal in each world, '
+    )
+    caption += 'ended by the first failure. Offset: of a car from the centre line, until then.'
     return Table('drives', 'Drives with a lesion', rows, caption)
 
 
