@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from liquid_control.cli.main import app
 from liquid_control.evaluate.evidence.cells import expressivity, memory, solvers
-from liquid_control.evaluate.evidence.study import run
+from liquid_control.evaluate.evidence.overview import write_overview
+from liquid_control.evaluate.evidence.study import Report, run
 
 QUIET = Console(quiet=True)
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,21 @@ def test_a_study_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
     page = (tmp_path / 'report.html').read_text()
     assert 'as expected' in page
     assert 'of all' in page
+
+
+def test_one_table_gathers_what_studies_found_of_a_policy(tmp_path: Path) -> None:
+    reports = {
+        'compact': Report('Sizes', 'small', [], scores={'a': {'parameters': 7}, 'b': {}}),
+        'drive': Report('Drive', 'one is lost', [], scores={'a': {'finished': '1 [0.4, 1]'}}),
+        'memory': Report('Memory', 'of cells', []),
+    }
+    page = write_overview(reports, tmp_path, QUIET).read_text()
+    rows = list(csv.DictReader((tmp_path / 'policies.csv').open()))
+    assert rows == [
+        {'policy': 'a', 'finished': '1 [0.4, 1]', 'parameters': '7'},
+        {'policy': 'b', 'finished': '', 'parameters': ''},
+    ]
+    assert page.index('1 [0.4, 1]') < page.index('one is lost') < page.index('drive/report.html')
 
 
 def test_solvers_are_measured_against_a_tight_reference() -> None:
@@ -82,7 +98,11 @@ def test_gradients_fade_over_the_lag_and_a_stack_forgets_at_its_end() -> None:
 
 def test_a_cell_learns_to_add() -> None:
     piece = {'cell': 'gru', 'seed': 0, 'length': 4, 'rate': 1e-2, 'updates': 200}
-    assert memory.adding_error(piece) < 0.4 * memory.adding_error({**piece, 'updates': 0})
+    (error, updates), (before, _) = (
+        memory.adding_error(each) for each in (piece, {**piece, 'updates': 0})
+    )
+    assert error < 0.4 * before
+    assert updates <= 200
 
 
 def test_compact_shows_sizes_beside_scores(tmp_path: Path) -> None:
