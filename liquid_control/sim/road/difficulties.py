@@ -13,7 +13,7 @@ DIFFICULTIES = {
     'missing': 'share of the markings that is not there at all, up to 90 %',
     'double': 'old markings beside the valid ones, drifting off, on up to 70 % of the way',
     'shadows': 'shadows across the road, up to 24',
-    'crossings': 'roads that cross and interrupt the edges, zebras, up to 4',
+    'crossings': 'roads that cross and interrupt the edges, up to 4',
     'wet': 'a dark, mirroring road with puddles',
     'elsewhere': 'ground and road of places that are kept from training',
     'night': 'darkness, with headlights',
