@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from liquid_control.cli.options import InputTopics, PolicyName, grouped
+from liquid_control.cli.options import InputTopicOptions, PolicyName, grouped
 from liquid_control.cli.terminal import complain, table_console
 from liquid_control.common.plain_text import printable
 
@@ -71,7 +71,7 @@ def repair(
 def topics(
     bag: Annotated[Path, typer.Argument(help='rosbag2 (MCAP, sqlite3) or ROS 1 bag.')],
     policy: PolicyName,
-    named: InputTopics,
+    named: InputTopicOptions,
 ) -> None:
     """Print which topics of a recording a policy's inputs come from, as JSON.
 

@@ -15,7 +15,7 @@ from liquid_control.cli.learn import Changes, recipe_for
 from liquid_control.cli.options import (
     Difficulty,
     Effort,
-    LearningTopics,
+    LearningTopicOptions,
     Out,
     Quick,
     Workplace,
@@ -267,7 +267,7 @@ def recordings(
         bool, typer.Option('--quick', help='Two seeds, two epochs: to see that it works.')
     ] = False,
     *,
-    topics: LearningTopics,
+    topics: LearningTopicOptions,
     workplace: Workplace,
 ) -> None:
     """Every cell trained on your recordings by one recipe, and judged on what it holds out."""

@@ -14,7 +14,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from liquid_control.cli.options import Difficulty, LearningTopics, cores, grouped, read_difficulty
+from liquid_control.cli.options import (
+    Difficulty,
+    LearningTopicOptions,
+    cores,
+    grouped,
+    read_difficulty,
+)
 from liquid_control.cli.terminal import complain
 from liquid_control.common.plain_text import printable
 
@@ -71,7 +77,7 @@ def dataset(
     inputs: Inputs = None,
     commands: Commands = None,
     *,
-    topics: LearningTopics,
+    topics: LearningTopicOptions,
     changes: Changes = None,
     jobs: Jobs = None,
     ray: Annotated[
@@ -126,7 +132,7 @@ def train(
     inputs: Inputs = None,
     commands: Commands = None,
     *,
-    topics: LearningTopics,
+    topics: LearningTopicOptions,
     changes: Changes = None,
     jobs: Jobs = None,
 ) -> None:
@@ -179,7 +185,7 @@ def improve(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help='Of a round, at most.', min=1)] = None,
     *,
-    topics: LearningTopics,
+    topics: LearningTopicOptions,
     changes: Changes = None,
 ) -> None:
     """Make a policy better: drive, let the expert answer, retrain, evaluate, keep what is better.
@@ -241,7 +247,10 @@ def _as_typed(bags: list[Path]) -> str:
 
 
 def recipe_for(
-    sources: list[Path], recipe: str | None, changes: list[str] | None, topics: LearningTopics
+    sources: list[Path],
+    recipe: str | None,
+    changes: list[str] | None,
+    topics: LearningTopicOptions,
 ) -> Any:
     """What to learn of recordings and how, for other verbs than these."""
     return _recipe(sources, recipe, changes, topics.named())

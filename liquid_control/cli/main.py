@@ -23,7 +23,7 @@ with needed_by('liquid-control'):
     from liquid_control.cli import evaluate as cli_evaluate
     from liquid_control.cli import explain as cli_explain
     from liquid_control.cli import learn as cli_learn
-    from liquid_control.cli.options import Difficulty, PolicyName, ReplayTopics, grouped
+    from liquid_control.cli.options import Difficulty, PolicyName, ReplayTopicOptions, grouped
     from liquid_control.cli.terminal import complain
 
 _PICTURES = ('.png', '.svg', '.pdf')
@@ -146,7 +146,7 @@ def replay(
         int | None, typer.Option(help='Index of the first frame left out.')
     ] = None,
     *,
-    topics: ReplayTopics,
+    topics: ReplayTopicOptions,
     wheelbase: Annotated[
         float | None,
         typer.Option(help='Of the recorded robot, m; the robot that the policy knows without it.'),

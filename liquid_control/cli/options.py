@@ -39,7 +39,7 @@ Ray = Annotated[
 
 
 @dataclass(frozen=True)
-class InputTopics:
+class InputTopicOptions:
     """Topics of what a policy sees."""
 
     topic: Topics = None
@@ -54,14 +54,14 @@ class InputTopics:
 
 
 @dataclass(frozen=True)
-class ReplayTopics(InputTopics):
+class ReplayTopicOptions(InputTopicOptions):
     """And of what it commands."""
 
     command_topic: Topic = None
 
 
 @dataclass(frozen=True)
-class LearningTopics(ReplayTopics):
+class LearningTopicOptions(ReplayTopicOptions):
     """And of who drove."""
 
     mode_topic: Topic = None
