@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -366,24 +365,17 @@ def everything(
 
     bundles = _bundles(policies or ['track_cfc', 'track_ltc'])
     folder = effort.out or Path('out') / 'evaluate'
-    with _running(effort) as run:
-        reports = {
-            study.name: run(study, folder / study.name)
-            for study in studies(bundles, load_network, folder, **effort.settings)
-        }
+    reports = {}
+    for study in studies(bundles, load_network, folder, **effort.settings):
+        # Processes of its own: what compiles for torch crashes where a camera has rendered.
+        reports[study.name] = _run(study, replace(effort, out=folder / study.name))
     print(f'all of it: {write_overview(reports, folder, table_console())}')
 
 
-def _run(study: Any, workplace: Workplace) -> None:
-    with _running(workplace) as run:
-        run(study, workplace.out or Path('out') / 'evaluate' / study.name)
-
-
-@contextmanager
-def _running(workplace: Workplace) -> Iterator[Callable[[Any, Path], Any]]:
-    """What runs studies into their folders, all of them in the same processes."""
+def _run(study: Any, workplace: Workplace) -> Any:
     from liquid_control.common.jobs import open_pool
     from liquid_control.evaluate.evidence.study import run
 
+    folder = workplace.out or Path('out') / 'evaluate' / study.name
     with open_pool(workplace.jobs or cores(), workplace.ray) as pool:
-        yield lambda study, folder: run(study, folder, pool=pool, console=table_console())
+        return run(study, folder, pool=pool, console=table_console())
