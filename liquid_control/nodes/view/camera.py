@@ -126,5 +126,5 @@ def _overlaid(rgb: Pixels, attention: Pixels) -> Pixels:
     height, width = rgb.shape[:2]
     weight = cv2.resize(attention, (width, height), interpolation=cv2.INTER_LINEAR)
     heat = cv2.cvtColor(cv2.applyColorMap(weight, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    share = (weight.astype(np.float32) / 255.0 * _HEAT)[..., None]
-    return np.asarray(rgb * (1.0 - share) + heat * share, dtype=np.uint8)
+    share = weight.astype(np.float32) * np.float32(_HEAT / 255.0)
+    return np.asarray(cv2.blendLinear(rgb, heat, 1.0 - share, share), dtype=np.uint8)

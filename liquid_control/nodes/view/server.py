@@ -44,6 +44,7 @@ class Server:
                 lifespan='on',
                 ws='auto',
                 ws_max_size=_MAX_MESSAGE,
+                ws_per_message_deflate=False,  # frames are JPEG: no smaller for the time it takes
                 limit_concurrency=_MAX_CONNECTIONS,
                 timeout_graceful_shutdown=_STOP_TIMEOUT,
             )
