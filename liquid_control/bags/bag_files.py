@@ -34,6 +34,8 @@ _COMPRESSED = '.zstd'
 _MAX_METADATA = 1 << 20  # five thousand files
 _MAX_SHOWN = 8
 _Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+# Of metadata; rosbag2 writes six.
+_DEEPEST = 50
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     """
     try:
         text = read_bounded(path, max(_MAX_METADATA, max_unpacked(0)))
+        _check_depth(text)
         content = yaml.load(text, _Loader)
         information = content['rosbag2_bagfile_information']
         if not all(isinstance(name, str) for name in information['relative_file_paths']):
@@ -119,6 +122,18 @@ def read_metadata(path: Path) -> dict[str, Any]:
         ) from error
     assert isinstance(information, dict)
     return information
+
+
+def _check_depth(text: str | bytes) -> None:
+    """Refuse what libyaml's composer, which calls itself, would end the process over."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise yaml.YAMLError(f'nested more than {_DEEPEST} deep')
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def open_part_file(path: Path) -> BinaryIO:

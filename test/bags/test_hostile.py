@@ -134,6 +134,15 @@ def test_a_compressed_message_without_end_is_refused(tmp_path: Path) -> None:
             read(path)
 
 
+def test_metadata_nested_deeper_than_a_parser_survives_is_refused(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / 'bag')
+    too_deep = r'nested more than 50 deep|maximum nesting depth'
+    for text in ('[' * 200_000, '- ' * 1000, 'x: ' + '{y: ' * 1000):
+        (path / 'metadata.yaml').write_text(text)
+        with pytest.raises(BagError, match=too_deep), deadline(10):
+            read(path)
+
+
 @pytest.mark.parametrize('compression', ['bz2', 'lz4'])
 def test_a_ros1_chunk_that_lies_about_its_size_is_refused(
     tmp_path: Path, compression: str
