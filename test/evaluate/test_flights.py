@@ -37,11 +37,12 @@ def test_what_cannot_be_flown_is_refused(flyer: Path, tmp_path: Path) -> None:
         flights.study([make_bundle(tmp_path / 'driver')])
 
 
-def test_rates_come_with_intervals_and_policies_are_compared_in_the_same_worlds() -> None:
-    def flown(policy: str, outcome: str, seed: int) -> tuple[dict, dict]:
-        piece = {'policy': policy, 'digest': '', 'test': flights.TRAINING, 'seed': seed}
-        return piece, {'outcome': outcome, 'seconds': 8.0, 'distance': 2.0, 'nearest': 1.8}
+def flown(policy: str, outcome: str, seed: int, test: str = flights.TRAINING) -> tuple[dict, dict]:
+    piece = {'policy': policy, 'digest': '', 'test': test, 'seed': seed}
+    return piece, {'outcome': outcome, 'seconds': 8.0, 'distance': 2.0, 'nearest': 1.8}
 
+
+def test_rates_come_with_intervals_and_policies_are_compared_in_the_same_worlds() -> None:
     found = [flown('good', HELD, seed) for seed in range(10)]
     found += [flown('bad', CRASHED if seed % 2 else LATE, seed) for seed in range(10)]
     report = flights.summarise(found)
@@ -54,3 +55,32 @@ def test_rates_come_with_intervals_and_policies_are_compared_in_the_same_worlds(
     assert difference['held, %'] == 100.0
     assert difference['told apart'] is True
     assert 'good 10 of 10, bad 0 of 10' in report.verdict
+
+
+def test_trainings_of_a_kind_share_a_row_and_differ_by_their_spread() -> None:
+    found = [
+        flown(f'runs/ltc_{i}', HELD if i else LATE, seed) for i in range(2) for seed in range(4)
+    ]
+    found += [flown('lstm_0', HELD, seed) for seed in range(4)]
+
+    report = flights.summarise(found)
+
+    ltc, lstm = report.tables[0].rows
+    assert (ltc['policy'], ltc['trainings'], ltc['held'], ltc['flights']) == ('ltc', 2, 4, 8)
+    assert ltc['over trainings, %'] == '50 ± 71'
+    assert (lstm['policy'], lstm['trainings']) == ('lstm', 1)
+    (difference,) = report.tables[1].rows
+    assert difference['held, %'] == -50.0
+
+
+def test_many_kinds_are_drawn_as_a_map_with_the_best_above() -> None:
+    found = [
+        flown(f'cell-{index}', HELD if seed < index else CRASHED, seed, test)
+        for index in range(flights.MANY + 1)
+        for seed in range(4)
+        for test in (flights.TRAINING, 'winter')
+    ]
+    (axes,) = flights.summarise(found).figures['held'].axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [f'cell-{index}' for index in reversed(range(flights.MANY + 1))]
+    assert [text.get_text() for text in axes.texts[:4]] == ['100', '100', '75', '75']

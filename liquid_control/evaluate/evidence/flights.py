@@ -6,7 +6,8 @@ The tests are those of Chahine et al., "Robust flight navigation out of distribu
 neural networks", Science Robotics 8 (2023), https://doi.org/10.1126/scirobotics.adc8892, in our
 simulator: fly to the target in other seasons and places, from further away, turned away, half
 hidden, with a distractor beside it, and under stress of the image; wind is ours. Every policy
-flies the same worlds, which no training sees.
+flies the same worlds, which no training sees. Policies that are called alike but for a number at
+the end, such as `ltc_1` and `ltc_2`, are trainings of one kind and share a row.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -30,6 +33,8 @@ from liquid_control.evaluate.evidence.study import (
     Report,
     Study,
     Table,
+    kind,
+    spread,
 )
 from liquid_control.evaluate.report.figures import STYLE
 from liquid_control.evaluate.statistics import paired_differences, wilson
@@ -122,79 +127,89 @@ def _policy(path: str) -> Policy:
     return Policy.load(Path(path))
 
 
-Flights = dict[str, list[Measured]]
+Flights = dict[tuple[str, int], Measured]
+"""By policy and world."""
+
+Tests = dict[str, Flights]
+"""By name of the test."""
+
+MANY = 4
+"""More kinds than these make a chart of bars unreadable."""
 
 
 def summarise(found: list[tuple[Piece, Measured]]) -> Report:
-    """Rates by policy and test, and policies against each other in the same worlds."""
-    by_policy: dict[str, Flights] = {}
+    """Rates by kind of policy and test, and kinds against each other in the same worlds."""
+    kinds: dict[str, Tests] = {}
     for piece, measured in found:
-        tests = by_policy.setdefault(Path(piece['policy']).name, {})
-        tests.setdefault(piece['test'], []).append(measured)
-    trained = [_held(tests[TRAINING]) for tests in by_policy.values() if TRAINING in tests]
+        name = Path(piece['policy']).name
+        tests = kinds.setdefault(kind(name), {})
+        tests.setdefault(piece['test'], {})[name, piece['seed']] = measured
     rates = ', '.join(
         f'{name} {_held(tests[TRAINING])} of {len(tests[TRAINING])}'
-        for name, tests in by_policy.items()
+        for name, tests in kinds.items()
         if TRAINING in tests
     )
     return Report(
         'Flights outside of the training scene',
-        f'held in the training scene: {rates}' if trained else 'other scenes only',
-        [_rates(by_policy), *_differences(by_policy)],
-        {'held': _draw(by_policy)},
+        f'held in the training scene: {rates}' if rates else 'other scenes only',
+        [_rates(kinds), *_differences(kinds)],
+        {'held': _bars(kinds) if len(kinds) <= MANY else _map(kinds)},
     )
 
 
-def _held(flights: Sequence[Measured]) -> int:
-    return sum(flight['outcome'] == HELD for flight in flights)
+def _held(flights: Flights) -> int:
+    return sum(flight['outcome'] == HELD for flight in flights.values())
 
 
-def _rates(by_policy: dict[str, Flights]) -> Table:
-    rows = []
-    for name, tests in by_policy.items():
-        for test, flights in tests.items():
-            outcomes = Counter(flight['outcome'] for flight in flights)
-            rate = wilson(outcomes[HELD], len(flights))
-            seconds = [f['seconds'] for f in flights if f['outcome'] == HELD]
-            rows.append(
-                {
-                    'policy': name,
-                    'test': test,
-                    'what is different': TESTS[test].says,
-                    "the paper's": TESTS[test].paper or None,
-                    'flights': len(flights),
-                    'held': outcomes[HELD],
-                    'held, %': round(100 * rate.value, 1),
-                    'from': round(100 * rate.low, 1),
-                    'to': round(100 * rate.high, 1),
-                    CRASHED: outcomes[CRASHED],
-                    STRAYED: outcomes[STRAYED],
-                    LATE: outcomes[LATE],
-                    'time to hold, s': round(float(np.mean(seconds)), 1) if seconds else None,
-                }
-            )
+def _rates(kinds: dict[str, Tests]) -> Table:
+    rows = [
+        {'policy': name, 'test': test, **_row(test, flights)}
+        for name, tests in kinds.items()
+        for test, flights in tests.items()
+    ]
     return Table(
         'flights',
         'Reached the target and held position before it',
         rows,
         'Held: 1.3 to 2.7 m from the target, facing it within 12 degrees, for 3 s. Worlds that no '
-        'training saw, the same for all policies; intervals of 95 % by Wilson. The paper flew a '
+        'training saw, the same for all policies; intervals of 95 % by Wilson over all flights, '
+        'and mean ± standard deviation over trainings of a kind. The paper flew a '
         'real quadrotor to a chair and counts a flight as a success on its own terms: its rates '
         'and these are of different robots and scenes, and only their order can be compared.',
     )
 
 
-def _differences(by_policy: dict[str, Flights]) -> list[Table]:
-    """Policies against each other, test by test."""
-    if len(by_policy) < 2:
+def _row(test: str, flights: Flights) -> dict[str, Any]:
+    outcomes = Counter(flight['outcome'] for flight in flights.values())
+    rate = wilson(outcomes[HELD], len(flights))
+    seconds = [f['seconds'] for f in flights.values() if f['outcome'] == HELD]
+    trainings: dict[str, list[float]] = {}
+    for (policy, _), flight in flights.items():
+        trainings.setdefault(policy, []).append(100.0 * (flight['outcome'] == HELD))
+    return {
+        'what is different': TESTS[test].says,
+        "the paper's": TESTS[test].paper or None,
+        'flights': len(flights),
+        'held': outcomes[HELD],
+        'held, %': round(100 * rate.value, 1),
+        'from': round(100 * rate.low, 1),
+        'to': round(100 * rate.high, 1),
+        'trainings': len(trainings),
+        'over trainings, %': spread([fmean(each) for each in trainings.values()]),
+        CRASHED: outcomes[CRASHED],
+        STRAYED: outcomes[STRAYED],
+        LATE: outcomes[LATE],
+        'time to hold, s': round(fmean(seconds), 1) if seconds else None,
+    }
+
+
+def _differences(kinds: dict[str, Tests]) -> list[Table]:
+    """Kinds against each other, test by test."""
+    if len(kinds) < 2:
         return []
     rows = []
     for test in TESTS:
-        scores: dict[str, Sequence[float]] = {
-            name: [float(flight['outcome'] == HELD) for flight in tests[test]]
-            for name, tests in by_policy.items()
-            if test in tests
-        }
+        scores = {name: _by_world(tests[test]) for name, tests in kinds.items() if test in tests}
         if len(scores) < 2:
             continue
         for difference in paired_differences(scores):
@@ -211,17 +226,30 @@ def _differences(by_policy: dict[str, Flights]) -> list[Table]:
                     'smallest that would show, %': round(100 * difference.detectable, 1),
                 }
             )
-    caption = 'Paired by world; p after Holm within each test, by flipping signs.'
+    caption = 'Mean over trainings, paired by world; p after Holm within each test, by flipping '
+    caption += 'signs. What trainings differ by is not in p.'
     return [Table('differences', 'Policies against each other', rows, caption)]
 
 
+def _by_world(flights: Flights) -> list[float]:
+    """The share of the trainings that held, in each world."""
+    worlds: dict[int, list[float]] = {}
+    for (_, seed), flight in flights.items():
+        worlds.setdefault(seed, []).append(float(flight['outcome'] == HELD))
+    return [fmean(worlds[seed]) for seed in sorted(worlds)]
+
+
+def _tests(kinds: dict[str, Tests]) -> list[str]:
+    return [test for test in TESTS if any(test in found for found in kinds.values())]
+
+
 @rc_context(STYLE)
-def _draw(by_policy: dict[str, Flights]) -> Figure:
-    tests = [test for test in TESTS if any(test in found for found in by_policy.values())]
+def _bars(kinds: dict[str, Tests]) -> Figure:
+    tests = _tests(kinds)
     figure = Figure(figsize=(10, 4.2))
     axes = figure.subplots()
-    width = 0.8 / len(by_policy)
-    for index, (name, found) in enumerate(by_policy.items()):
+    width = 0.8 / len(kinds)
+    for index, (name, found) in enumerate(kinds.items()):
         places, rates, errors = [], [], []
         for place, test in enumerate(tests):
             if test in found:
@@ -235,4 +263,29 @@ def _draw(by_policy: dict[str, Flights]) -> Figure:
     axes.set_ylabel('held, %')
     axes.set_ylim(0, 105)
     axes.legend(loc='lower left')
+    return figure
+
+
+@rc_context(STYLE)
+def _map(kinds: dict[str, Tests]) -> Figure:
+    """A field for each kind and test, those that hold most above."""
+    tests = _tests(kinds)
+    held = np.full((len(kinds), len(tests)), np.nan)
+    for row, found in enumerate(kinds.values()):
+        for column, test in enumerate(tests):
+            if test in found:
+                held[row, column] = 100 * _held(found[test]) / len(found[test])
+    order = np.argsort(-np.nanmean(held, axis=1), kind='stable')
+    names = [list(kinds)[row] for row in order]
+    figure = Figure(figsize=(10, 1.4 + 0.32 * len(kinds)))
+    axes = figure.subplots()
+    axes.imshow(held[order], cmap='Blues', vmin=0, vmax=100, aspect='auto')
+    axes.grid(visible=False)
+    for (row, column), value in np.ndenumerate(held[order]):
+        if np.isfinite(value):
+            colour = 'white' if value > 60 else 'black'
+            axes.text(column, row, f'{value:.0f}', ha='center', va='center', color=colour)
+    axes.set_xticks(range(len(tests)), tests, rotation=20)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_title('held, %')
     return figure

@@ -13,6 +13,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -242,6 +243,11 @@ def grouped(
     for piece, measured in found:
         groups.setdefault(tuple(piece.get(name) for name in names), []).append(measured)
     return groups
+
+
+def kind(policy: str) -> str:
+    """The name without a number of its training at the end: `ltc` of `ltc_1` and `ltc_2`."""
+    return re.sub(r'_\d+$', '', policy)
 
 
 def spread(values: Sequence[float]) -> str:

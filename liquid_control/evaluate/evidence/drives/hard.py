@@ -8,7 +8,6 @@ trainings of one kind with several seeds: they share a row, and are compared as 
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from liquid_control.evaluate.evidence.study import (
     Report,
     Study,
     Table,
+    kind,
     spread,
 )
 from liquid_control.evaluate.evidence.worlds import unseen_worlds
@@ -69,11 +69,6 @@ def study(
         for policy in policies(bundles)
     ]
     return Study(NAME, measure, pieces, summarise)
-
-
-def kind(policy: str) -> str:
-    """The name without the number of the training at its end."""
-    return re.sub(r'_\d+$', '', policy)
 
 
 def summarise(found: list[tuple[Piece, Measured]]) -> Report:
