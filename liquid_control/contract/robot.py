@@ -122,6 +122,8 @@ class Robot:
     land: Landing | None = None
     """Of a flying robot; None: it hovers until somebody takes it."""
     fence: Fence | None = None
+    offboard: bool = False
+    """It follows commands only while its flight controller is armed and in offboard mode."""
 
     def __post_init__(self) -> None:
         for name, limits in self.limits.items():

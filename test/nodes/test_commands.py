@@ -121,6 +121,9 @@ def test_px4_is_told_setpoints_of_the_world_with_a_sign_of_life(
     assert setpoint.yawspeed == -0.2
     assert setpoint.timestamp == mode.timestamp == 3_000_004
     assert (mode.velocity, mode.position) == (True, False)
+    sender.publish((1.0, 0.0, 0.5, 0.2), Time(sec=4), offboard=False)
+    assert sent['offboard_control_mode'][-1].timestamp == 4_000_000
+    assert len(sent['cmd_vel']) == 1, 'its controllers would take it in every mode'
 
 
 class Flight:
@@ -144,9 +147,11 @@ class Flight:
 def test_a_flying_robot_stops_at_its_fence_hovers_and_lands(tmp_path: Path) -> None:
     file = Path(__file__).parents[2] / 'config' / 'robots' / 'px4_quadrotor.yaml'
     text = file.read_text()
-    assert 'after: 20.0' in text
     drone = tmp_path / 'drone.yaml'
-    drone.write_text(text.replace('after: 20.0', 'after: 0.5'))
+    for shipped, wanted in (('after: 20.0', 'after: 0.5'), ('offboard: true', 'offboard: false')):
+        assert shipped in text
+        text = text.replace(shipped, wanted)
+    drone.write_text(text)
     bundle = make_bundle(tmp_path / 'bundle', commands=FLYING, image=False)
     with driven(tmp_path / 'log', bundle, robot=drone) as robot:
         robot.receives()

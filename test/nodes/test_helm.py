@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from support.runners import ROBOT, Drive
 
+from liquid_control.contract.flight_status import FlightStatus
 from liquid_control.contract.modes import Mode
 from liquid_control.nodes.policy import helm as helm_module
 from liquid_control.nodes.policy.helm import Helm
@@ -44,7 +45,7 @@ class Wire:
         )
         self.helm.start()
 
-    def publish(self, command: tuple[float, ...], stamp: Any, yaw: float) -> None:
+    def publish(self, command: tuple[float, ...], stamp: Any, yaw: float, **state: Any) -> None:
         self.sent.append((self.now_ns / 1e9, command[1]))
 
     def sleep(self, seconds: float) -> None:
@@ -88,7 +89,7 @@ def test_a_command_that_was_sent_late_does_not_let_the_next_brake_harder(wire: W
 
 def test_ticks_after_the_guard_steered_brake_no_harder(wire: Wire) -> None:
     wire.sleep(0.55)
-    wire.helm.take_over()
+    wire.helm.take_over(wire.drive.sense)
     wire.sleep(0.02)
     wire.tick()
     assert wire.controller.mode is Mode.SAFE_STOP
@@ -109,6 +110,24 @@ def test_a_robot_does_not_drive_on_after_a_silence_that_the_guard_missed_too(wir
     wire.tick()
     assert wire.controller.mode is Mode.SAFE_STOP
     assert wire.controller.reason == 'the control loop stands still'
+
+
+def test_a_pilot_is_heard_while_the_policy_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire = Wire(tmp_path, monkeypatch, needs_offboard=True)
+    offboard, sense = wire.controller.offboard, wire.drive.sense
+
+    def tell(*status: bool) -> None:
+        wire.drive.sense = lambda: (sense(), offboard.tell(FlightStatus(*status), wire.now_ns))
+
+    tell(True, True)
+    wire.drives()
+    tell(True, False)
+    wire.sleep(0.55)
+    wire.helm.take_over(wire.drive.sense)
+    assert (wire.controller.mode, wire.controller.reason) == (Mode.DISENGAGED, 'not in offboard')
+    assert len(wire.sent) == 1, 'nothing after it'
 
 
 def test_simulated_time_may_run_faster_than_ours(

@@ -10,8 +10,10 @@ import pytest
 from support.runners import MS, PERIOD, Drive
 
 from liquid_control.common.errors import ConfigError
+from liquid_control.contract.flight_status import FlightStatus
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import CommandLimits, Fence, Landing, Robot
+from liquid_control.runtime.control.controller import Controller
 from liquid_control.runtime.control.fence import RobotPose
 
 NAMES = ('velocity_x', 'velocity_y', 'velocity_z', 'yaw_rate')
@@ -47,6 +49,93 @@ class Flight(Drive):
         self.flying().controller.stop('test')
         self.tick(20)
         return self
+
+
+class Offboard(Flight):
+    """Under a flight controller that tells its status; a pilot has it at first."""
+
+    def __init__(self, path: Path, **robot: object) -> None:
+        super().__init__(path, **robot)
+        self.controller = Controller(
+            self.runner,
+            self.controller.robot,
+            on_mode=lambda mode, reason: self.changes.append((mode, reason)),
+            needs_offboard=True,
+        )
+        self.status: FlightStatus | None = FlightStatus(armed=True, offboard=False)
+
+    def sense(self) -> None:
+        super().sense()
+        if self.status is not None:
+            self.controller.offboard.tell(self.status, self.now)
+
+    def flying(self) -> Offboard:
+        self.engage()
+        self.status = FlightStatus(armed=True, offboard=True)
+        assert any(self.tick(20).command)
+        return self
+
+
+@pytest.mark.parametrize(
+    ('status', 'reason'),
+    [
+        (FlightStatus(armed=True, offboard=False), 'not in offboard'),
+        (FlightStatus(armed=False, offboard=True), 'not armed'),
+    ],
+)
+def test_it_is_engaged_before_offboard_and_holds_until_then(
+    tmp_path: Path, status: FlightStatus, reason: str
+) -> None:
+    flight = Offboard(tmp_path)
+    flight.status = status
+    flight.engage()
+    assert flight.changes[-1] == (Mode.AUTONOMOUS, f'engaged, but {reason} yet')
+    for _ in range(20):
+        tick = flight.tick()
+        assert (tick.command, tick.limited_by) == (HOVER, reason)
+        assert tick.action.raw is not None, 'the policy looks on, its state is warm'
+    assert flight.controller.offboard.entered is status.offboard
+    flight.status = FlightStatus(armed=True, offboard=True)
+    commands = [flight.tick().command for _ in range(20)]
+    assert flight.changes[-1] == (Mode.AUTONOMOUS, 'engaged')
+    step = LIMITS['velocity_x'].max_rate * PERIOD / 1e9
+    assert abs(commands[0][0]) == pytest.approx(step), 'gently'
+
+
+def test_a_pilot_who_takes_it_back_keeps_it(tmp_path: Path) -> None:
+    flight = Offboard(tmp_path).flying()
+    flight.status = FlightStatus(armed=True, offboard=False)
+    assert flight.tick().command is None, 'at once'
+    assert flight.changes[-1] == (Mode.DISENGAGED, 'not in offboard')
+    flight.status = FlightStatus(armed=True, offboard=True)
+    assert flight.tick(20).command is None, 'until somebody engages it again'
+    flight.flying()
+
+
+def test_without_its_status_it_stops_and_is_not_engaged(tmp_path: Path) -> None:
+    flight = Offboard(tmp_path)
+    flight.status = None
+    flight.tick(2)
+    assert flight.controller.engage(flight.now) == 'vehicle status: nothing received'
+    flight.status = FlightStatus(armed=True, offboard=False)
+    flight.flying().status = None
+    tick = flight.tick(51)
+    assert (tick.mode, tick.reason) == (
+        Mode.SAFE_STOP,
+        'vehicle status: 2.550 s old, limit 2.5 s',
+    )
+    assert flight.tick(20).command == HOVER, 'and tells it so, as it may still be in offboard'
+
+
+def test_what_a_pilot_flies_neither_lands_nor_obeys_a_second_hand(tmp_path: Path) -> None:
+    flight = Offboard(tmp_path, land=LAND)
+    flight.engage()
+    flight.controller.override((1.0, 0.0, 0.5, 0.0), flight.now)
+    assert (flight.tick().mode, flight.tick().command) == (Mode.MANUAL, HOVER)
+    flight.controller.stop('test')
+    commands = [flight.tick().command for _ in range(60)]
+    assert flight.controller.mode is Mode.SAFE_STOP
+    assert set(commands) == {HOVER}, 'its time to land begins in offboard'
 
 
 def test_its_stop_is_hovering(tmp_path: Path) -> None:

@@ -109,12 +109,16 @@ class CommandPort:
         """Whether who publishes must know the robot's yaw."""
         return self._form.in_world
 
-    def publish(self, values: Sequence[float], stamp: Any, yaw: float = 0.0) -> None:
+    def publish(
+        self, values: Sequence[float], stamp: Any, yaw: float = 0.0, *, offboard: bool = True
+    ) -> None:
         """Send a command vector.
 
         Args:
             stamp: builtin_interfaces/Time.
             yaw: of the robot, rad, where commands are of the world's frame.
+            offboard: whether the flight controller is in that mode. PX4's own messages reach its
+                controllers in every mode, so outside of it only the sign of life is sent.
         """
         if self._form.stamped:
             self._message.header.stamp = stamp
@@ -122,6 +126,8 @@ class CommandPort:
         if self._px4 is not None:
             told = to_world(told, yaw)
             self._px4.announce(self._message, stamp)
+            if not offboard:
+                return
         self._form.write(self._message, told, self._wheelbase)
         self._publisher.publish(self._message)
 
@@ -207,11 +213,21 @@ def _form(command_type: str, names: tuple[str, ...]) -> Form:
 
 def import_message(form: Form) -> Any:
     """The Python class of a form's message. Raises ConfigError where its package is missing."""
-    package = form.msgtype.partition('/')[0]
+    return import_type(form.msgtype, form.package)
+
+
+def import_type(msgtype: str, remedy: str = '') -> Any:
+    """The Python class of messages of a type such as geometry_msgs/msg/Twist.
+
+    Args:
+        remedy: where its package comes from, if apt does not have it.
+
+    Raises:
+        ConfigError: its package is missing.
+    """
+    package, _, kind = msgtype.split('/')
     try:
-        return getattr(importlib.import_module(f'{package}.msg'), form.kind)
+        return getattr(importlib.import_module(f'{package}.msg'), kind)
     except ImportError as error:
         default = f'apt-get install ros-$ROS_DISTRO-{package.replace("_", "-")}'
-        raise ConfigError(
-            f'{form.kind} needs the package {package}: {form.package or default}'
-        ) from error
+        raise ConfigError(f'{kind} needs the package {package}: {remedy or default}') from error

@@ -68,6 +68,8 @@ class Diagnostics:
             'ticks': str(timing.ticks),
             'missed': str(timing.missed),
         }
+        if controller.offboard.needed:
+            values['offboard'] = controller.offboard.waits or 'armed and in offboard'
         cameras = self._cameras()
         if cameras:
             values['frames'] = str(cameras.arrived)
@@ -89,6 +91,8 @@ class Diagnostics:
         timing, controller, limits = self._timing, self._controller, self._parameters
         if controller.mode is Mode.SAFE_STOP:
             return DiagnosticStatus.ERROR, f'safe stop: {controller.reason}'
+        if controller.mode is not Mode.DISENGAGED and (waits := controller.offboard.waits):
+            return DiagnosticStatus.WARN, f'{controller.mode.name.lower()}, but {waits}'
         missed = timing.missed / max(timing.ticks + timing.missed, 1)
         if missed > limits.error_missed:
             return DiagnosticStatus.ERROR, f'{missed:.1%} of the cycles missed'

@@ -156,7 +156,7 @@ class Guard:
         self._take_override(drive)
         self._answer(drive)
         if drive.helm.overdue:
-            drive.helm.take_over()
+            drive.helm.take_over(drive.sense)
             drive.recover()
         now = time.monotonic()
         if now >= self._check_at:

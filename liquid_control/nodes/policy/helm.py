@@ -120,11 +120,12 @@ class Helm:
         """The policy that the control thread has waited for too long, if any."""
         return self._thinking if self.overdue else None
 
-    def take_over(self) -> None:
+    def take_over(self, sense: Callable[[], None]) -> None:
         """Send instead of the control thread, if it is overdue: brake, or what a person wants."""
         with self._lock:
             if not self.overdue:
                 return
+            sense()
             self._turn += 1
             now = time.monotonic_ns()
             dt = min((now - self._guarded_ns) / 1e9, GUARD_PERIOD)
@@ -199,7 +200,10 @@ class Helm:
 
     def _send(self, command: tuple[float, ...] | None, now_ns: int) -> None:
         if command is not None:
-            self._commands.publish(command, to_stamp(now_ns), self._controller.yaw)
+            controller = self._controller
+            self._commands.publish(
+                command, to_stamp(now_ns), controller.yaw, offboard=controller.offboard.entered
+            )
 
     def _why(self) -> str:
         if self._failure:

@@ -42,6 +42,7 @@ from liquid_control.nodes.policy.attention import AttentionThread
 from liquid_control.nodes.policy.cameras import Cameras
 from liquid_control.nodes.policy.commands import CommandPort
 from liquid_control.nodes.policy.diagnostics import Diagnostics
+from liquid_control.nodes.policy.flight_status import FlightStatusInput
 from liquid_control.nodes.policy.guard import Guard, GuardedDrive
 from liquid_control.nodes.policy.helm import Helm
 from liquid_control.nodes.policy.parameters import PolicyParameters
@@ -78,6 +79,7 @@ class PolicyNode(ManagedNode):
         self._helm: Helm | None = None
         self._sensing: Sensing | None = None
         self._pose: PoseInput | None = None
+        self._flight_status: FlightStatusInput | None = None
         self._cameras: Cameras | None = None
         self._sim_clock: SimClock | None = None
         self._loop: threading.Thread | None = None
@@ -106,6 +108,7 @@ class PolicyNode(ManagedNode):
             steady_ns=time.monotonic_ns,
             simulated=is_simulated(self),
             needs_pose=FORMS[parameters.command_type].in_world,
+            needs_offboard=robot.offboard or FORMS[parameters.command_type].in_world,
         )
         rate = _control_rate(parameters.control_rate, runner.policy.contract)
         self._timing = LoopTiming(rate)
@@ -189,6 +192,13 @@ class PolicyNode(ManagedNode):
                 px4=FORMS[self.parameters.command_type].in_world,
             )
             started.callback(self._pose.close)
+        if self._controller.offboard.needed:
+            self._flight_status = FlightStatusInput(
+                self,
+                lambda status: self._controller.offboard.tell(status, time.monotonic_ns()),
+                px4=FORMS[self.parameters.command_type].in_world,
+            )
+            started.callback(self._flight_status.close)
         self._cameras = cameras = Cameras(
             self._controller,
             arrival_ns=sensing.arrival_ns,
@@ -234,7 +244,7 @@ class PolicyNode(ManagedNode):
             self._let_go('control', not self._loop.is_alive())
             self._loop = None
         self._active.close()
-        self._sensing = self._cameras = self._pose = None
+        self._sensing = self._cameras = self._pose = self._flight_status = None
 
     def interrupt(self) -> None:
         """Brake at once; a policy that is being loaded must not keep the node from ending."""
@@ -318,7 +328,7 @@ class PolicyNode(ManagedNode):
 
     def _sense(self) -> None:
         """Put the newest messages into the slots; under the helm's lock."""
-        sensing, pose = self._sensing, self._pose
+        sensing, pose, flight_status = self._sensing, self._pose, self._flight_status
         if sensing is not None:
             sensing.update()
         if pose is not None and self._time_is_known():
@@ -326,6 +336,8 @@ class PolicyNode(ManagedNode):
                 pose.update()
             except SensorError as error:
                 self._log.warning_at_times('pose', str(error))
+        if flight_status is not None:
+            flight_status.update()
 
     def _watching(self) -> list[Ingest]:
         """Who gets a sensor message."""

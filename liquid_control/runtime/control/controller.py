@@ -22,6 +22,7 @@ from liquid_control.common.errors import ConfigError, LiquidControlError
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
 from liquid_control.runtime.control.fit import check_fits, joint_positions
+from liquid_control.runtime.control.offboard import Offboard
 from liquid_control.runtime.control.runner import Action, Frame, PolicyRunner
 from liquid_control.runtime.control.safety import Envelope, Limited
 from liquid_control.runtime.control.whereabouts import Whereabouts
@@ -68,7 +69,8 @@ class Controller:
     DISENGAGED sends nothing. AUTONOMOUS sends the policy's limited command. MANUAL passes a
     person's commands on and returns to what was before when they end; no fault ends it. SAFE_STOP
     brakes within the limits, keeps sending the stop, and is left only by engaging again. The first
-    reason wins.
+    reason wins. Where a flight controller must be in offboard mode, every mode sends rest until it
+    is, and all ends with it.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Controller:
         steady_ns: Callable[[], int] | None = None,
         simulated: bool = False,
         needs_pose: bool = False,
+        needs_offboard: bool = False,
     ) -> None:
         """Stand by, disengaged.
 
@@ -91,6 +94,7 @@ class Controller:
                 whatever becomes of the clock; the time of the ticks where None.
             simulated: the time of the ticks is another's, who may be faster or slower.
             needs_pose: nothing can be sent without knowing where the robot is.
+            needs_offboard: the robot follows commands only in its offboard mode.
 
         Raises:
             ConfigError: the robot's limits do not cover the policy's commands.
@@ -107,6 +111,9 @@ class Controller:
         self.pose = self._whereabouts.slot
         """Where the robot is (`RobotPose`): for its fence and commands in the world's frame."""
         self._needs_pose = needs_pose
+        self.offboard = Offboard(needed=needs_offboard)
+        self._followed = not needs_offboard
+        """Whether the robot did what it was told at the last tick."""
         self.mode = Mode.DISENGAGED
         self.reason = 'not engaged yet'
         self._envelope = Envelope(runner.policy.contract.commands, robot)
@@ -188,7 +195,8 @@ class Controller:
             self._envelope.place(joint_positions(self.runner.policy.contract, observation))
         if self.mode in (Mode.DISENGAGED, Mode.SAFE_STOP):
             self._disengage_at_rest = False
-            self._enter(Mode.AUTONOMOUS, 'engaged')
+            waits = self.offboard.waits
+            self._enter(Mode.AUTONOMOUS, f'engaged, but {waits} yet' if waits else 'engaged')
         elif self.mode is Mode.MANUAL:
             self._after_override = Mode.AUTONOMOUS
         return ''
@@ -314,6 +322,7 @@ class Controller:
     def decide(self, thought: Thought) -> Tick:
         """End a tick: who drives from here on, and what the robot is told."""
         now_ns, action = thought.now_ns, thought.action
+        self._heed_pilot()
         self._end_override(now_ns)
         if thought.runner is self.runner:  # else a new one has come meanwhile, for the next tick
             if thought.actor is not self.runner:
@@ -322,7 +331,7 @@ class Controller:
                 self.stop(action.observation.problem)
             if action.fault:
                 self.stop(action.fault)
-        if problem := self._whereabouts.problem(now_ns):
+        if problem := self._robot_problem(now_ns):
             self.stop(problem)
         longest = self.runner.policy.contract.elapsed_range[1]
         dt, since = min(thought.elapsed, longest), self._since_command()
@@ -350,6 +359,7 @@ class Controller:
             dt: longest time to count since the last command, s.
         """
         self.stop(reason)
+        self._heed_pilot()
         self._end_override(now_ns)
         limited = self._act(None, min(dt, self._since_command()), now_ns)
         self._did_without = True
@@ -387,7 +397,19 @@ class Controller:
         self._commanded_ns = now_ns
         return (now_ns - before_ns) / 1e9 if before_ns is not None else math.inf
 
+    def _heed_pilot(self) -> None:
+        """Begin when the robot begins to follow; give it up when it does so no more."""
+        waits, before = self.offboard.waits, self._followed
+        self._followed = not waits
+        if self._followed and not before and self.mode is Mode.AUTONOMOUS:
+            self._enter(Mode.AUTONOMOUS, 'engaged')
+        elif before and waits and self.mode is not Mode.DISENGAGED:
+            self._envelope.reset()
+            self._enter(Mode.DISENGAGED, waits)
+
     def _act(self, raw: Array | None, dt: float, now_ns: int) -> Limited | None:
+        if not self._followed and self.mode in (Mode.AUTONOMOUS, Mode.MANUAL):
+            return Limited(self._envelope.brake(dt).values, self.offboard.waits)
         pose, _ = self._whereabouts.pose(now_ns)
         if self.mode is Mode.AUTONOMOUS and raw is not None:
             return self._envelope.limit(raw, dt, pose)
@@ -407,7 +429,7 @@ class Controller:
             return self._envelope.sink(dt, land.speed)
         limited = self._envelope.brake(dt, self._hand(now_ns) if self._leaving else None)
         if self._envelope.at_rest:
-            self._hovered += dt
+            self._hovered += dt if self._followed else 0.0
             if self._disengage_at_rest:
                 self._disengage_at_rest = False
                 self._enter(Mode.DISENGAGED, self.reason)
@@ -441,8 +463,12 @@ class Controller:
         return (
             self.runner.fault
             or self.runner.sensors.observe(now_ns).problem
-            or self._whereabouts.problem(now_ns)
+            or self._robot_problem(now_ns)
         )
+
+    def _robot_problem(self, now_ns: int) -> str:
+        """What the robot itself has against it."""
+        return self._whereabouts.problem(now_ns) or self.offboard.problem(self._steady(now_ns))
 
     def _steady(self, now_ns: int) -> int:
         return now_ns if self._steady_ns is None else self._steady_ns()
