@@ -1,8 +1,8 @@
 # Two commands do everything on a bare machine: `make drive` and `make test`.
 # Where a ROS 2 is sourced (ROS_DISTRO is set) it is used; elsewhere ROS 2 Jazzy comes from wheels.
 
-ROBOT ?= car
-# Empty: the policy that is shipped for the robot.
+# Empty: the robot that the policy commands, the policy that is shipped for the robot, the car.
+ROBOT ?=
 POLICY ?=
 SEED ?= 101
 LAPS ?= 2
@@ -42,7 +42,7 @@ help:  ## this text
 	@echo 'variables of drive: ROBOT=$(ROBOT) POLICY=$(POLICY) SEED=$(SEED) LAPS=$(LAPS) RATE=$(RATE); VIEW=1: with the page, at PORT=$(PORT)'
 
 drive: install/.built $(VENV)/.gl $(if $(VIEW),$(VENV)/.view)  ## simulator, policy node and recorder: an unseen world, with a report; ROBOT=car, quadrotor or rover
-	@$(RUN) liquid-control drive --robot $(ROBOT) --policy '$(POLICY)' --seed $(SEED) --laps $(LAPS) --rate $(RATE) $(if $(VIEW),--view --port $(PORT))
+	@$(RUN) liquid-control drive --robot '$(ROBOT)' --policy '$(POLICY)' --seed $(SEED) --laps $(LAPS) --rate $(RATE) $(if $(VIEW),--view --port $(PORT))
 
 teach: install/.built $(VENV)/.gl $(VENV)/.teach  ## drive three laps by hand in the browser; your own policy learns and drives
 	@$(RUN) liquid-control teach --port $(PORT) $(if $(OUT),--out '$(OUT)')

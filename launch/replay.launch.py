@@ -67,7 +67,7 @@ def _nodes(given: Given) -> list[LaunchDescriptionEntity]:
     robot = '' if named else robot_for(_policy(given))  # the bag need not tell
     policy = {
         'autostart': True,
-        **({'robot': robot} if robot else {}),
+        **({'robot': f'simulated_{robot}'} if robot else {}),
         **given.parameters(policy=str, robot=str),
         'image_transport': 'compressed' if compressed else 'raw',
         'use_sim_time': True,

@@ -21,15 +21,18 @@ import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
 from support import bundles
 from support.layouts import LAYOUTS, fields
 
 from liquid_control.bags import samples
 from liquid_control.bags.reader import BagReader
 from liquid_control.common.assets import find_bundle
+from liquid_control.common.errors import ConfigError
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.contract.inputs import ImuSpec
 from liquid_control.evaluate.closed_loop import domains
+from liquid_control.evaluate.closed_loop.drive import DriveOptions, drive
 from liquid_control.evaluate.closed_loop.record import IMAGE, STATE
 from liquid_control.evaluate.replay.live_run import replay_ticks
 from liquid_control.nodes.common.dds import use_default_profile
@@ -236,6 +239,13 @@ def test_policy_that_fits_no_simulated_robot_is_refused_with_what_they_take(
     assert process.returncode == 1
     line = stderr.strip().splitlines()[-1]
     assert 'no simulated robot takes steering, throttle; there are car: steering_angle' in line
+
+
+def test_policy_of_another_robot_than_the_named_one_is_refused(tmp_path: Path) -> None:
+    policy = bundles.make_bundle(tmp_path / 'mine')
+    options = DriveOptions(str(policy), 101, 1, 0.0, tmp_path / 'out', robot='rover')
+    with pytest.raises(ConfigError, match='--robot is rover, policy mine commands the car'):
+        drive(options, Console())
 
 
 def test_page_on_a_port_that_is_taken_is_refused_in_one_line() -> None:

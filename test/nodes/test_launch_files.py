@@ -17,7 +17,7 @@ from support import recordings as rec
 from support.bundles import make_bundle
 from support.launches import launch
 
-from liquid_control.common.errors import ConfigError
+from liquid_control.common.errors import ConfigError, LiquidControlError
 from liquid_control.nodes.common.launching import LaunchError
 
 NODES = {
@@ -80,8 +80,36 @@ def test_a_simulated_robot_comes_with_its_policy_and_its_limits() -> None:
     assert nodes['simulator_node'].parameters['robot'] == 'quadrotor'
     policy = nodes['policy_node'].parameters
     assert (policy['policy'], policy['robot']) == ('quadrotor_cfc', 'simulated_quadrotor')
-    policy = launch('sim', robot='quadrotor', policy='mine')['policy_node'].parameters
-    assert (policy['policy'], policy['robot']) == ('mine', 'simulated_quadrotor')
+    file = params_file(simulator_node={'robot': 'rover'})
+    policy = launch('sim', params_file=file)['policy_node'].parameters
+    assert (policy['policy'], policy['robot']) == ('rover_cfc', 'simulated_rover')
+
+
+def test_a_policy_comes_with_its_simulated_robot(folder: Path) -> None:
+    make_bundle(folder / 'my_rover', commands=('velocity_x', 'yaw_rate'))
+    file = params_file(policy_node={'policy': 'my_rover'})
+    for given in ({'policy': 'my_rover'}, {'params_file': file}):
+        nodes = launch('sim', **given)
+        assert nodes['simulator_node'].parameters['robot'] == 'rover'
+        policy = nodes['policy_node'].parameters
+        assert (policy['policy'], policy['robot']) == ('my_rover', 'simulated_rover')
+    assert launch('sim', policy='mine')['simulator_node'].parameters['robot'] == 'car'
+    make_bundle(folder / 'arm', commands=('elbow/position',))
+    assert launch('sim', policy='arm', robot='car')['simulator_node'].parameters['robot'] == 'car'
+    (folder / 'broken').mkdir()
+    (folder / 'broken' / 'policy.yaml').write_text('commands: none')
+    for given, wrong in (
+        ({'policy': 'mine', 'robot': 'quadrotor'}, 'is the quadrotor, policy mine commands the c'),
+        ({'params_file': file, 'robot': 'car'}, 'is the car, policy my_rover commands the rover'),
+        ({'policy': 'arm'}, 'arm commands none of the simulated robots: name one of car, quadr'),
+        (
+            {'policy': 'mine', 'robot': 'bike'},
+            'must be one of car, quadrotor, rover, found',
+        ),
+        ({'policy': 'broken'}, 'does not say what the policy commands'),
+    ):
+        with pytest.raises(LiquidControlError, match=wrong):
+            launch('sim', **given)
 
 
 def test_a_simulated_world_is_chosen_by_scene_and_strengths() -> None:

@@ -105,7 +105,12 @@ def drive(options: DriveOptions, console: Console) -> str:
         if importlib.util.find_spec(package) is None:
             raise explained(ModuleNotFoundError(name=package))
     bundle = find_bundle(options.policy or policy_of(options.robot or 'car')).resolve()
-    robot = options.robot or robot_of(load_bundle(bundle).contract.command_names)
+    robot = robot_of(load_bundle(bundle).contract.command_names)
+    if options.robot not in ('', robot):
+        raise ConfigError(
+            f'--robot is {options.robot}, policy {bundle.name} commands the {robot}: leave '
+            '--robot out, or name a policy of that robot'
+        )
     kind = task_kind(robot)
     strength = read_strength(options.difficulty, kind.difficulties, kind.presets)
     course = open_course(

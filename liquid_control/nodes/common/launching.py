@@ -33,7 +33,7 @@ from liquid_control.common.assets import (
     find_bundle,
     robot_file,
 )
-from liquid_control.common.errors import ConfigError, LiquidControlError
+from liquid_control.common.errors import BundleError, ConfigError, LiquidControlError
 
 # Name -> default, and what it is for. None: must be given; '': counts only where it is given.
 Arguments = Mapping[str, tuple[str | None, str]]
@@ -220,17 +220,21 @@ class Given:
 
 
 def robot_for(policy: str) -> str:
-    """The file of the simulated robot that takes what a policy commands; '' where none does.
+    """The simulated robot that takes what a policy commands; '' where none does.
 
     Raises:
-        BundleError: there is no such policy.
+        BundleError: there is no such policy, or it does not say what it commands.
     """
-    document = yaml.safe_load((find_bundle(policy) / CONTRACT_FILE).read_text(encoding='utf-8'))
-    names = {command['name'] for command in document['commands']}
+    file = find_bundle(policy) / CONTRACT_FILE
+    try:
+        document = yaml.safe_load(file.read_text(encoding='utf-8'))
+        names = {command['name'] for command in document['commands']}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise BundleError(f'{file} does not say what the policy commands: {error}') from error
     for robot in SIMULATED:
         limits = yaml.safe_load(robot_file(f'simulated_{robot}').read_text(encoding='utf-8'))
         if names == set(limits['limits']):
-            return f'simulated_{robot}'
+            return robot
     return ''
 
 
