@@ -32,6 +32,7 @@ import torch
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 from torch import Tensor, nn
 
 from liquid_control.nn import LTC, NCP, AutoNCP, CfC, Random, Wiring
@@ -280,4 +281,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

@@ -34,6 +34,7 @@ from chaos_world import MAX_AGE, PERIOD, World, own_domain
 from liquid_control.msg import ControlMode
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 
 from liquid_control.nodes.common.dds import use_default_profile
 
@@ -378,4 +379,4 @@ def report(console: Console, chaos: Chaos, world: World, options: argparse.Names
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

@@ -35,6 +35,7 @@ import onnxruntime as ort
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 
 from liquid_control.common.assets import find_bundle
 from liquid_control.common.errors import LiquidControlError
@@ -291,4 +292,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    run_script(main)

@@ -19,6 +19,7 @@ import json
 from pathlib import Path
 
 from rich.console import Console
+from script import run_script
 
 from liquid_control.evaluate.report.improve_report import rounds_table, write_improve_report
 from liquid_control.learn.improve.loop import improve
@@ -87,4 +88,4 @@ def report(folder: Path) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

@@ -23,6 +23,7 @@ import torch
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 
 from liquid_control.nn import LTC, NCP, AutoNCP, Wiring
 from liquid_control.nn.kernels.build import library
@@ -160,4 +161,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

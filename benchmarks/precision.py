@@ -21,6 +21,7 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 
 from liquid_control.contract.bundle import encoder_file
 from liquid_control.learn.data.dataset import build
@@ -110,4 +111,4 @@ def report(rows: list[dict[str, object]]) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

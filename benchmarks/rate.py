@@ -35,6 +35,7 @@ from typing import Any
 import rate_tables
 from rate_observer import Observer, drive
 from rich.console import Console
+from script import run_script
 
 from liquid_control.common.assets import CONTRACT_FILE, find_bundle
 from liquid_control.contract.bundle import load_bundle
@@ -173,4 +174,4 @@ def merged(file: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from script import run_script
 
 
 def show(**measured: Any) -> None:
@@ -237,4 +238,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

@@ -33,6 +33,7 @@ import yaml
 from mcap.writer import CompressionType, Writer
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 
 from liquid_control.bags.messages import serialize
 from liquid_control.bags.reader import BagMessage, BagReader
@@ -344,4 +345,4 @@ def table(rows: list[Row]) -> Table:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 
 from liquid_control.bags.reader import BagReader
 from liquid_control.bags.writer import BagWriter
@@ -166,4 +167,4 @@ def show(rows: list[dict[str, object]]) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

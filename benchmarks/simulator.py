@@ -24,6 +24,7 @@ import mujoco
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 
 from liquid_control.bags.writer import BagWriter
 from liquid_control.rollout import messages
@@ -139,4 +140,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

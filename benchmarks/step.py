@@ -35,6 +35,7 @@ import onnxruntime as ort
 import torch
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 from step_floor import build, floor_of
 from torch import Tensor, nn
 
@@ -333,4 +334,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

@@ -12,6 +12,7 @@ by hand until the policy was ready, and how its laps went beside those that it w
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from script import run_script
 from teach_hand import Hand, Keyboard
 
 from liquid_control.common.files import make_directory
@@ -55,19 +57,19 @@ def main() -> None:
     # Only what is interrupted on purpose ends early: Ctrl-C reaches this script.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     lesson = subprocess.Popen([*TEACH, *arguments, *further], start_new_session=True)
-    hand = Hand(options.port, Keyboard(options.seed, options.top_speed / MAX_SPEED))
 
     def over(asked: str) -> bool:
         enough = 'by hand' in asked and failures(out) >= options.rounds
         return enough or lesson.poll() is not None
 
     try:
-        hand.drive(over)
+        keyboard = Keyboard(options.seed, options.top_speed / MAX_SPEED)
+        with contextlib.closing(Hand(options.port, keyboard)) as hand:
+            hand.drive(over)
     finally:
         if lesson.poll() is None:
             lesson.send_signal(signal.SIGINT)
         status = lesson.wait(60)
-        hand.close()
     if not (out / 'summary.json').exists():
         sys.exit(f'the lesson ended before a policy drove, with exit status {status}')
     summary = json.loads((out / 'summary.json').read_text())
@@ -86,4 +88,4 @@ def failures(out: Path) -> int:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

@@ -31,6 +31,7 @@ from rate import bundle_for, measure, running
 from rate_observer import Observer, drive
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
@@ -204,4 +205,4 @@ def show(rows: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

@@ -30,6 +30,7 @@ import torch
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 from torch import Tensor, nn
 
 from liquid_control.nn import LTC, AutoNCP, CfC
@@ -229,4 +230,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)
