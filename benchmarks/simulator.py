@@ -30,8 +30,8 @@ from liquid_control.bags.writer import BagWriter
 from liquid_control.rollout import messages
 from liquid_control.rollout.tasks import task_kind
 from liquid_control.sim import gl
-from liquid_control.sim.camera import Renderer
 from liquid_control.sim.protocols import PREFIX
+from liquid_control.sim.renderer import Renderer
 from liquid_control.sim.robots import CAMERA_RATE, simulate
 from liquid_control.sim.simulator import Simulator
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from liquid_control.rollout.expert import Expert
-from liquid_control.sim.camera import Renderer
 from liquid_control.sim.car import CHASE_CAMERA
 from liquid_control.sim.protocols import PREFIX
+from liquid_control.sim.renderer import Renderer
 from liquid_control.sim.robots import CarSimulator, simulate_car
 from liquid_control.sim.track_world import TrackWorld
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from liquid_control.rollout.flight_expert import FlightExpert
-from liquid_control.sim.camera import Renderer
 from liquid_control.sim.protocols import PREFIX
 from liquid_control.sim.quadrotor import CHASE_CAMERA
+from liquid_control.sim.renderer import Renderer
 from liquid_control.sim.robots import QuadrotorSimulator, simulate_quadrotor
 
 SEED = 4

@@ -110,11 +110,8 @@ class PolicyDriver:
         self._newest: dict[str, Sample] = {}
 
     def sense(self, sample: Sample) -> None:
-        """Encode images, keep the newest of everything else."""
-        if sample.sensor == 'image':
-            self._runner.encode('image', Frame(sample.value, sample.stamp_ns, sample.stamp_ns))
-        else:
-            self._newest[sample.sensor] = sample
+        """Keep the newest of everything: who acts less often than a camera sees needs no more."""
+        self._newest[sample.sensor] = sample
 
     def take_over(self, command: Command, now_ns: int) -> None:
         """Let somebody else drive the tick at `now_ns`; the policy goes on after it."""
@@ -142,6 +139,10 @@ class PolicyDriver:
         """Read what was sensed as the robot does, message by message."""
         for sensor in sorted(self._newest):  # a goal before the odometry that it is seen from
             sample = self._newest[sensor]
+            if sensor == 'image':
+                frame = Frame(sample.value, sample.stamp_ns, sample.stamp_ns)
+                self._runner.encode('image', frame)
+                continue
             topic, msgtype, data = messages.encode(sample)
             arrived = sample.stamp_ns, sample.stamp_ns
             for refusal in self._runner.ingest.deliver(topic[1:], msgtype, data, *arrived):

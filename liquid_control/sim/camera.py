@@ -1,10 +1,16 @@
 # Copyright 2026 The liquid_control maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras: where one is mounted, what its lens sees off-screen, and how its sensor errs."""
+"""Cameras: where one is mounted, how what its lens sees becomes an image, how its sensor errs.
+
+Most images of a drive in simulated time are never looked at, by nobody or by a policy that is
+slower than the camera. So a picture is only taken when it is due, and worked out when it is asked
+for: it is the same, bit by bit, whichever of the others were.
+"""
 
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -13,14 +19,11 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.sim import gl
 from liquid_control.sim.protocols import PREFIX, Motion, Scene
+from liquid_control.sim.renderer import Image, Moment, Renderer
 
 Rgb = tuple[float, float, float]
 """Red, green and blue, each 0 to 1."""
-
-Image = NDArray[np.uint8]
-"""RGB [height, width, 3]."""
 
 
 @dataclass(frozen=True)
@@ -46,61 +49,6 @@ class Mount:
         camera.alt.xyaxes = (0.0, -1.0, 0.0, sine, 0.0, cosine)
 
 
-class Renderer:
-    """Renders one model. Make, use and close it in one thread: the GL context belongs to it.
-
-    Args:
-        width, height: image size, pixels.
-        camera: its name in the model.
-    """
-
-    def __init__(self, model: mujoco.MjModel, width: int, height: int, camera: str) -> None:
-        limit = model.vis.global_
-        if not (0 < width <= limit.offwidth and 0 < height <= limit.offheight):
-            raise ValueError(
-                f'image size must be at most {limit.offwidth}x{limit.offheight}, '
-                f'got {width}x{height}'
-            )
-        self._model = model
-        self._context = gl.make_context(limit.offwidth, limit.offheight)
-        self._renderer = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._renderer)
-        self._scene = mujoco.MjvScene(model, maxgeom=500)
-        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
-        # Only what mirrors costs a second look at the scene.
-        mirrors = bool(model.mat_reflectance.any())
-        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = mirrors
-        self._option = mujoco.MjvOption()
-        self._option.geomgroup[3] = False  # what robots touch with, not what they look like
-        self._view = mujoco.MjvCamera()
-        self._view.type = mujoco.mjtCamera.mjCAMERA_FIXED
-        self._view.fixedcamid = model.camera(camera).id
-        self._rectangle = mujoco.MjrRect(0, 0, width, height)
-        self._pixels = np.empty((height, width, 3), np.uint8)
-
-    def render(self, data: mujoco.MjData) -> Image:
-        """Return what the lens sees."""
-        self._context.make_current()
-        mujoco.mjv_updateScene(
-            self._model,
-            data,
-            self._option,
-            None,
-            self._view,
-            mujoco.mjtCatBit.mjCAT_ALL,
-            self._scene,
-        )
-        mujoco.mjr_render(self._rectangle, self._scene, self._renderer)
-        mujoco.mjr_readPixels(self._pixels, None, self._rectangle, self._renderer)
-        return np.ascontiguousarray(self._pixels[::-1])  # OpenGL's first row is the lowest
-
-    def close(self) -> None:
-        """Free the GL context; the interpreter's exit is too late for some drivers."""
-        self._context.make_current()
-        self._renderer.free()
-        self._context.free()
-
-
 class ImageNoise:
     """Exposure, white balance and pixel noise of one camera.
 
@@ -121,9 +69,12 @@ class ImageNoise:
         self._noise *= np.float32(deviation)
         self._rng = rng
 
-    def expose(self, rgb: Image) -> Image:
-        """Turn an ideal image into a recorded one."""
-        start = int(self._rng.integers(3 * self._size))
+    def draw(self) -> int:
+        """The noise of the next frame, whether anybody ever looks at that one or not."""
+        return int(self._rng.integers(3 * self._size))
+
+    def expose(self, rgb: Image, start: int) -> Image:
+        """Turn an ideal image into a recorded one, with the noise that was drawn for it."""
         image = rgb * self._gain
         image += self._noise[start : start + self._size].reshape(self._shape)
         return np.clip(image, 0.0, 255.0, out=image).astype(np.uint8)
@@ -172,8 +123,10 @@ class Camera:
         """Open a renderer in this thread."""
         camera = f'{PREFIX}{self.mount_at.name if self.mount_at else "front"}'
         self._data, self._robot = scene.data, scene.robot
+        self._shown = mujoco.MjData(scene.model)
         self._index = scene.model.camera(camera).id
         self._renderer = Renderer(scene.model, self.width, self.height, camera)
+        self._undeveloped: weakref.WeakSet[_Picture] = weakref.WeakSet()
 
     def reset(self, seed: int) -> None:
         """Draw the noise."""
@@ -182,24 +135,47 @@ class Camera:
 
     def read(self, time_ns: int) -> Image:
         """An image."""
-        assert self._renderer is not None, 'a camera must be bound before it is read'
-        image = self._render(self._renderer)
-        for effect in self.effects:
-            image = effect.apply(image, self._robot.motion())
-        return self._noise.expose(image)
+        return self.take(time_ns)()
 
-    def _render(self, renderer: Renderer) -> Image:
-        if self.tilt is None:
-            return renderer.render(self._data)
-        axes = self._data.cam_xmat[self._index]
-        straight = axes.copy()
-        axes[:] = self.tilt(straight, self._robot.motion())
-        image = renderer.render(self._data)
-        axes[:] = straight
-        return image
+    def take(self, time_ns: int) -> Callable[[], Image]:
+        """Take a picture that is worked out if and when it is called."""
+        noise, start = self._noise, self._noise.draw()
+        moment, motion = Moment(self._data), self._robot.motion()
+
+        def develop() -> Image:
+            image = self._render(moment, motion)
+            for effect in self.effects:
+                image = effect.apply(image, motion)
+            return noise.expose(image, start)
+
+        picture = _Picture(develop)
+        self._undeveloped.add(picture)
+        return picture.look
+
+    def _render(self, moment: Moment, motion: Motion) -> Image:
+        assert self._renderer is not None, 'a camera must be bound before it is read'
+        moment.show(self._shown)
+        if self.tilt is not None:
+            axes = self._shown.cam_xmat[self._index]
+            axes[:] = self.tilt(axes, motion)
+        return self._renderer.render(self._shown)
 
     def close(self) -> None:
-        """Free the renderer."""
+        """Develop what somebody may still look at, then free the renderer."""
         if self._renderer is not None:
+            for picture in list(self._undeveloped):
+                picture.look()
             self._renderer.close()
             self._renderer = None
+
+
+class _Picture:
+    """A picture, developed when somebody first looks at it."""
+
+    def __init__(self, develop: Callable[[], Image]) -> None:
+        self._develop: Callable[[], Image] | None = develop
+
+    def look(self) -> Image:
+        if self._develop is not None:
+            self._image, self._develop = self._develop(), None
+        return self._image

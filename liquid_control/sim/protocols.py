@@ -11,9 +11,10 @@ sensor reads one value at its own rate, and that value is what its message carri
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:  # who only judges a recording needs no simulator
     import mujoco
@@ -73,11 +74,19 @@ class Motion:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What one sensor saw at one time; `value` is what that kind of sensor returns."""
+    """What one sensor saw at one time.
+
+    look: works the value out, when somebody first asks for it
+    """
 
     sensor: str
     stamp_ns: int
-    value: Any
+    look: Callable[[], Any]
+
+    @cached_property
+    def value(self) -> Any:
+        """What that kind of sensor returns."""
+        return self.look()
 
 
 class RobotModel(Protocol):
@@ -203,3 +212,11 @@ class Sensor(Protocol):
 
     def close(self) -> None:
         """Free what the interpreter would not."""
+
+
+@runtime_checkable
+class TakingSensor(Protocol):
+    """A sensor whose value costs much: it is worked out only when somebody asks for it."""
+
+    def take(self, time_ns: int) -> Callable[[], Any]:
+        """What gives the value of now, whenever it is called before the sensor is closed."""

@@ -10,9 +10,9 @@ machine, with one version of MuJoCo and of the OpenGL driver).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import mujoco
 import numpy as np
@@ -28,6 +28,7 @@ from liquid_control.sim.protocols import (
     Scene,
     Sensor,
     Status,
+    TakingSensor,
     World,
 )
 
@@ -99,7 +100,7 @@ class Simulator(Generic[W, S]):
         scene = Scene(self.model, self.data, world, robot)
         for sensor in sensors:
             sensor.bind(scene)
-        self._due = [(Schedule(sensor.rate), sensor) for sensor in sensors]
+        self._due = [(Schedule(sensor.rate), sensor.name, _taking(sensor)) for sensor in sensors]
         self._judge_due = Schedule(world.judge_rate)
         self.reset()
 
@@ -108,8 +109,9 @@ class Simulator(Generic[W, S]):
         self.time_ns = 0
         self.world.advance(0)
         self.robot.place(self.world.start if pose is None else pose)
-        for schedule, sensor in self._due:
+        for schedule, *_ in self._due:
             schedule.restart()
+        for sensor in self.sensors:
             sensor.reset(self.world.seed)
         self._judge_due.restart()
         self._judge = self.world.judge(0, self.motion)
@@ -174,9 +176,9 @@ class Simulator(Generic[W, S]):
 
     def _sense(self, samples: list[Sample]) -> None:
         now = self.time_ns
-        for schedule, sensor in self._due:
+        for schedule, name, take in self._due:
             if schedule.is_due(now):
-                samples.append(Sample(sensor.name, now, sensor.read(now)))
+                samples.append(Sample(name, now, take(now)))
         if self._judge_due.is_due(now):
             self._judge.look(now, self.motion)
 
@@ -200,3 +202,15 @@ def assemble(world: World[Status], robot: RobotModel, sensors: Sequence[Sensor])
     whole.option = body.option
     whole.worldbody.add_frame().attach_body(body.worldbody.first_body(), PREFIX, '')
     return whole.compile()
+
+
+def _taking(sensor: Sensor) -> Callable[[int], Callable[[], Any]]:
+    """How to take a sample now that is looked at later."""
+    if isinstance(sensor, TakingSensor):
+        return sensor.take
+
+    def take(now: int) -> Callable[[], Any]:
+        value = sensor.read(now)
+        return lambda: value
+
+    return take

@@ -15,11 +15,11 @@ from liquid_control.rollout.driver import step
 from liquid_control.rollout.expert import Expert
 from liquid_control.rollout.tasks.track import TrackTask
 from liquid_control.sim.appearance import HELD_OUT_SEASONS
-from liquid_control.sim.camera import Image
 from liquid_control.sim.car import command
 from liquid_control.sim.difficulty import read_strength
 from liquid_control.sim.ground import paint_ground
 from liquid_control.sim.protocols import Motion, Pose
+from liquid_control.sim.renderer import Image
 from liquid_control.sim.road.difficulties import DIFFICULTIES, PRESETS
 from liquid_control.sim.road.hills import Hills
 from liquid_control.sim.road.lens import Lens

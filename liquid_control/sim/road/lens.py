@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.sim.camera import Image
+from liquid_control.sim.renderer import Image
 
 Map = NDArray[np.float32]
 

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.sim.camera import Effect, Image
+from liquid_control.sim.camera import Effect
 from liquid_control.sim.protocols import Motion
+from liquid_control.sim.renderer import Image
 from liquid_control.sim.road.difficulties import generator
 from liquid_control.sim.road.lens import Lens, Map
 

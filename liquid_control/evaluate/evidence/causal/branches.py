@@ -13,6 +13,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def _tell(
     samples = dict(moment.samples)
     for sensor in simulator.sensors:
         if sensor.name in SEES:
-            samples[sensor.name] = Sample(sensor.name, now, sensor.read(now))
+            samples[sensor.name] = Sample(sensor.name, now, partial(sensor.read, now))
     for name in sorted(samples):  # a goal before the odometry that it is seen from
         sample = samples[name]
         if told.get(name) == sample.stamp_ns:

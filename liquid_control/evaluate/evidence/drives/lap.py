@@ -212,12 +212,18 @@ class Disturbed:
         if sample.sensor == 'image':
             if self._kind == 'dropped' and self._rng.random() < self._strength:
                 return
-            self._waiting.append(replace(sample, value=self._seen(sample.value)))
+            self._waiting.append(self._disturbed(sample))
         else:
             self._driver.sense(sample)
         delay = LATENESS * self._strength * 1e9 if self._kind == 'late' else 0.0
         while self._waiting and now_ns - self._waiting[0].stamp_ns >= delay:
             self._driver.sense(self._waiting.popleft())
+
+    def _disturbed(self, sample: Sample) -> Sample:
+        seen = replace(sample, look=lambda: self._seen(sample.value))
+        if self._kind == 'noise':
+            _ = seen.value  # every frame draws its own, whether it is looked at or not
+        return seen
 
     def _seen(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         strength, rng = self._strength, self._rng
