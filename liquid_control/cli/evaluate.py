@@ -347,7 +347,7 @@ def _bundles(policies: list[str]) -> list[Path]:
     from liquid_control.common.assets import find_bundle
 
     # Absolute: the same pieces from wherever a study goes on, and on other machines.
-    return [find_bundle(policy).absolute() for policy in policies]
+    return list(dict.fromkeys(find_bundle(policy).absolute() for policy in policies))
 
 
 @app.command('all')

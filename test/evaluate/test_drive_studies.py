@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from liquid_control.common.errors import ConfigError
 from liquid_control.evaluate.evidence.drives import drive, hard, rates, robust
 from liquid_control.evaluate.evidence.drives.lap import Lap, Untold, drive_lap
-from liquid_control.evaluate.evidence.study import EvidenceError, Study
+from liquid_control.evaluate.evidence.study import EvidenceError, Study, named
 from liquid_control.rollout.collect import check_seed
 from liquid_control.runtime.inference.policy import Policy
 
@@ -46,6 +47,16 @@ def test_a_policy_that_is_not_told_believes_in_its_own_rate() -> None:
     assert told == [1 / policy.contract.control_rate]
 
 
+MEASURED = {
+    **asdict(Lap(distance=25.0, duration=14.0, offset=0.02)),
+    **{'threshold': '0.5', 'value': 0.5, 'trials': 4, 'tried': [(0.5, 1, 2)]},
+}
+
+
+def hard_study(bundles: list[Path], *, worlds: int) -> Study:
+    return hard.study(bundles, {'night': 1.0}, worlds=worlds)
+
+
 def made_up(name: str, offset: float, failures: int, count: int = 12) -> list:
     rng = np.random.default_rng(0)
     return [
@@ -75,6 +86,17 @@ def test_policies_that_differ_are_told_apart_with_what_could_have_been_seen() ->
     assert 'near and far' in report.verdict
     alike = drive.summarise([*made_up('one', 0.01, 0), *made_up('other', 0.01, 0)])
     assert 'none told apart' in alike.verdict
+
+
+def test_policies_of_one_name_do_not_share_a_row(tmp_path: Path) -> None:
+    copies = [tmp_path / folder / 'track_cfc' for folder in ('a', 'b')]
+    for copy in (*copies, tmp_path / 'mine'):
+        shutil.copytree(BUNDLE, copy)
+    for make in (drive.study, rates.study, robust.study, hard_study):
+        study = make([*copies, tmp_path / 'mine'], worlds=1)
+        found = [(piece, MEASURED) for piece in study.pieces]
+        rows = study.summarise(named(found)).tables[0].rows
+        assert {row['policy'] for row in rows} == {'a/track_cfc', 'b/track_cfc', 'mine'}
 
 
 def test_thresholds_say_which_way_laps_failed(monkeypatch: pytest.MonkeyPatch) -> None:

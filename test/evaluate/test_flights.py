@@ -38,7 +38,8 @@ def test_what_cannot_be_flown_is_refused(flyer: Path, tmp_path: Path) -> None:
 
 
 def flown(policy: str, outcome: str, seed: int, test: str = flights.TRAINING) -> tuple[dict, dict]:
-    piece = {'policy': policy, 'digest': '', 'test': test, 'seed': seed}
+    name = Path(policy).name
+    piece = {'policy': policy, 'name': name, 'digest': '', 'test': test, 'seed': seed}
     return piece, {'outcome': outcome, 'seconds': 8.0, 'distance': 2.0, 'nearest': 1.8}
 
 

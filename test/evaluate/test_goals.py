@@ -61,7 +61,7 @@ def test_worlds_that_are_not_for_judging_are_refused(rover: Path) -> None:
 
 def test_rates_come_with_intervals_and_ways_only_of_goals_reached() -> None:
     def driven(outcome: str, seed: int) -> tuple[dict, dict]:
-        piece = {'policy': 'mine', 'digest': '', 'rooms': 'as trained', 'seed': seed}
+        piece = {'name': 'mine', 'digest': '', 'rooms': 'as trained', 'seed': seed}
         driven = 5.5 if outcome == REACHED else 1.0
         return piece, {'outcome': outcome, 'seconds': 9.0, 'driven': driven, 'expert': 5.0}
 

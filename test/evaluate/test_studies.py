@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from liquid_control.cli.main import app
 from liquid_control.evaluate.evidence.cells import expressivity, memory, solvers
 from liquid_control.evaluate.evidence.overview import write_overview
-from liquid_control.evaluate.evidence.study import Report, run
+from liquid_control.evaluate.evidence.study import Report, named, names_of, run
 
 QUIET = Console(quiet=True)
 ROOT = Path(__file__).parents[2]
@@ -35,6 +35,23 @@ def test_a_study_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
     page = (tmp_path / 'report.html').read_text()
     assert 'as expected' in page
     assert 'of all' in page
+
+
+@pytest.mark.parametrize(
+    ('given', 'names'),
+    [
+        (['/m/ltc', '/m/cfc'], ['ltc', 'cfc']),
+        (['/m/a/ltc', '/m/b/ltc', '/m/b/cfc'], ['a/ltc', 'b/ltc', 'cfc']),
+        (['/m/ltc', '/ltc', 'ltc'], ['m/ltc', '/ltc', 'ltc']),
+        (['/m/a/x/ltc', '/m/b/x/ltc'], ['a/x/ltc', 'b/x/ltc']),
+    ],
+)
+def test_policies_are_called_by_as_much_of_their_path_as_tells_them_apart(
+    given: list[str], names: list[str]
+) -> None:
+    assert list(names_of(given).values()) == names
+    pieces = named([({'policy': path}, {}) for path in (*given, *given)])
+    assert [piece['name'] for piece, _ in pieces] == [*names, *names]
 
 
 def test_one_table_gathers_what_studies_found_of_a_policy(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     """Rates by kind of policy and test, and kinds against each other in the same worlds."""
     kinds: dict[str, Tests] = {}
     for piece, measured in found:
-        name = Path(piece['policy']).name
+        name = piece['name']
         tests = kinds.setdefault(kind(name), {})
         tests.setdefault(piece['test'], {})[name, piece['seed']] = measured
     rates = ', '.join(

@@ -97,7 +97,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     """Rates and ways by policy and kind of rooms."""
     drives: dict[tuple[str, str], list[Measured]] = {}
     for piece, measured in found:
-        drives.setdefault((Path(piece['policy']).name, piece['rooms']), []).append(measured)
+        drives.setdefault((piece['name'], piece['rooms']), []).append(measured)
     rows = [_row(*key, each) for key, each in drives.items()]
     said = ', '.join(
         f'{row["policy"]} {row["reached"]} of {row["drives"]}'

@@ -100,6 +100,8 @@ class Study:
         cancellable: whether `measure` takes a second argument, to be asked now and then, and
             raises CancelledError once that returns True: for pieces that take long.
         then: what was measured of all these -> pieces that follow from it, measured last.
+
+    `summarise` and `then` are given pieces that say what their policy is called, see `named`.
     """
 
     name: str
@@ -140,8 +142,8 @@ def run(study: Study, out: Path, *, pool: Pool, console: Console) -> Report:
     measure(study.pieces)
     measure(study.alone, alone=True)
     if study.then is not None:
-        measure(study.then(found))
-    report = study.summarise(found)
+        measure(study.then(named(found)))
+    report = study.summarise(named(found))
     write(report, out, study.name)
     show(report, console)
     console.print(f'report: {out}/report.html', highlight=False, soft_wrap=True)
@@ -243,6 +245,36 @@ def grouped(
     for piece, measured in found:
         groups.setdefault(tuple(piece.get(name) for name in names), []).append(measured)
     return groups
+
+
+def names_of(policies: Iterable[str | Path]) -> dict[str, str]:
+    """What policies are called, by the paths of their bundles: so that none shares a name.
+
+    That is the name of the folder, and with it as many of the folders above as tell it from the
+    others: `a/ltc` and `b/ltc`. The name in the contract stays with a copy.
+    """
+    parts = {str(policy): Path(policy).parts for policy in policies}
+
+    def name(path: str) -> str:
+        own = parts[path]
+        others = [other for other in parts.values() if other != own]
+        alike = (
+            length
+            for length in range(1, len(own) + 1)
+            if all(other[-length:] != own[-length:] for other in others)
+        )
+        return Path(*own[-next(alike, len(own)) :]).as_posix()
+
+    return {path: name(path) for path in parts}
+
+
+def named(found: Sequence[tuple[Piece, Measured]]) -> list[tuple[Piece, Measured]]:
+    """The same, with pieces that say as `name` what their policy is called."""
+    names = names_of(piece['policy'] for piece, _ in found if 'policy' in piece)
+    return [
+        ({**piece, 'name': names[piece['policy']]} if 'policy' in piece else piece, measured)
+        for piece, measured in found
+    ]
 
 
 def kind(policy: str) -> str:

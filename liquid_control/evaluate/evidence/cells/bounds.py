@@ -388,7 +388,6 @@ def measure(load: LoadNetwork, piece: Piece) -> Measured:
     neurons = network.cell.state_size
     own = states[:neurons]
     found: Measured = {
-        'name': contract.name,
         'cell': network.config.cell,
         'never_left': certificate.states is not None,
         'states': [states.low.tolist(), states.high.tolist()],
@@ -415,12 +414,13 @@ def measure(load: LoadNetwork, piece: Piece) -> Measured:
 def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     """What holds for each policy, and its neurons one by one."""
     rows, changes, neurons = [], [], []
-    for _, entry in found:
+    for piece, entry in found:
+        name = piece['name']
         low, high = (np.array(end) for end in entry['states'])
         by_theorem = entry.get('theorem')
         rows.append(
             {
-                'policy': entry['name'],
+                'policy': name,
                 'cell': entry['cell'],
                 'states, for ever': _range(low, high) if entry['never_left'] else 'no bound',
                 'by theorem': _range(*map(np.array, by_theorem)) if by_theorem else None,
@@ -435,7 +435,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         for index, command in enumerate(entry['command_names']):
             changes.append(
                 {
-                    'policy': entry['name'],
+                    'policy': name,
                     'command': command,
                     'least': entry['commands'][0][index],
                     'most': entry['commands'][1][index],
@@ -446,7 +446,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
                     },
                 }
             )
-        neurons += _neurons(entry)
+        neurons += _neurons(name, entry)
     failed = any(entry['violations'] for _, entry in found)
     tables = [
         Table(
@@ -476,11 +476,11 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     return Report('Certified bounds', said, tables, failed=failed, scores=scores)
 
 
-def _neurons(entry: Measured) -> list[dict[str, Any]]:
+def _neurons(policy: str, entry: Measured) -> list[dict[str, Any]]:
     rows = []
     tau = entry['tau']
     for index in range(len(next(iter(tau.values()))[0]) if tau else 0):
-        row: dict[str, Any] = {'policy': entry['name'], 'neuron': index}
+        row: dict[str, Any] = {'policy': policy, 'neuron': index}
         row |= {'least': entry['states'][0][index], 'most': entry['states'][1][index]}
         if 'theorem' in entry:
             row |= {

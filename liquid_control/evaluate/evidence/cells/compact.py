@@ -20,6 +20,7 @@ from liquid_control.evaluate.evidence.study import (
     Report,
     Study,
     Table,
+    names_of,
 )
 
 # What Linux counts of the energy of a processor, µJ; not on every machine, not for everybody.
@@ -40,10 +41,10 @@ def study(
         {
             'policy': str(path),
             'digest': load_bundle(path).digest,
-            'score': (scores or {}).get(load_bundle(path).contract.name),
+            'score': (scores or {}).get(name),
             'steps': 500 if quick else 5000,
         }
-        for path in bundles
+        for path, name in names_of(bundles).items()
     ]
     return Study('compact', measure, [], summarise, alone=pieces)
 
@@ -72,7 +73,6 @@ def measure(piece: Piece) -> Measured:
     core = graphs.pop('core.onnx')
     step, energy = _step(core, piece['steps'])
     return {
-        'name': bundle.contract.name,
         'cell': network.cell,
         'neurons': network.neurons,
         'synapses': network.synapses,
@@ -143,7 +143,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     rows = []
     for piece, measured in entries:
         row = {
-            'policy': measured['name'],
+            'policy': piece['name'],
             'cell': measured['cell'],
             'neurons': measured['neurons'],
             'state': measured['state'],
@@ -162,9 +162,9 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     caption = 'Bytes: of the graphs. Step: the core alone in ONNX Runtime, one thread.'
     if not any(measured['core_joules'] for _, measured in entries):
         caption += ' This machine counts no energy that may be read.'
-    first = entries[0][1]
+    smallest, first = entries[0]
     verdict = (
-        f'smallest core: {first["name"]}, {first["core_bytes"]:,} bytes, '
+        f'smallest core: {smallest["name"]}, {first["core_bytes"]:,} bytes, '
         f'{first["core_multiplications"]:,} multiplications a step'
     )
     told = ('cell', 'neurons', 'parameters', 'core step, µs')
