@@ -21,6 +21,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
@@ -38,7 +39,7 @@ class Observer:
         self._states: list[bytes] = []
 
     def __enter__(self) -> Observer:
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         # Two nodes: what this one receives is taken here, not by an executor.
         self._node, self.clients = rclpy.create_node('observer'), rclpy.create_node('clients')
         qos = QoSProfile(depth=1000)
@@ -51,7 +52,7 @@ class Observer:
     def __exit__(self, *error: object) -> None:
         self._node.destroy_node()
         self.clients.destroy_node()
-        rclpy.shutdown()
+        rclpy.try_shutdown()
 
     def watch(self, seconds: float) -> None:
         """Collect for a while."""

@@ -32,9 +32,10 @@ def source(options: argparse.Namespace) -> None:
     import rclpy
     from rclpy.qos import qos_profile_sensor_data
     from rclpy.serialization import serialize_message
+    from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import Image, Imu
 
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('source')
     camera = node.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
     imu = node.create_publisher(Imu, 'imu/data', qos_profile_sensor_data)
@@ -88,12 +89,13 @@ def bare(options: argparse.Namespace) -> None:
 def receiver(options: argparse.Namespace) -> None:
     """What cannot be avoided: waiting for the camera's bytes and taking them, nothing else."""
     import rclpy
+    from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import Image
 
     from liquid_control.nodes.common.inbox import Inbox
     from liquid_control.nodes.policy.sensing import CAMERA_QOS
 
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     inbox = Inbox(rclpy.create_node('receiver'), Image, 'image_raw', CAMERA_QOS)
     delays: list[float] = []
     while inbox.receive(0.1) is None:
@@ -126,6 +128,7 @@ def peer(options: argparse.Namespace) -> None:
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.node import Node
     from rclpy.qos import qos_profile_sensor_data
+    from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import Image, Imu
 
     torch.set_num_threads(1)
@@ -183,7 +186,7 @@ def peer(options: argparse.Namespace) -> None:
                 self.acted_on = self.image_stamp
                 self.acted.append((stamp_ns, self.image_stamp))
 
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = PeerNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -15,6 +15,7 @@ Last, what the recorder costs while it only waits for an episode, in wall and in
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -128,14 +130,12 @@ def measure(cameras: int, compression: str, seconds: float, folder: Path) -> Row
         'all_topics': 'false',
         'topics': f'[{", ".join(topics)}]',
     }
-    recorder, publishers = start(topics, parameters, seconds)
-    before = cpu_seconds(recorder.pid)
-    began = time.monotonic()
-    sent = {t: int(p.communicate()[0]) for t, p in zip(topics, publishers, strict=True)}
-    elapsed = time.monotonic() - began
-    used = cpu_seconds(recorder.pid) - before
-    recorder.send_signal(signal.SIGINT)
-    recorder.wait()
+    with started(topics, parameters, seconds) as (recorder, publishers):
+        before = cpu_seconds(recorder.pid)
+        began = time.monotonic()
+        sent = {t: int(p.communicate()[0]) for t, p in zip(topics, publishers, strict=True)}
+        elapsed = time.monotonic() - began
+        used = cpu_seconds(recorder.pid) - before
 
     episode = session / 'episode_0000'
     with BagReader(episode) as bag:
@@ -169,20 +169,19 @@ def measure_waiting(simulated: bool, seconds: float) -> float:
             'start_on': 'request',
             'use_sim_time': str(simulated).lower(),
         }
-        recorder, publishers = start(topics, parameters, seconds)
-        before, began = cpu_seconds(recorder.pid), time.monotonic()
-        for publisher in publishers:
-            publisher.communicate()
-        share = (cpu_seconds(recorder.pid) - before) / (time.monotonic() - began)
-        recorder.send_signal(signal.SIGINT)
-        recorder.wait()
+        with started(topics, parameters, seconds) as (recorder, publishers):
+            before, began = cpu_seconds(recorder.pid), time.monotonic()
+            for publisher in publishers:
+                publisher.communicate()
+            share = (cpu_seconds(recorder.pid) - before) / (time.monotonic() - began)
     return share
 
 
-def start(
+@contextlib.contextmanager
+def started(
     topics: list[str], parameters: dict[str, object], seconds: float
-) -> tuple[subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]:
-    """A recorder, and publishers that it has subscribed to."""
+) -> Iterator[tuple[subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]]:
+    """A recorder, and publishers that it has subscribed to; they end with the block."""
     arguments = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
     recorder = subprocess.Popen(
         [sys.executable, '-m', 'liquid_control.nodes.recorder.node', '--ros-args', *arguments],
@@ -195,10 +194,16 @@ def start(
         )
         for topic in topics
     ]
-    for publisher in publishers:
-        assert publisher.stdout is not None
-        publisher.stdout.readline()
-    return recorder, publishers
+    try:
+        for publisher in publishers:
+            assert publisher.stdout is not None
+            publisher.stdout.readline()
+        yield recorder, publishers
+    finally:
+        for process in (*publishers, recorder):
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            process.wait()
 
 
 def dropped_of(session: Path) -> int:
@@ -251,11 +256,12 @@ def publish(topic: str, seconds: float) -> None:
     """Publish one sensor at its rate, in a process of its own, and say how many were sent."""
     import rclpy
     from rclpy.qos import qos_profile_sensor_data
+    from rclpy.signals import SignalHandlerOptions
     from rosgraph_msgs.msg import Clock
     from sensor_msgs.msg import Image, Imu
 
     use_default_profile()
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node(topic.strip('/').replace('/', '_'))
     kind, rate, make = next(
         each[1:] for each in (
