@@ -92,6 +92,8 @@ class Hand:
         self._motion: Motion | None = None
         self._now_ns = self._acted_ns = 0
         self._state: dict[str, Any] = {}
+        self._got = 0.0
+        """When that came, s."""
         self._asked = ''
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node('hand')
@@ -130,7 +132,8 @@ class Hand:
             if 'by hand' in asked and self._motion is not None:
                 held = True
                 shares = self._keyboard.shares(self._motion)
-                _send(socket, n=self._state['n'], hand=shares)
+                had = time.monotonic() - self._got
+                _send(socket, n=self._state['n'], had=had, hand=shares)
             elif held:
                 held = False
                 self._keyboard.let_go()
@@ -156,7 +159,7 @@ class Hand:
                     continue
                 values = json.loads(message)
                 if 'n' in values:
-                    self._state = values
+                    self._state, self._got = values, time.monotonic()
                     _send(socket, n=values['n'])
 
     def _look(self, message: Odometry) -> None:
