@@ -70,6 +70,7 @@ def in_one_clock(
     refusals: Refusals,
     max_age: Mapping[str, float],
     aside: Container[str | None] = (),
+    repeated: Container[str | None] = (),
 ) -> Iterator[BagMessage | Jump]:
     """Leave out messages with impossible stamps, and say where the clock jumps.
 
@@ -79,8 +80,9 @@ def in_one_clock(
         max_age: By topic, s; a stamp further in the future of its arrival is refused, as on the
             robot.
         aside: Topics that say nothing of the clock: what is latched may be stamped long ago.
+        repeated: Topics of which the robot takes a message whose stamp is that of the last one.
     """
-    clock, seen = _Clock(max_age), refusals.seen
+    clock, seen = _Clock(max_age, repeated), refusals.seen
     newest, limits = clock.newest, clock.limits
     source, again = iter(messages), deque[BagMessage]()
     while True:
@@ -123,7 +125,8 @@ def in_one_clock(
 class _Clock:
     """What was accepted so far."""
 
-    def __init__(self, max_age: Mapping[str, float]) -> None:
+    def __init__(self, max_age: Mapping[str, float], repeated: Container[str | None]) -> None:
+        self._repeated = repeated
         self.limits = {topic: round(age * 1e9) for topic, age in max_age.items()}
         """How far a stamp may lie in the future of its arrival, ns."""
         self.newest: dict[str, int] = {}
@@ -136,7 +139,8 @@ class _Clock:
 
     def refusal(self, message: BagMessage) -> str:
         """What is wrong with a stamp by itself, '' where nothing is."""
-        if message.stamp_ns == self.newest.get(message.topic):
+        repeats = message.stamp_ns == self.newest.get(message.topic)
+        if repeats and message.topic not in self._repeated:
             return 'stamp is repeated'
         early = message.stamp_ns - message.log_ns
         # Arrival tells the time only where the others are stamped by the clock it is told by.

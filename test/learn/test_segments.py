@@ -23,6 +23,7 @@ from liquid_control.learn.data.dataset import build
 from liquid_control.learn.data.episode import Episode
 from liquid_control.learn.data.segments import Weights
 from liquid_control.learn.data.sequences import Windows, whole
+from liquid_control.learn.data.series import told_apart
 from liquid_control.learn.train.recipe import Fit, Timing
 from liquid_control.learn.train.trainer import train
 
@@ -105,6 +106,25 @@ def test_a_correction_is_learnt_in_the_person_s_own_words_and_the_policy_s_are_n
     assert np.isnan(angle[:first]).all()
     assert np.isnan(angle[3 * TICKS : round(5.5 * TICKS)]).all()
     assert steps.weights[first : last + 1].eq(Weights().interventions).all()
+
+
+def test_nothing_of_what_a_person_says_with_one_stamp_is_lost(tmp_path: Path) -> None:
+    """As a page that answers ten messages a second with twenty commands."""
+    entries = [mode(0.0, Mode.DISENGAGED), mode(1.0, Mode.MANUAL)]
+    entries += [steer(i / TICKS, POLICY) for i in range(2 * TICKS + 1)]
+    for seconds in np.arange(10) / 10 + 1:
+        said = steer(seconds, -PERSON, '/cmd_vel_override')
+        again = steer(seconds, PERSON, '/cmd_vel_override')
+        entries += [said, again._replace(late_ns=PERIOD_NS)]
+    angle = whole(open_one(write(tmp_path / 'bag', 2.0, entries)), PERIOD_NS).commands[:, 0]
+    given = torch.tensor([-PERSON, PERSON] * 10)
+    torch.testing.assert_close(angle[TICKS : 2 * TICKS], given)
+
+
+def test_commands_of_one_stamp_stay_before_the_next() -> None:
+    assert told_apart([5, 5, 5, 8, 8], [50, 51, 90, 91, 95]) == [5, 6, 7, 8, 12]
+    assert told_apart([5, 5, 4, 4], [0, 0, 0, 0]) == [5, 6, 4, 5]
+    assert told_apart([], []) == []
 
 
 def test_without_the_stick_s_topic_what_the_robot_was_told_is_learnt(tmp_path: Path) -> None:

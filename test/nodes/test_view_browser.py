@@ -11,14 +11,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import TwistStamped
 from liquid_control.msg import ControlMode, PolicyState, RecorderStatus
 from nav_msgs.msg import Odometry
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from support.browser import Browser, Page, browsing, program
 from support.ros import Peer, running
 from support.views import View, viewing
+
+from liquid_control.common.stamps import ns_of
 
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 CAMERA = ('-r', 'image_raw:=camera/image_raw')
@@ -152,11 +156,14 @@ def test_space_engages_and_a_stop_pressed_stops(page: Page, car: Car) -> None:
 
 
 def test_key_held_drives_and_its_release_stops(page: Page, car: Car) -> None:
+    given = car.peer.listen(TwistStamped, 'cmd_vel_override', 100)
     page.key('KeyW', down=True)
     page.key('KeyA', down=True)
     car.until(lambda: car.speed > 0.5, 'it drives')
     page.wait("document.getElementById('holding').innerText === 'you drive'", 'it is shown')
     assert car.odometry[-1].twist.twist.angular.z > 0.1, 'to the left'
+    stamps = [ns_of(each.header.stamp) for each in given]
+    assert np.median(np.diff(stamps)) > 1e6, 'each when it was given, not when the page saw'
     page.key('KeyA', down=False)
     page.key('KeyW', down=False)
     car.stops()

@@ -8,7 +8,14 @@ import math
 
 import pytest
 
-from liquid_control.nodes.view.hand import PATIENCE, HandAxis, HandError, Wheel, command
+from liquid_control.nodes.view.hand import (
+    PATIENCE,
+    HandAxis,
+    HandError,
+    Wheel,
+    command,
+    given_ns,
+)
 from liquid_control.nodes.view.link import FAST, SIZES, SLOW, Link
 
 AXES = (HandAxis('steering_angle', 'rad', -0.5, 0.5), HandAxis('speed', 'm/s', -0.2, 2.0))
@@ -57,6 +64,21 @@ def test_joint_that_nobody_touches_stays_where_it_is() -> None:
 def test_nobody_steers_a_robot_whose_limits_are_not_known() -> None:
     with pytest.raises(HandError, match='not known'):
         command((), {})
+
+
+@pytest.mark.parametrize(
+    ('had', 'given'),
+    [
+        (0.0, 5000), (0.05, 5250), (0.2, 6000),
+        (9.0, 6000), (-1.0, 5000), (math.nan, 5000), (None, 5000), ('0.1', 5000), (True, 5000),
+    ],
+)  # fmt: skip
+def test_command_is_dated_by_what_its_page_saw_and_how_long_it_had_it(
+    had: object, given: int
+) -> None:
+    """Simulated time may go slower than that of a page, and a page may say anything."""
+    assert given_ns(5000, 6000, passed=0.2, had=had) == given
+    assert given_ns(5000, 4000, passed=0.2, had=had) == 5000, 'the clock went back'
 
 
 def test_one_hand_at_a_time() -> None:

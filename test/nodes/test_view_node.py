@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -12,10 +13,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from geometry_msgs.msg import TwistStamped
 from liquid_control.msg import ControlMode
 from support.bundles import make_bundle
 from support.robots import Robot, driven
 from support.ros import TIMEOUT, running
+
+from liquid_control.common.stamps import ns_of
 
 pytest.importorskip('nicegui', reason="pip install '.[view]'")
 from support.views import Hand, View, drained, opened, viewing
@@ -67,6 +71,22 @@ def test_held_key_drives_and_its_release_stops(hand: Hand, robot: Robot) -> None
     hand.send(hand=None)
     hand.until(lambda: stands(robot), 'it stands')
     assert robot.modes[-1].reason == 'override ended'
+
+
+def test_no_two_commands_of_a_page_have_one_time(hand: Hand, robot: Robot) -> None:
+    """Neither those that answer one thing seen nor one after a stop: all are learnt from."""
+    given = robot.peer.listen(TwistStamped, 'cmd_vel_override', 50)
+    robot.wait(lambda: robot.peer.node.count_publishers('cmd_vel_override'), 'the hand is heard')
+    for speed in (0.1, 0.2, 0.3):
+        hand.send(n=hand.state['n'], hand={'speed': speed})
+    hand.send(hand=None)
+    hand.send(n=hand.state['n'], hand={'speed': 0.4})
+    robot.wait(lambda: len(given) >= 5, 'all arrive')
+    assert [round(each.twist.linear.x / given[0].twist.linear.x) for each in given[:5]] == [
+        1, 2, 3, 0, 4,
+    ]  # fmt: skip
+    stamps = [ns_of(each.header.stamp) for each in given]
+    assert all(before < after for before, after in itertools.pairwise(stamps))
 
 
 def test_page_that_falls_silent_stops_even_a_policy_that_was_to_go_on(

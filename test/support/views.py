@@ -78,6 +78,7 @@ class Hand:
         self.socket = view.live(**headers)
         self.said: list[str] = []
         self.state: dict[str, Any] = {}
+        self.got = 0.0
 
     def look(self) -> None:
         """Take in a message and acknowledge it, as a page does."""
@@ -89,7 +90,7 @@ class Hand:
         if 'said' in values:
             self.said.append(values['said'])
         if 'n' in values:
-            self.state = values
+            self.state, self.got = values, time.monotonic()
             self.socket.send(json.dumps({'n': values['n']}))
 
     def until(self, condition: Any, what: str) -> None:
@@ -106,7 +107,7 @@ class Hand:
         deadline = time.monotonic() + TIMEOUT
         while not until():
             assert time.monotonic() < deadline, f'{what}: {self.state} {self.said}'
-            self.send(n=self.state['n'], hand=hand)
+            self.send(n=self.state['n'], had=time.monotonic() - self.got, hand=hand)
             self.look()
 
 

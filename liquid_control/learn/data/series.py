@@ -62,6 +62,25 @@ class Series:
         )
 
 
+def told_apart(stamps: Sequence[int], arrivals: Sequence[int]) -> list[int]:
+    """Stamps (ns) of which none follows its like: later by as much as the messages came later.
+
+    As many as share a stamp share the time until the next, so that their order stays.
+    """
+    found: list[int] = []
+    first = 0
+    for index, stamp_ns in enumerate(stamps):
+        if stamp_ns != stamps[first]:
+            first = index
+        end = next((i for i in range(index, len(stamps)) if stamps[i] != stamp_ns), None)
+        place = index - first
+        later = max(arrivals[index] - arrivals[first], place)
+        if end is not None and stamps[end] > stamp_ns:
+            later = min(later, (stamps[end] - stamp_ns) * place // (end - first))
+        found.append(stamp_ns + later)
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Frames(Series):
     """Images of a camera; `values` [N] are their places in `pixels`.

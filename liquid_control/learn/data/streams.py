@@ -24,7 +24,7 @@ from liquid_control.bags.topics import find_topic, infer_takeover
 from liquid_control.common.errors import ImageError, SensorError
 from liquid_control.contract.inputs import InputSpec
 from liquid_control.contract.modes import Mode
-from liquid_control.learn.data.series import Series
+from liquid_control.learn.data.series import Series, told_apart
 from liquid_control.learn.data.signals import Signals
 from liquid_control.runtime.sensing.image import Preprocessor
 
@@ -105,7 +105,7 @@ def read_streams(
     max_age = topics.inputs.max_age(signals.inputs)
     aside = {topics.mode, *topics.inputs.aside}
     messages = reader.messages(topics.all())
-    for message in in_one_clock(messages, refusals, max_age, aside):
+    for message in in_one_clock(messages, refusals, max_age, aside, {topics.override}):
         if isinstance(message, Jump):
             jumps.append(message)
             collected.jump(message)
@@ -232,6 +232,7 @@ class _Collected:
         self._refusals = refusals
         self._names, self._wheelbase = signals.command_names, signals.wheelbase
         self._shift_ns = 0
+        self._override_arrivals: list[int] = []
         self._on_image = on_image
         self._image_topics = {topics.inputs.leading[name] for name in pixels} or {
             *topics.inputs.parts
@@ -272,6 +273,8 @@ class _Collected:
     def others(self) -> dict[str, Series]:
         """What is no input, sorted; all images have been taken in."""
         self._check_images()
+        overrides = self._others['override']
+        overrides.stamps = told_apart(overrides.stamps, self._override_arrivals)
         return {
             kind: Series.sorted(
                 found.stamps, found.values, np.int64 if kind == 'mode' else np.float32
@@ -285,6 +288,7 @@ class _Collected:
             others['mode'].add(stamp_ns, message.value.mode)
         elif topic == topics.override:
             others['override'].add(stamp_ns, self._command(message))
+            self._override_arrivals.append(message.log_ns)
         if topic == topics.odom:
             with suppress(SensorError):  # it only helps to tell pushes
                 motion = samples.motion(message)

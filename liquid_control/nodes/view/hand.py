@@ -3,9 +3,10 @@
 """A hand on the wheel: who steers from which page, for how long it counts, and what it asks for.
 
 The dead man's switch is the silence: a command is passed on once, when it comes, and dated by the
-last thing that its page is known to have seen. Nothing repeats it. A released key, a page without
-the focus or closed, a laptop that sleeps and a network that fails are all the same: nothing more
-comes, and the policy node stops the robot within its `override_timeout`.
+last thing that its page is known to have seen, and how long it had it. Nothing repeats it. A
+released key, a page without the focus or closed, a laptop that sleeps and a network that fails are
+all the same: nothing more comes, and the policy node stops the robot within its
+`override_timeout`.
 """
 
 from __future__ import annotations
@@ -75,6 +76,22 @@ class Wheel:
         if gone:
             self.holder = ''
         return gone
+
+
+def given_ns(seen_ns: int, now_ns: int, *, passed: float, had: object) -> int:
+    """When a command was given, in the time of the stamps.
+
+    What its page had seen is younger than the command by as long as the page says that it had it:
+    several commands follow one thing seen, and each has a time of its own.
+
+    Args:
+        seen_ns, now_ns: when that was sent, and when the command came.
+        passed: the same time by our own clock, s: simulated time may go slower.
+        had: what the page says, s; without a number it is dated by what it saw.
+    """
+    told = isinstance(had, int | float) and not isinstance(had, bool) and math.isfinite(had)
+    share = min(max(float(had), 0.0) / passed, 1.0) if told and passed > 0 else 0.0  # type: ignore[arg-type]
+    return seen_ns + round(share * max(now_ns - seen_ns, 0))
 
 
 def command(

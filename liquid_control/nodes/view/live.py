@@ -5,7 +5,7 @@
 Every text that goes out carries a number, and every one that comes in names the newest that the
 page has got. So it is known how old what a page sends is at most, without comparing clocks: what
 lay in a network that was gone for a while is refused, and a command is dated by what its page had
-seen.
+seen, and for how long.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from typing import Any
 from builtin_interfaces.msg import Time
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from liquid_control.common.stamps import ns_of
 from liquid_control.nodes.view.access import Role
 from liquid_control.nodes.view.camera import CameraView
 from liquid_control.nodes.view.desk import Answer
-from liquid_control.nodes.view.hand import HandError, Wheel, command
+from liquid_control.nodes.view.hand import HandError, Wheel, command, given_ns
 from liquid_control.nodes.view.link import Link
 from liquid_control.nodes.view.robot import RobotView
 
@@ -250,16 +251,26 @@ class Live:
             if ('hand' in message or 'do' in message) and viewer.role != 'drive':
                 raise HandError('this page only watches')
             if 'hand' in message:
-                self._steer(viewer, message['hand'], seen, now)
+                self._steer(viewer, message['hand'], seen, message.get('had'), now)
             if 'do' in message:
                 self._start(self._do(viewer, message['do'], message.get('shown')))
         except HandError as error:
             viewer.complain(str(error), now)
 
     def _steer(
-        self, viewer: Viewer, asked: object, seen: tuple[float, Time] | None, now: float
+        self,
+        viewer: Viewer,
+        asked: object,
+        seen: tuple[float, Time] | None,
+        had: object,
+        now: float,
     ) -> None:
-        """A hand moves, or lets go (None). Raises HandError."""
+        """A hand moves, or lets go (None). Raises HandError.
+
+        Args:
+            seen: what its page had seen, when it was sent.
+            had: for how long, as the page says, s.
+        """
         if asked is None:
             if self._stopped == viewer.name:
                 self._stopped = ''
@@ -277,16 +288,17 @@ class Live:
             # go, or is gone, stops the robot.
             self._handover = False
             self._start(self._answer(viewer, self._robot.desk.engage(False), tell=False))
-        self._robot.overrides.publish(values, seen[1])
+        times = ns_of(seen[1]), ns_of(self._now())
+        self._robot.overrides.publish(values, given_ns(*times, passed=now - seen[0], had=had))
 
     def _let_go(self) -> None:
         """The person says so: stop at once, unless the policy is to go on."""
         if not self._handover:
-            self._robot.overrides.stop(self._now())
+            self._robot.overrides.stop(ns_of(self._now()))
 
     def _lost(self) -> None:
         """The person is gone: nobody goes on."""
-        self._robot.overrides.stop(self._now())
+        self._robot.overrides.stop(ns_of(self._now()))
         self._start(self._discard(self._robot.desk.engage(False)))
 
     async def _do(self, viewer: Viewer, what: object, shown: object) -> None:
@@ -299,7 +311,7 @@ class Live:
             if self._wheel.holder:
                 self._stopped = self._wheel.holder
                 self._wheel.release(self._wheel.holder)
-                robot.overrides.stop(self._now())
+                robot.overrides.stop(ns_of(self._now()))
             await self._answer(viewer, robot.desk.engage(False))
         elif what == 'engage':
             self._handover = bool(self._wheel.holder)

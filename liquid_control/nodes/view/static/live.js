@@ -31,6 +31,7 @@
   let socket = null;
   let me = '';
   let state = {};
+  let got = 0; // ms; when
   let holding = false;
   let frameNumber = 0;
   let frameCount = 0;
@@ -73,6 +74,7 @@
     if (message.n === undefined) return;
     send({ n: message.n });
     state = message;
+    got = performance.now();
     show();
   }
 
@@ -152,7 +154,7 @@
       const share = part ? (given[part] || 0) * (part === 'turn' ? 1 : top) : sliders[name] || 0;
       hand[name] = clamp(share);
     }
-    send({ n: state.n, hand });
+    send({ n: state.n, had: (performance.now() - got) / 1000, hand });
   }
 
   function release() {
