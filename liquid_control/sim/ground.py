@@ -12,7 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.sim.appearance import Appearance
-from liquid_control.sim.canvas import Layer, patches, stroke, to_pixels
+from liquid_control.sim.camera import Rgb
+from liquid_control.sim.canvas import (
+    Layer,
+    Mask,
+    Picture,
+    fill,
+    mix,
+    patches,
+    stroke,
+    tinted,
+    to_pixels,
+)
 from liquid_control.sim.road import markings, surface
 from liquid_control.sim.road.difficulties import DIFFICULTIES
 from liquid_control.sim.track import Track
@@ -34,32 +45,33 @@ def paint_ground(
     grass_shade = patches(rng, 3, 0.05) + patches(rng, 50, 0.05)
     road_shade = patches(rng, 1, 0.02) + patches(rng, 30, 0.025)
 
-    image = grass_shade + np.asarray(appearance.season.grass, np.float32)
-    asphalt = road_shade + np.asarray(appearance.season.road, np.float32)
+    season = appearance.season
+    picture = tinted(grass_shade, season.grass)
     edges = stroke([line], track.width + 2 * appearance.edge_width)
     road = stroke([line], track.width)
     dashes = _dashes(track, line, appearance) if appearance.dash_length > 0.0 else None
     if not any(strength.get(name) for name in DIFFICULTIES):
-        image[edges] = appearance.edge_rgb
-        image[road] = asphalt[road]
+        fill(picture, edges, appearance.edge_rgb)
+        fill(picture, road, season.road, road_shade)
         if dashes is not None:
-            image[dashes] = appearance.centre_rgb
+            fill(picture, dashes, appearance.centre_rgb)
     else:
-        painted = edges & ~road if dashes is None else edges & ~road | dashes
-        colour = np.zeros_like(image)
-        colour[edges] = appearance.edge_rgb
+        lines = edges & ~road
+        paint = [(lines, appearance.edge_rgb)]
         if dashes is not None:
-            colour[dashes] = appearance.centre_rgb
-        _paint_hard(image, asphalt, edges, (painted, colour), track, appearance, seed, strength)
-    texture = np.clip(image * np.float32(255.0), 0.0, 255.0).astype(np.uint8)
-    return np.asarray(cv2.GaussianBlur(texture, (3, 3), 0), np.uint8)
+            lines &= ~dashes
+            paint.append((dashes, appearance.centre_rgb))
+        _paint_hard(picture, road_shade, edges, paint, track, appearance, seed, strength)
+    picture *= np.float32(255.0)
+    channels = [np.clip(layer, 0.0, 255.0, out=layer).astype(np.uint8) for layer in picture]
+    return np.asarray(cv2.GaussianBlur(cv2.merge(channels), (3, 3), 0), np.uint8)
 
 
 def _paint_hard(
-    image: Layer,
+    picture: Picture,
     asphalt: Layer,
-    road: NDArray[np.bool_],
-    paint: tuple[NDArray[np.bool_], Layer],
+    road: Mask,
+    paint: list[tuple[Mask, Rgb]],
     track: Track,
     appearance: Appearance,
     seed: int,
@@ -70,19 +82,18 @@ def _paint_hard(
     left = markings.paint_left(track, strength, seed)
     if lines := surface.crossings(track, strength, seed):
         outer, inner = surface.crossing_masks(lines, appearance.edge_width)
-        image[outer] = appearance.edge_rgb
-        image[inner] = asphalt[inner]
+        fill(picture, outer, appearance.edge_rgb)
         left[inner] = 0.0
         road = road | inner
-    image[road] = asphalt[road]
-    where, colour = paint
-    image[where] += left[where] * (colour[where] - image[where])
-    markings.draw_double(image, track, strength, seed)
-    surface.strew(image, track, strength, seed, appearance.season.leaf)
-    surface.darken(image, road, track, strength, seed, appearance.season.horizon)
+    fill(picture, road, appearance.season.road, asphalt)
+    for where, colour in paint:
+        mix(picture, where, colour, left)
+    markings.draw_double(picture, track, strength, seed)
+    surface.strew(picture, track, strength, seed, appearance.season.leaf)
+    surface.darken(picture, road, track, strength, seed, appearance.season.horizon)
 
 
-def _dashes(track: Track, line: NDArray[np.int32], appearance: Appearance) -> NDArray[np.bool_]:
+def _dashes(track: Track, line: NDArray[np.int32], appearance: Appearance) -> Mask:
     points = max(2, round(appearance.dash_length / track.spacing))
     dashes = [
         line[np.arange(start, start + points) % len(line)]

@@ -9,7 +9,17 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from liquid_control.sim.canvas import HEIGHT, WIDTH, Layer, patches, stroke, to_pixels
+from liquid_control.sim.canvas import (
+    HEIGHT,
+    WIDTH,
+    Layer,
+    Picture,
+    mix,
+    patches,
+    short_stroke,
+    stroke,
+    to_pixels,
+)
 from liquid_control.sim.road.difficulties import generator
 from liquid_control.sim.track import Track
 
@@ -23,11 +33,14 @@ _ROADWORKS = (0.95, 0.75, 0.10)
 
 def paint_left(track: Track, strength: Mapping[str, float], seed: int) -> Layer:
     """Share of the paint that is still on the road, 0 to 1."""
-    left = np.ones((HEIGHT, WIDTH, 1), np.float32)
+    left = np.ones((HEIGHT, WIDTH), np.float32)
     if worn := strength.get('worn', 0.0):
         rng = generator(seed, 'worn')
         noise = patches(rng, 5, 0.3) + patches(rng, 60, 0.3)
-        left = np.clip(1.0 - worn * (0.85 + noise), 0.0, 1.0)
+        noise += np.float32(0.85)
+        noise *= np.float32(-worn)
+        noise += np.float32(1.0)
+        left = np.clip(noise, 0.0, 1.0, out=noise)
     if missing := strength.get('missing', 0.0):
         rng = generator(seed, 'missing')
         half = track.width / 2
@@ -40,7 +53,7 @@ def paint_left(track: Track, strength: Mapping[str, float], seed: int) -> Layer:
     return left
 
 
-def draw_double(image: Layer, track: Track, strength: Mapping[str, float], seed: int) -> None:
+def draw_double(picture: Picture, track: Track, strength: Mapping[str, float], seed: int) -> None:
     """Draw old markings that drift away from the valid ones."""
     if not (double := strength.get('double', 0.0)):
         return
@@ -49,9 +62,10 @@ def draw_double(image: Layer, track: Track, strength: Mapping[str, float], seed:
         for stations in _stretches(track, _MOST_DOUBLE * double, rng):
             start = line * track.width / 2 + rng.uniform(-0.1, 0.1)
             drift = np.linspace(start, start + rng.uniform(-0.25, 0.25), len(stations))
-            colour = np.asarray(_ROADWORKS if rng.random() < 0.5 else (0.85,) * 3, np.float32)
-            mask = stroke([to_pixels(_beside(track, stations, drift))], _LINE_WIDTH, closed=False)
-            image[mask] += np.float32(0.4 + 0.5 * double) * (colour - image[mask])
+            colour = _ROADWORKS if rng.random() < 0.5 else (0.85, 0.85, 0.85)
+            old = to_pixels(_beside(track, stations, drift))
+            (rows, columns), mask = short_stroke(old, _LINE_WIDTH)
+            mix(picture[:, rows, columns], mask, colour, np.float32(0.4 + 0.5 * double))
 
 
 def _stretches(

@@ -12,7 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.sim.camera import Rgb
-from liquid_control.sim.canvas import HEIGHT, WIDTH, Layer, patches, stroke, to_pixels
+from liquid_control.sim.canvas import (
+    HEIGHT,
+    WIDTH,
+    Layer,
+    Mask,
+    Picture,
+    mix,
+    patches,
+    short_stroke,
+    stroke,
+    to_pixels,
+)
 from liquid_control.sim.road.difficulties import generator
 from liquid_control.sim.track import Track
 
@@ -21,6 +32,7 @@ HELD_OUT_TEXTURES = ('cobbles', 'slabs', 'leaves', 'tar')
 
 MOST_REFLECTANCE = 0.35
 _MOST_SHADOWS, _MOST_CROSSINGS = 24, 4
+_TAR = (0.08, 0.08, 0.08)
 _CROSSING_WIDTH, _CROSSING_LENGTH = 0.6, 2.5
 
 Lines = list[NDArray[np.int32]]
@@ -44,14 +56,14 @@ def crossings(track: Track, strength: Mapping[str, float], seed: int) -> Lines:
     return [to_pixels(_bar(*place, _CROSSING_LENGTH)) for place in places]
 
 
-def crossing_masks(lines: Lines, edge_width: float) -> tuple[NDArray[np.bool_], ...]:
+def crossing_masks(lines: Lines, edge_width: float) -> tuple[Mask, ...]:
     """Pixels of the crossing roads with their edge lines, and of their asphalt."""
     edges = stroke(lines, _CROSSING_WIDTH + 2 * edge_width, closed=False)
     return edges, stroke(lines, _CROSSING_WIDTH, closed=False)
 
 
 def texture(road: Layer, strength: Mapping[str, float], seed: int) -> Layer:
-    """The asphalt, as far from what is trained on as 'elsewhere' says."""
+    """The shade of the asphalt, as far from what is trained on as 'elsewhere' says."""
     share = np.float32(strength.get('elsewhere', 0.0))
     kind = held_out_texture(seed)
     if not share or kind not in ('cobbles', 'slabs'):
@@ -60,7 +72,7 @@ def texture(road: Layer, strength: Mapping[str, float], seed: int) -> Layer:
     rng = generator(seed, 'texture')
     stones = rng.uniform(-0.1, 0.1, (HEIGHT // size + 1, WIDTH // size + 1)).astype(np.float32)
     big = cv2.resize(stones, None, fx=size, fy=size, interpolation=cv2.INTER_NEAREST)
-    big = big[:HEIGHT, :WIDTH, None].copy()
+    big = big[:HEIGHT, :WIDTH].copy()
     joint = max(2, size // 10)
     for shift in range(joint):
         big[shift::size], big[:, shift::size] = -0.15, -0.15
@@ -73,32 +85,34 @@ def held_out_texture(seed: int) -> str:
     return str(generator(seed, 'elsewhere').choice(HELD_OUT_TEXTURES))
 
 
-def strew(image: Layer, track: Track, strength: Mapping[str, float], seed: int, leaf: Rgb) -> None:
+def strew(
+    picture: Picture, track: Track, strength: Mapping[str, float], seed: int, leaf: Rgb
+) -> None:
     """Leaves, or seams of tar, over everything."""
     share = np.float32(strength.get('elsewhere', 0.0))
     kind, rng = held_out_texture(seed), generator(seed, 'strewn')
     if not share:
         return
     if kind == 'leaves':
-        mask = patches(rng, 6, 1.0)[..., 0] > 1.3
-        image[mask] += share * (np.asarray(leaf, np.float32) - image[mask])
+        mix(picture, patches(rng, 6, 1.0) > 1.3, leaf, share)
     elif kind == 'tar':
         for _ in range(30):
             x, y, yaw = track.pose_at(rng.uniform(0.0, track.length), rng.uniform(-0.3, 0.3))
             seam = _bar(x, y, yaw + rng.uniform(-0.6, 0.6), rng.uniform(0.3, 1.2))
-            mask = stroke([to_pixels(seam)], rng.uniform(0.015, 0.04), closed=False)
-            image[mask] += share * (np.float32(0.08) - image[mask])
+            (rows, columns), mask = short_stroke(to_pixels(seam), rng.uniform(0.015, 0.04))
+            mix(picture[:, rows, columns], mask, _TAR, share)
 
 
 def darken(
-    image: Layer, road: NDArray[np.bool_], track: Track, strength: Mapping[str, float], seed: int,
+    picture: Picture, road: Mask, track: Track, strength: Mapping[str, float], seed: int,
     sky: Rgb,
 ) -> None:  # fmt: skip
     """Water on the road, and shadows over everything."""
     if wet := np.float32(strength.get('wet', 0.0)):
-        image[road] *= 1 - np.float32(0.45) * wet
-        puddles = road & (patches(generator(seed, 'wet'), 70, 1.0)[..., 0] > 1.1)
-        image[puddles] += wet * np.float32(0.5) * (np.asarray(sky, np.float32) - image[puddles])
+        for layer in picture:
+            np.multiply(layer, 1 - np.float32(0.45) * wet, out=layer, where=road)
+        puddles = road & (patches(generator(seed, 'wet'), 70, 1.0) > 1.1)
+        mix(picture, puddles, sky, wet * np.float32(0.5))
     shadows = strength.get('shadows', 0.0)
     rng = generator(seed, 'shadows')
     if count := round(_MOST_SHADOWS * shadows):
@@ -106,9 +120,10 @@ def darken(
         for _ in range(count):
             x, y, yaw = track.pose_at(rng.uniform(0.0, track.length))
             bar = to_pixels(_bar(x, y, yaw + _across(rng), rng.uniform(0.6, 1.6)))
-            shade |= stroke([bar], rng.uniform(0.04, 0.5), closed=False).astype(np.uint8) * 255
-        soft = cv2.blur(shade, (9, 9)).astype(np.float32)[..., None]
-        image *= 1 - soft * np.float32((0.35 + 0.3 * shadows) / 255)
+            window, mask = short_stroke(bar, rng.uniform(0.04, 0.5))
+            shade[window][mask] = 255
+        soft = cv2.blur(shade, (9, 9)).astype(np.float32)
+        picture *= 1 - soft * np.float32((0.35 + 0.3 * shadows) / 255)
 
 
 def _across(rng: np.random.Generator) -> float:
