@@ -4,22 +4,26 @@
 
 EGL uses a GPU or the system's software renderer. Where it is missing, the OSMesa library of the
 system or of the PyPI wheel `lavavu-osmesa` renders in software. `MUJOCO_GL=egl` or `=osmesa`
-forces one of the two. A context belongs to the thread that made it.
+forces one of the two. A context belongs to the thread that made it, which keeps it.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import importlib
 import importlib.metadata
 import os
 import sys
+import threading
 from functools import lru_cache
 from typing import Any
 
 from liquid_control.common.errors import LiquidControlError
 
 BACKENDS = ('egl', 'osmesa')
+
+_own = threading.local()
 
 _PLATFORM_DEVICE = 0x313F  # EGL_PLATFORM_DEVICE_EXT
 
@@ -28,15 +32,22 @@ class RenderingError(LiquidControlError):
     """No way to render was found on this machine."""
 
 
-def make_context(width: int, height: int) -> Any:
-    """Return a context of at least `width` x `height` pixels, current in this thread.
+def thread_context() -> Any:
+    """Return this thread's one context, made when it is first asked for.
+
+    What is compiled for it, shaders above all, serves every world that the thread renders; it is
+    freed when the thread or the program ends.
 
     Raises:
         RenderingError: neither EGL nor OSMesa works; the message names what to install.
     """
-    module = importlib.import_module(f'mujoco.{backend()}')
-    context = module.GLContext(width, height)
-    context.make_current()
+    context = getattr(_own, 'context', None)
+    if context is None:
+        module = importlib.import_module(f'mujoco.{backend()}')
+        # Of a window that nothing is drawn to: MuJoCo has buffers of its own.
+        context = _own.context = module.GLContext(16, 16)
+        if threading.current_thread() is threading.main_thread():
+            atexit.register(context.free)  # the end of the interpreter is too late for drivers
     return context
 
 

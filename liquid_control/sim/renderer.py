@@ -36,7 +36,7 @@ class Moment:
 
 
 class Renderer:
-    """Renders one model. Make, use and close it in one thread: the GL context belongs to it.
+    """Renders one model. Make, use and close it in one thread: its GL context belongs to that.
 
     Args:
         width, height: image size, pixels.
@@ -51,11 +51,9 @@ class Renderer:
                 f'image size must be at most {largest[0]}x{largest[1]}, got {width}x{height}'
             )
         self._model = model
-        self._context = gl.make_context(width, height)
-        limit.offwidth, limit.offheight = width, height  # all of the buffer is cleared each time
-        self._renderer = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        limit.offwidth, limit.offheight = largest
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._renderer)
+        self._context = gl.thread_context()
+        self._context.make_current()
+        self._renderer = _resources(model, width, height)
         self._scene = mujoco.MjvScene(model, maxgeom=500)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
         # Only what mirrors costs a second look at the scene.
@@ -86,15 +84,26 @@ class Renderer:
             self._scene,
         )
         groups[:] = every
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._renderer)
         mujoco.mjr_render(self._rectangle, self._scene, self._renderer)
         mujoco.mjr_readPixels(self._pixels, None, self._rectangle, self._renderer)
         return np.ascontiguousarray(self._pixels[::-1])  # OpenGL's first row is the lowest
 
     def close(self) -> None:
-        """Free the GL context; the interpreter's exit is too late for some drivers."""
+        """Free what it holds in OpenGL; the interpreter's exit is too late for some drivers."""
         self._context.make_current()
         self._renderer.free()
-        self._context.free()
+
+
+def _resources(model: mujoco.MjModel, width: int, height: int) -> mujoco.MjrContext:
+    """Meshes, textures and buffers for OpenGL, none larger than they need be."""
+    size, quality = model.vis.global_, model.vis.quality
+    before = size.offwidth, size.offheight, quality.shadowsize
+    size.offwidth, size.offheight = width, height  # all of it is cleared for every image
+    quality.shadowsize = 0  # no shadows are drawn
+    resources = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+    size.offwidth, size.offheight, quality.shadowsize = before
+    return resources
 
 
 class InSight:

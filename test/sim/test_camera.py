@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mujoco
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from liquid_control.rollout.expert import Expert
+from liquid_control.sim import gl
 from liquid_control.sim.car import CHASE_CAMERA
 from liquid_control.sim.protocols import PREFIX, Sample
 from liquid_control.sim.renderer import InSight, Renderer
@@ -87,3 +90,19 @@ def test_what_is_out_of_sight_makes_no_difference(
             assert np.array_equal(drawn, renderer.render(simulator.data))
         renderer.close()
     assert np.mean(shares) < 0.6
+
+
+def test_worlds_side_by_side_share_opengl_and_see_each_its_own() -> None:
+    alone = []
+    for seed in (5, 6):
+        with simulate_car(seed, image_width=80, image_height=60) as simulator:
+            alone.append(taken(simulator, 0.1)[-1])
+    context = gl.thread_context()
+    options: dict[str, Any] = {'image_width': 80, 'image_height': 60}
+    with simulate_car(5, **options) as first, simulate_car(6, **options) as second:
+        pictures = [taken(simulator, 0.1)[-1] for simulator in (first, second)]
+        values = [picture.value for picture in pictures]
+    assert gl.thread_context() is context
+    for value, expected in zip(values, alone, strict=True):
+        assert np.array_equal(value, expected.value)
+    assert not np.array_equal(*values)
