@@ -111,7 +111,7 @@ setup(
         'mcap>=1.5',
         'zstandard>=0.21',
         'lz4>=4.3',
-        'rosbags>=0.11',
+        'rosbags>=0.11.6',  # the first with a limit to sequences, which a hostile recording needs
         'typer>=0.16',
         'rich>=13.0',
         'matplotlib>=3.7',
