@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from liquid_control.cli.evaluate_all import everything
 from liquid_control.cli.learn import Changes, recipe_for
 from liquid_control.cli.options import (
     Difficulty,
@@ -18,11 +18,10 @@ from liquid_control.cli.options import (
     Out,
     Quick,
     Workplace,
-    cores,
     grouped,
     read_difficulty,
 )
-from liquid_control.cli.terminal import table_console
+from liquid_control.cli.studies import bundles_of, cells_of, run_study, trials_of
 
 Policies = Annotated[
     list[str], typer.Argument(help='Policy bundles: directories, or shipped names.')
@@ -42,7 +41,7 @@ def solvers(effort: Effort) -> None:
     """Solvers of an LTC: error, memory with and without the adjoint method, time, stability."""
     from liquid_control.evaluate.evidence.cells.solvers import study
 
-    _run(study(**effort.settings), effort)
+    run_study(study(**effort.settings), effort)
 
 
 @app.command()
@@ -51,7 +50,7 @@ def expressivity(effort: Effort) -> None:
     """The trajectory-length experiment of the LTC paper, and the same per amplitude."""
     from liquid_control.evaluate.evidence.cells.expressivity import study
 
-    _run(study(**effort.settings), effort)
+    run_study(study(**effort.settings), effort)
 
 
 @app.command()
@@ -71,7 +70,7 @@ def memory(
     for name in cell or ():
         if name not in CELLS:
             raise ConfigError(f'--cell must be one of {", ".join(CELLS)}, found {name!r}')
-    _run(study(cell, **effort.settings), effort)
+    run_study(study(cell, **effort.settings), effort)
 
 
 @app.command()
@@ -81,7 +80,7 @@ def bounds(policies: Policies, effort: Effort) -> None:
     from liquid_control.evaluate.evidence.cells.bounds import study
     from liquid_control.learn.export.rebuild import load_network
 
-    _run(study(_bundles(policies), load_network, **effort.settings), effort)
+    run_study(study(bundles_of(policies), load_network, **effort.settings), effort)
 
 
 @app.command()
@@ -97,7 +96,7 @@ def compact(
     from liquid_control.evaluate.evidence.cells.compact import read_scores, study
 
     known = read_scores(scores) if scores is not None else None
-    _run(study(_bundles(policies), scores=known, quick=quick), Workplace(jobs=1, out=out))
+    run_study(study(bundles_of(policies), scores=known, quick=quick), Workplace(jobs=1, out=out))
 
 
 @app.command()
@@ -117,8 +116,8 @@ def flights(
     """Flights in other seasons, from afar, target turned, hidden, with a distractor: by name."""
     from liquid_control.evaluate.evidence.flights import study
 
-    bundles = _bundles(policies)
-    _run(study(bundles, tests=test or (), flights=number, others=others), workplace)
+    bundles = bundles_of(policies)
+    run_study(study(bundles, tests=test or (), flights=number, others=others), workplace)
 
 
 @app.command()
@@ -134,8 +133,8 @@ def goals(
     """The simulated rover in unseen rooms: goals reached without a touch, length of the way."""
     from liquid_control.evaluate.evidence.goals import study
 
-    bundles = _bundles(policies)
-    _run(study(bundles, worlds=worlds, others=others, first=first), workplace)
+    bundles = bundles_of(policies)
+    run_study(study(bundles, worlds=worlds, others=others, first=first), workplace)
 
 
 @app.command()
@@ -144,7 +143,7 @@ def attention(policies: Policies, worlds: Worlds = 8, *, effort: Effort) -> None
     """Whether policies look at the same places when the camera is noisy."""
     from liquid_control.evaluate.evidence.attention import study
 
-    _run(study(_bundles(policies), worlds=worlds, **effort.settings), effort)
+    run_study(study(bundles_of(policies), worlds=worlds, **effort.settings), effort)
 
 
 @app.command()
@@ -160,8 +159,8 @@ def drive(
     from liquid_control.evaluate.evidence.drives.drive import study
 
     harder = read_difficulty('car', difficulty)
-    chosen = study(_bundles(policies), worlds=worlds, difficulty=harder, **effort.settings)
-    _run(chosen, effort)
+    chosen = study(bundles_of(policies), worlds=worlds, difficulty=harder, **effort.settings)
+    run_study(chosen, effort)
 
 
 @app.command()
@@ -183,13 +182,13 @@ def robust(
     from liquid_control.evaluate.evidence.drives.robust import study
 
     chosen = study(
-        _bundles(policies),
+        bundles_of(policies),
         disturbances=disturbance,
         worlds=worlds,
         difficulty=read_difficulty('car', difficulty),
         **effort.settings,
     )
-    _run(chosen, effort)
+    run_study(chosen, effort)
 
 
 @app.command()
@@ -205,8 +204,8 @@ def rates(
     from liquid_control.evaluate.evidence.drives.rates import study
 
     harder = read_difficulty('car', difficulty)
-    chosen = study(_bundles(policies), worlds=worlds, difficulty=harder, **effort.settings)
-    _run(chosen, effort)
+    chosen = study(bundles_of(policies), worlds=worlds, difficulty=harder, **effort.settings)
+    run_study(chosen, effort)
 
 
 @app.command()
@@ -234,13 +233,13 @@ def hard(
 
     shares = read_difficulty('car', difficulty or ['hard=1'])
     chosen = study(
-        _bundles(policies),
+        bundles_of(policies),
         shares,
         strengths=strength or STRENGTHS,
         worlds=worlds,
         **effort.settings,
     )
-    _run(chosen, effort)
+    run_study(chosen, effort)
 
 
 @app.command()
@@ -252,7 +251,8 @@ def recordings(
         typer.Option(help='YAML or shipped name; the first bag decides what it leaves open.'),
     ] = None,
     cell: Annotated[
-        list[str] | None, typer.Option(help='To train; may be repeated. All without it.')
+        list[str] | None,
+        typer.Option(help='To train; cfc-19 has 19 neurons; may be repeated. All without it.'),
     ] = None,
     seeds: Annotated[int, typer.Option(help='Of each cell, from fit.seed on.', min=1)] = 5,
     lose: Annotated[
@@ -270,30 +270,13 @@ def recordings(
     workplace: Workplace,
 ) -> None:
     """Every cell trained on your recordings by one recipe, and judged on what it holds out."""
-    from functools import partial
-
-    from liquid_control.common.errors import ConfigError
-    from liquid_control.evaluate.evidence.recordings import NAME, study
-    from liquid_control.learn.train import trial
-    from liquid_control.nn.cells import CELLS
-
-    cells = cell or list(CELLS)
-    if unknown := [name for name in cells if name not in CELLS]:
-        raise ConfigError(f'--cell must be one of {", ".join(CELLS)}, found {unknown[0]!r}')
+    cells = cells_of(cell)
     shares = _shares(lose)
     chosen = recipe_for(bags, recipe, changes, topics)
     if quick:
         chosen, seeds = chosen.changed(epochs=2), min(seeds, 2)
-    names = chosen.signals.command_names
-    shown = command or names[0]
-    if shown not in names:
-        raise ConfigError(f'--command must be one of {", ".join(names)}, found {shown!r}')
-    folder = workplace.out or Path('out') / 'evaluate' / NAME
-    held_out = trial.held_out(bags, chosen, folder / 'dataset', jobs=workplace.jobs or 1)
-    pieces = trial.pieces(bags, chosen, held_out, cells, seeds, shares)
-    measure = partial(trial.measure, folder.absolute())
-    chosen_study = study(pieces, measure, command=shown, held_out=held_out.words)
-    _run(chosen_study, workplace)
+    trials, _ = trials_of(bags, chosen, cells, seeds, shares, workplace, command)
+    run_study(trials, workplace)
 
 
 def _shares(text: str) -> list[float]:
@@ -324,8 +307,8 @@ def causal(
     """What commands follow: causes as the expert does, or light, season, scenery and noise."""
     from liquid_control.evaluate.evidence.causal.causal import study
 
-    bundles = _bundles(policies)
-    _run(study(bundles, worlds=worlds, **effort.settings, robust=robust), effort)
+    bundles = bundles_of(policies)
+    run_study(study(bundles, worlds=worlds, **effort.settings, robust=robust), effort)
 
 
 @app.command()
@@ -340,42 +323,7 @@ def lesion(
     from liquid_control.evaluate.evidence.lesion.lesion import study
     from liquid_control.learn.export.rebuild import load_network
 
-    _run(study(_bundles(policies), load_network, worlds=worlds, **effort.settings), effort)
+    run_study(study(bundles_of(policies), load_network, worlds=worlds, **effort.settings), effort)
 
 
-def _bundles(policies: list[str]) -> list[Path]:
-    from liquid_control.common.assets import find_bundle
-
-    # Absolute: the same pieces from wherever a study goes on, and on other machines.
-    return list(dict.fromkeys(find_bundle(policy).absolute() for policy in policies))
-
-
-@app.command('all')
-@grouped
-def everything(
-    policies: Annotated[
-        list[str] | None, typer.Argument(help='Of the simulated car; the shipped ones without.')
-    ] = None,
-    *,
-    effort: Effort,
-) -> None:
-    """All studies, one table of the policies, and a page that says what each found."""
-    from liquid_control.evaluate.evidence.overview import studies, write_overview
-    from liquid_control.learn.export.rebuild import load_network
-
-    bundles = _bundles(policies or ['track_cfc', 'track_ltc'])
-    folder = effort.out or Path('out') / 'evaluate'
-    reports = {}
-    for study in studies(bundles, load_network, folder, **effort.settings):
-        # Processes of its own: what compiles for torch crashes where a camera has rendered.
-        reports[study.name] = _run(study, replace(effort, out=folder / study.name))
-    print(f'all of it: {write_overview(reports, folder, table_console())}')
-
-
-def _run(study: Any, workplace: Workplace) -> Any:
-    from liquid_control.common.jobs import open_pool
-    from liquid_control.evaluate.evidence.study import run
-
-    folder = workplace.out or Path('out') / 'evaluate' / study.name
-    with open_pool(workplace.jobs or cores(), workplace.ray) as pool:
-        return run(study, folder, pool=pool, console=table_console())
+app.command('all')(everything)

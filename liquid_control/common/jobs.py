@@ -80,6 +80,7 @@ class Pool:
         with count_progress(console) as progress:
             task = progress.add_task(title, total=done + len(items), completed=done)
             pending, since = set[Future[Result]](), time.monotonic()
+            begun_at = since
             try:
                 while len(jobs) < len(items) or pending:
                     with _uninterrupted():
@@ -95,8 +96,10 @@ class Pool:
                     # A bar that nobody sees is drawn at its end; a log must not fall silent.
                     if not progress.console.is_terminal and time.monotonic() - since >= TELL_EVERY:
                         since = time.monotonic()
-                        count = f'{done + sum(job.done() for job in jobs)} of {done + len(items)}'
-                        progress.console.print(f'{title}: {count}', markup=False, highlight=False)
+                        now = sum(job.done() for job in jobs)
+                        count = f'{title}: {done + now} of {done + len(items)}'
+                        left = time_left(now, len(items), since - begun_at)
+                        progress.console.print(count + left, markup=False, highlight=False)
             except BaseException:
                 self._break_off()
                 raise
@@ -157,6 +160,14 @@ def count_progress(console: Console | None, *, transient: bool = False) -> Progr
         console=console,
         transient=transient,
     )
+
+
+def time_left(done: int, count: int, seconds: float) -> str:
+    """Words for how long the rest takes, at the pace of what was done; none before the first."""
+    if not done:
+        return ''
+    left = seconds * (count - done) / done
+    return f', about {left / 60:.0f} min left' if left >= 90 else f', about {left:.0f} s left'
 
 
 @contextlib.contextmanager

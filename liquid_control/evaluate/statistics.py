@@ -9,9 +9,9 @@ worlds are resampled, and policies are compared in the same worlds. Everything i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import permutations
 from statistics import NormalDist
 from typing import Any
 
@@ -24,6 +24,8 @@ POWER = 0.8
 
 # Sign patterns of up to so many differences are all counted, of more drawn.
 MOST_COUNTED = 14
+# Likewise orders of up to so many things.
+MOST_ORDERED = 8
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +40,14 @@ class Interval:
 
     def __str__(self) -> str:
         return f'{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]'
+
+
+@dataclass(frozen=True)
+class Share(Interval):
+    """One that lies near 1: what is missing of it is what counts."""
+
+    def __str__(self) -> str:
+        return f'{self.value:.2%} [{self.low:.2%}, {self.high:.2%}]'
 
 
 def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
@@ -107,24 +117,33 @@ def clustered_statistic(
     return Interval(float(value), float(low), float(high))
 
 
-def rank_agreement(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Kendall's tau-a of two rankings of the same things, and its one-sided exact p.
+def rank_agreement(
+    first: Sequence[float], second: Sequence[float], *, seed: int = 0
+) -> tuple[float, float]:
+    """Kendall's tau-a of two rankings of the same things, and its one-sided p.
 
-    p: of an agreement at least as good by chance, over all orders; at most 8 things.
+    p: of an agreement at least as good by chance, over all orders of up to `MOST_ORDERED` things;
+    of more over orders that are drawn, counting the one observed.
 
     Source: Kendall, "A new measure of rank correlation", 1938.
     """
-    if len(first) != len(second) or not 2 <= len(first) <= 8:
-        raise ValueError(f'2 to 8 things are ranked twice, found {len(first)} and {len(second)}')
-    pairs = list(combinations(range(len(first)), 2))
+    one, other = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    if len(one) != len(other) or len(one) < 2:
+        raise ValueError(f'at least 2 things are ranked twice, found {len(one)} and {len(other)}')
+    i, j = np.triu_indices(len(one), 1)
+    signs = np.sign(one[i] - one[j])
 
-    def tau(others: Sequence[float]) -> float:
-        signs = [np.sign(first[i] - first[j]) * np.sign(others[i] - others[j]) for i, j in pairs]
-        return float(sum(signs)) / len(pairs)
+    def tau(values: Floats) -> float:
+        return float((signs * np.sign(values[i] - values[j])).mean())
 
-    found = tau(second)
-    orders = [tau(order) for order in permutations(second)]
-    return found, sum(other >= found - 1e-12 for other in orders) / len(orders)
+    found = tau(other)
+    orders: Iterable[Any] = permutations(range(len(one)))
+    extra = 0
+    if len(one) > MOST_ORDERED:
+        rng = np.random.default_rng(seed)
+        orders, extra = (rng.permutation(len(one)) for _ in range(RESAMPLES)), 1
+    as_good = [tau(other[list(order)]) >= found - 1e-12 for order in orders]
+    return found, (sum(as_good) + extra) / (len(as_good) + extra)
 
 
 def _by_cluster(

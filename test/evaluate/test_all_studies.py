@@ -14,9 +14,11 @@ from liquid_control.cli.main import app
 from liquid_control.evaluate.evidence import study
 
 STUDIES = {
+    'drives': 'drives',
+    'recordings': 'scores',
     'compact': 'sizes',
     'bounds': 'bounds',
-    'drive': 'drive',
+    'hard': 'hard',
     'rates': 'rates',
     'robust': 'thresholds',
     'attention': 'attention',
@@ -64,10 +66,12 @@ def page_images(folder: Path) -> int:
 
 def test_one_table_has_what_every_study_found_of_a_policy(everything: tuple[Path, str]) -> None:
     out, told = everything
-    (row,) = rows_of(out / 'policies.csv')
-    assert row['policy'] == 'track_cfc'
+    row, trained = rows_of(out / 'policies.csv')
+    assert [row['policy'], trained['policy']] == ['track_cfc', 'cfc']
+    assert row.keys() == trained.keys()
     assert all(row.values())
-    assert row['finished'].startswith('1 [')
+    assert row['finished, hard 0'].startswith('1 [')
+    assert trained['finished, hard 0'].startswith('0 [')  # after a moment of learning
     assert 0 < float(row['half fail at, mean strength']) <= 1
     assert row['first command within'].startswith('[-0.4')
     assert int(row['parameters']) == 58972

@@ -128,6 +128,9 @@ def test_a_policy_that_follows_the_sun_is_told_from_one_that_follows_the_road() 
 def test_rankings_agree_by_chance_as_often_as_counted(tmp_path: Path) -> None:
     assert rank_agreement([1, 2, 3, 4], [1, 2, 3, 4]) == (1.0, 1 / 24)
     assert rank_agreement([1, 2, 3], [3, 2, 1]) == (-1.0, 1.0)
+    # Of more than can all be ordered, orders are drawn.
+    assert rank_agreement(range(12), range(12)) == (1.0, pytest.approx(1e-4, rel=0.01))
+    assert rank_agreement(range(12), [5, 2, 9, 0, 7, 4, 11, 1, 8, 3, 10, 6])[1] > 0.05
     table = tmp_path / 'thresholds.csv'
     table.write_text('policy,strength\na,0.5\na,inf\nb,0.25\n')
     assert causal.read_thresholds(table) == {'a': 0.75, 'b': 0.25}

@@ -24,7 +24,16 @@ from liquid_control.evaluate.evidence.recordings import study
 from liquid_control.evaluate.evidence.study import Report
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.recipe_file import plain_recipe
-from liquid_control.learn.train.trial import LOST, NOT_TOLD, TOLD, held_out, measure, pieces
+from liquid_control.learn.train.trial import (
+    LOST,
+    NOT_TOLD,
+    TOLD,
+    HeldOut,
+    bundle_of,
+    held_out,
+    measure,
+    pieces,
+)
 
 SHORT = replace(
     RECIPE,
@@ -76,6 +85,18 @@ def test_without_anything_held_out_there_is_nothing_to_judge_on(
 ) -> None:
     with pytest.raises(ConfigError, match='nothing is held out'):
         piece(drive, tmp_path, replace(SHORT, test_frames=None))
+
+
+def test_a_cell_may_be_asked_for_with_a_number_of_neurons(tmp_path: Path) -> None:
+    data = HeldOut('the end', ['a'])
+    small, usual = pieces([tmp_path], SHORT, data, ['cfc-9', 'ct-rnn'], 1, [0.0])
+    assert (small['recipe']['network']['cell'], small['recipe']['network']['neurons']) == (
+        'cfc',
+        9,
+    )
+    assert usual['recipe']['network']['cell'] == 'ct-rnn'
+    assert usual['recipe']['network']['neurons'] == SHORT.network.neurons
+    assert bundle_of(tmp_path, small) == tmp_path / 'policies' / 'cfc-9_1'
 
 
 def report(**scores: Sequence[float]) -> Report:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +17,11 @@ from support.studies import Here, doubles
 from typer.testing import CliRunner
 
 from liquid_control.cli.main import app
+from liquid_control.common.jobs import time_left
 from liquid_control.evaluate.evidence.cells import expressivity, memory, solvers
 from liquid_control.evaluate.evidence.overview import write_overview
-from liquid_control.evaluate.evidence.study import Report, named, names_of, run
+from liquid_control.evaluate.evidence.study import SECONDS, Cost, Report, named, names_of, run
+from liquid_control.evaluate.statistics import Interval, Share, wilson
 
 QUIET = Console(quiet=True)
 ROOT = Path(__file__).parents[2]
@@ -57,16 +61,69 @@ def test_policies_are_called_by_as_much_of_their_path_as_tells_them_apart(
 def test_one_table_gathers_what_studies_found_of_a_policy(tmp_path: Path) -> None:
     reports = {
         'compact': Report('Sizes', 'small', [], scores={'a': {'parameters': 7}, 'b': {}}),
-        'drive': Report('Drive', 'one is lost', [], scores={'a': {'finished': '1 [0.4, 1]'}}),
-        'memory': Report('Memory', 'of cells', []),
+        'hard': Report('Drive', 'one is lost', [], scores={'a': {'finished': wilson(3, 3)}}),
+        'memory': Report('Memory', 'of cells', [], cost=Cost(3, 90.0)),
     }
-    page = write_overview(reports, tmp_path, QUIET).read_text()
+    page = write_overview(reports, tmp_path)[0].read_text()
     rows = list(csv.DictReader((tmp_path / 'policies.csv').open()))
     assert rows == [
-        {'policy': 'a', 'finished': '1 [0.4, 1]', 'parameters': '7'},
-        {'policy': 'b', 'finished': '', 'parameters': ''},
+        {'policy': 'a', 'trainings': '1', 'finished': '1 [0.439, 1]', 'parameters': '7'},
+        {'policy': 'b', 'trainings': '1', 'finished': '', 'parameters': ''},
     ]
-    assert page.index('1 [0.4, 1]') < page.index('one is lost') < page.index('drive/report.html')
+    assert page.index('1 [0.439, 1]') < page.index('one is lost') < page.index('hard/report.html')
+    assert '3 pieces, 1.5 core-minutes' in page
+
+
+def test_trainings_of_one_cell_share_a_row_and_cells_are_ranked(tmp_path: Path) -> None:
+    cells = {'gru': 0.5, 'ltc': 0.7, 'cfc-8': 0.9}
+    scores: dict[str, dict[str, dict[str, Any]]] = {'causal': {}, 'robust': {}, 'hard': {}}
+    for cell, value in cells.items():
+        for training, more in ((1, 0.0), (2, 0.02)):
+            name, found = f'{cell}_{training}', value + more
+            scores['causal'][name] = {'steering from causes': Share(found, 0, 1)}
+            scores['robust'][name] = {'half fail at, mean strength': 1 - found}
+            scores['hard'][name] = {'finished, hard 1': Interval(found, 0, 1)}
+    scores['bounds'] = {'gru_1': {'states': (-1.0, 2.0)}, 'gru_2': {'states': (-3.0, 1.0)}}
+    reports = {name: Report(name, '', [], scores=each) for name, each in scores.items()}
+    table, ranking = write_overview(reports, tmp_path)[1]
+    first = table.rows[0]
+    assert [row['policy'] for row in table.rows] == list(cells)
+    assert first['finished, hard 1'] == '0.51 ± 0.014'
+    assert first['steering from causes'] == '51.00% ± 1.41%'
+    assert first['states'] == '[-3, 2]'
+    assert [row['policy'] for row in ranking.rows] == ['cfc-8', 'ltc', 'gru']
+    assert "half fail at, mean strength: Kendall's tau -1, p = 1" in ranking.caption
+    assert "finished, hard 1: Kendall's tau 1, p = 0.17" in ranking.caption
+
+
+def test_a_piece_is_measured_again_when_what_it_left_behind_is_gone(tmp_path: Path) -> None:
+    def found(stands: bool) -> list[dict[str, Any]]:
+        study = replace(doubles(1), stands=lambda piece: stands)
+        return run(study, tmp_path, pool=Here(), console=QUIET).tables[0].rows
+
+    found(True)
+    (kept,) = (tmp_path / 'measured').iterdir()
+    kept.write_text(json.dumps({'double': 'kept'}))
+    assert found(True) == [{'number': 1, 'double': 'kept'}]
+    assert found(False) == [{'number': 1, 'double': 2}]
+
+
+def test_a_report_says_what_its_pieces_cost_also_those_of_earlier_runs(tmp_path: Path) -> None:
+    run(doubles(1, 2), tmp_path, pool=Here(), console=QUIET)
+    for number, kept in enumerate((tmp_path / 'measured').iterdir()):
+        seconds = {SECONDS: 90.0} if number else {}  # of an earlier version: not kept
+        kept.write_text(json.dumps({'double': 2, **seconds}))
+    report = run(doubles(1, 2), tmp_path, pool=Here(), console=QUIET)
+    assert report.cost == Cost(pieces=2, seconds=90.0, unknown=1)
+    assert (
+        '2 pieces, 1.5 core-minutes, those of 1 unknown' in (tmp_path / 'report.html').read_text()
+    )
+
+
+def test_the_time_left_is_told_once_there_is_a_pace() -> None:
+    assert time_left(0, 10, 40.0) == ''
+    assert time_left(2, 10, 20.0) == ', about 80 s left'
+    assert time_left(1, 3, 600.0) == ', about 20 min left'
 
 
 def test_solvers_are_measured_against_a_tight_reference() -> None:

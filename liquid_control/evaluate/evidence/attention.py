@@ -38,6 +38,8 @@ EVERY = 1.0
 """From one image that is looked at to the next, s."""
 SCORED = 20.0
 """The noise of the one number, grey levels."""
+MOST_SAID = 6
+"""Policies that the one line of the report names."""
 
 
 def study(
@@ -106,10 +108,10 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     for (name,), worlds in grouped(found, 'name').items():
         known = [each for each in worlds if each]  # not those that failed before the first image
         similar = {
-            noise: str(clustered_mean([np.mean(each[noise]) for each in known], range(len(known))))
+            noise: clustered_mean([np.mean(each[noise]) for each in known], range(len(known)))
             for noise in (f'{level:g}' for level in NOISES if known)
         }
-        rows.append({'policy': name, **similar})
+        rows.append({'policy': name, **{noise: str(value) for noise, value in similar.items()}})
         scores[name] = {'attention, SSIM': similar.get(f'{SCORED:g}')}
     images, count = found[0][0]['images'], len({piece['world'] for piece, _ in found})
     caption = (
@@ -119,5 +121,6 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         'alone; `liquid-control explain` has a second opinion.'
     )
     table = Table('attention', 'Attention under pixel noise', rows, caption)
-    told = '; '.join(f'{name}: {score["attention, SSIM"]}' for name, score in scores.items())
+    said = [f'{name}: {score["attention, SSIM"]}' for name, score in scores.items()]
+    told = '; '.join(said if len(said) <= MOST_SAID else [*said[:MOST_SAID], '…'])
     return Report('Attention', f'SSIM at {SCORED:g} grey levels: {told}', [table], scores=scores)

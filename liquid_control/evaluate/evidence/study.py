@@ -15,8 +15,9 @@ import io
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ Measured = dict[str, Any]
 Measure = Callable[..., Measured]
 
 
+SECONDS = 'core seconds'
+"""Beside what was measured of a piece: how long a core was busy with it."""
+MOST_ROWS = 40
+"""Of a table on the terminal."""
+
+
 class EvidenceError(LiquidControlError):
     """A study cannot be made of what was given."""
 
@@ -51,7 +58,8 @@ class Table:
         title: what it shows, one line.
         rows: heading -> value; numbers as they are.
         caption: what a reader must know: of how many, by which measure, what cannot be told.
-        listed: whether the terminal shows it too; else it is told where it lies.
+        listed: whether the terminal shows it too, where it is not very long; else it is told
+            where it lies.
     """
 
     name: str
@@ -67,6 +75,25 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a study took, of all runs that it was made in.
+
+    Attributes:
+        pieces: that were measured.
+        seconds: of one core, those of all pieces together.
+        unknown: pieces that were measured before their times were kept.
+    """
+
+    pieces: int = 0
+    seconds: float = 0.0
+    unknown: int = 0
+
+    def __str__(self) -> str:
+        said = f'{self.pieces} pieces, {self.seconds / 60:.1f} core-minutes'
+        return said + (f', those of {self.unknown} unknown' if self.unknown else '')
+
+
+@dataclass(frozen=True)
 class Report:
     """What a study found.
 
@@ -76,7 +103,9 @@ class Report:
         failed: whether that is a reason for concern.
         figures: name of the PNG -> figure.
         scores: of each policy what counts most, heading -> value: its part of the one table of
-            `evaluate all`.
+            `evaluate all`. Intervals, numbers and ranges (two numbers) are put together over
+            several trainings.
+        cost: of what it is made of.
     """
 
     title: str
@@ -85,6 +114,7 @@ class Report:
     figures: dict[str, Figure] = field(default_factory=dict)
     failed: bool = False
     scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cost: Cost = Cost()
 
 
 @dataclass(frozen=True)
@@ -100,6 +130,8 @@ class Study:
         cancellable: whether `measure` takes a second argument, to be asked now and then, and
             raises CancelledError once that returns True: for pieces that take long.
         then: what was measured of all these -> pieces that follow from it, measured last.
+        stands: whether what a measured piece has left behind, such as a policy, is still there;
+            one of which it is gone is measured again.
 
     `summarise` and `then` are given pieces that say what their policy is called, see `named`.
     """
@@ -111,13 +143,17 @@ class Study:
     alone: Sequence[Piece] = ()
     cancellable: bool = False
     then: Callable[[list[tuple[Piece, Measured]]], Sequence[Piece]] | None = None
+    stands: Callable[[Piece], bool] = lambda piece: True
 
 
-def run(study: Study, out: Path, *, pool: Pool, console: Console) -> Report:
+def run(
+    study: Study, out: Path, *, pool: Pool, console: Console, title: str | None = None
+) -> Report:
     """Measure what has not been measured yet, write the report, and show its tables.
 
     Args:
         out: folder of the study; made where it is missing.
+        title: of the progress bar; the study's name without it.
     """
     kept = out.absolute() / 'measured'
     try:
@@ -125,28 +161,36 @@ def run(study: Study, out: Path, *, pool: Pool, console: Console) -> Report:
     except OSError as error:
         raise EvidenceError(f'{out} cannot be written: {error.strerror or error}') from error
     found: list[tuple[Piece, Measured]] = []
+    times: list[float | None] = []
 
     def measure(pieces: Sequence[Piece], alone: bool = False) -> None:
-        missing = [piece for piece in pieces if not _file(kept, piece).exists()]
+        missing = [
+            piece for piece in pieces if not (_file(kept, piece).exists() and study.stands(piece))
+        ]
         if missing:
             pool.run(
                 partial(_measure, study.measure, study.cancellable, kept),
                 missing,
-                title=study.name,
+                title=title or study.name,
                 done=len(pieces) - len(missing),
                 alone=alone,
                 console=console,
             )
-        found.extend((piece, _read(_file(kept, piece))) for piece in pieces)
+        for piece in pieces:
+            measured = _read(_file(kept, piece))
+            times.append(measured.pop(SECONDS, None))
+            found.append((piece, measured))
 
     measure(study.pieces)
     measure(study.alone, alone=True)
     if study.then is not None:
         measure(study.then(named(found)))
-    report = study.summarise(named(found))
+    known = [seconds for seconds in times if seconds is not None]
+    cost = Cost(len(times), sum(known), len(times) - len(known))
+    report = replace(study.summarise(named(found)), cost=cost)
     write(report, out, study.name)
     show(report, console)
-    console.print(f'report: {out}/report.html', highlight=False, soft_wrap=True)
+    console.print(f'report: {out}/report.html ({report.cost})', highlight=False, soft_wrap=True)
     return report
 
 
@@ -160,7 +204,9 @@ def _measure(
     # One core each, whatever torch thinks: pieces run side by side.
     if (torch := sys.modules.get('torch')) is not None:
         torch.set_num_threads(1)
+    begun = time.process_time()
     found = measure(piece, is_cancelled) if cancellable else measure(piece)
+    found = {**found, SECONDS: round(time.process_time() - begun, 3)}
     write_atomically(_file(kept, piece), json.dumps(found), durable=False)
 
 
@@ -185,6 +231,7 @@ def write(report: Report, out: Path, name: str) -> None:
         figure.savefig(drawn, dpi=DPI, format='png')
         write_output(out / f'{title}.png', drawn.getvalue())
         sections.append(page.section(title.replace('_', ' '), page.image(drawn.getvalue())))
+    sections.append(page.section('Cost', page.paragraph(f'{report.cost}.')))
     document = page.document(report.title, report.verdict, failed=report.failed, sections=sections)
     write_output(out / 'report.html', document)
 
@@ -205,7 +252,7 @@ def show(report: Report, console: Console) -> None:
 
 def show_table(table: Table, console: Console) -> None:
     """One table on the terminal, or where it lies."""
-    if not table.listed:
+    if not table.listed or len(table.rows) > MOST_ROWS:
         console.print(f'{table.title}: {len(table.rows)} rows in {table.name}.csv', markup=False)
         return
     grid = Grid(box=SIMPLE, title=table.title, title_justify='left', caption=table.caption)
@@ -282,9 +329,11 @@ def kind(policy: str) -> str:
     return re.sub(r'_\d+$', '', policy)
 
 
-def spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float], *, percent: bool = False) -> str:
     """Mean and standard deviation over training seeds, as people read them."""
     known = np.asarray(values, dtype=np.float64)
     if len(known) < 2:
-        return f'{known.mean():.3g}'
+        return f'{known.mean():.2%}' if percent else f'{known.mean():.3g}'
+    if percent:
+        return f'{known.mean():.2%} ± {known.std(ddof=1):.2%}'
     return f'{known.mean():.3g} ± {known.std(ddof=1):.2g}'

@@ -1,6 +1,6 @@
 # Copyright 2026 The liquid_control maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""One cell and one seed, trained by a recipe as `train` does, and tried on what was held out.
+"""One network and one seed, trained by a recipe as `train` does, and tried on what was held out.
 
 Also with samples lost on the way, or whole control steps missed: the time between steps then
 varies, and a network may be told it or not.
@@ -33,6 +33,7 @@ from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.recipe_file import plain_recipe, read_recipe
 from liquid_control.learn.train.scores import scores
 from liquid_control.learn.train.trainer import train
+from liquid_control.nn.cells import CELLS
 from liquid_control.nn.policy import PolicyNetwork
 
 # Where samples are lost the ticks go on; where steps are missed the command before them holds.
@@ -77,6 +78,23 @@ def held_out(sources: Sequence[Path], recipe: Recipe, store: Path, *, jobs: int 
     return HeldOut(words, sorted(episode.digest for episode in episodes))
 
 
+def network_of(name: str) -> tuple[str, int | None]:
+    """'cfc' -> a cell, and as many neurons as the recipe says; 'cfc-19' -> with 19 of them.
+
+    Raises:
+        ConfigError: there is no such cell.
+    """
+    cell, _, neurons = name.rpartition('-')
+    if name not in CELLS and cell in CELLS and neurons.isdecimal():
+        return cell, int(neurons)
+    if name not in CELLS:
+        raise ConfigError(
+            f'--cell must be one of {", ".join(CELLS)}, or one with a number of neurons, such as '
+            f'cfc-19; found {name!r}'
+        )
+    return name, None
+
+
 def pieces(
     sources: Sequence[Path],
     recipe: Recipe,
@@ -88,20 +106,34 @@ def pieces(
     """Trials as plain data, seed by seed, so that all cells have some when not all are done.
 
     Args:
+        cells: see `network_of`.
         shares: of samples, or of control steps, that get lost.
+
+    Raises:
+        ConfigError: there is no such cell, or not of so few neurons.
     """
-    return [
-        {
-            'cell': cell,
-            'seed': recipe.fit.seed + index,
-            'sources': [str(path.absolute()) for path in sources],
-            'data': found.digests,
-            'recipe': plain_recipe(recipe.changed(cell=cell, seed=recipe.fit.seed + index)),
-            'shares': list(shares),
-        }
-        for index in range(seeds)
-        for cell in cells
-    ]
+    trials = []
+    for index in range(seeds):
+        for name in cells:
+            cell, neurons = network_of(name)
+            seed = recipe.fit.seed + index
+            chosen = recipe.changed(cell=cell, neurons=neurons, seed=seed)
+            trials.append(
+                {
+                    'cell': name,
+                    'seed': seed,
+                    'sources': [str(path.absolute()) for path in sources],
+                    'data': found.digests,
+                    'recipe': plain_recipe(chosen),
+                    'shares': list(shares),
+                }
+            )
+    return trials
+
+
+def bundle_of(folder: Path, piece: Mapping[str, Any]) -> Path:
+    """Where the policy of a trial lies, in the folder that `measure` is given."""
+    return folder / 'policies' / f'{piece["cell"]}_{piece["seed"]}'
 
 
 def measure(
@@ -114,9 +146,9 @@ def measure(
     """
     recipe = read_recipe(dict(piece['recipe']), where='recipe')
     sources = [Path(path) for path in piece['sources']]
-    name, store = f'{piece["cell"]}_{piece["seed"]}', folder / 'dataset'
-    contract = _train(sources, recipe, folder, name, is_cancelled)
-    network = load_network(folder / 'policies' / name)
+    bundle, store = bundle_of(folder, piece), folder / 'dataset'
+    contract = _train(sources, recipe, folder, bundle, is_cancelled)
+    network = load_network(bundle)
     split = split_episodes(build(sources, recipe.signals, store, Console(quiet=True)), recipe)
     part = 'test' if split.test else 'validation'
     metrics = contract.provenance['metrics']
@@ -138,7 +170,7 @@ def _train(
     sources: list[Path],
     recipe: Recipe,
     folder: Path,
-    name: str,
+    bundle: Path,
     is_cancelled: Callable[[], bool],
 ) -> Contract:
     """The bundle's contract; goes on with a training that was broken off."""
@@ -149,13 +181,12 @@ def _train(
         'keep_interrupted': False,
         'is_cancelled': is_cancelled,
     }
-    path = folder / 'policies' / name
     contract = None
     try:
-        if (folder / 'runs' / name / 'last.ckpt').exists():
+        if (folder / 'runs' / bundle.name / 'last.ckpt').exists():
             with contextlib.suppress(ConfigError):  # of another recipe, or damaged
-                contract = train(sources, recipe, path, resume=True, **options)
-        contract = contract or train(sources, recipe, path, **options)
+                contract = train(sources, recipe, bundle, resume=True, **options)
+        contract = contract or train(sources, recipe, bundle, **options)
     except KeyboardInterrupt:
         raise CancelledError from None
     assert contract is not None  # None is of several processes that train together

@@ -31,12 +31,16 @@ from liquid_control.evaluate.evidence.study import (
     Report,
     Study,
     Table,
+    kind,
 )
 from liquid_control.evaluate.evidence.turning import turning
 from liquid_control.evaluate.evidence.worlds import unseen_worlds
 from liquid_control.evaluate.report.figures import BLUE, ORANGE, STYLE
 from liquid_control.evaluate.statistics import (
+    MOST_ORDERED,
+    RESAMPLES,
     Interval,
+    Share,
     clustered_statistic,
     paired_differences,
     rank_agreement,
@@ -44,6 +48,8 @@ from liquid_control.evaluate.statistics import (
 from liquid_control.rollout.tasks import robot_of
 
 WORLDS, QUICK_WORLDS, POSES, QUICK_POSES = 12, 1, 4, 2
+# Policies that are drawn, and that the one line of the report names.
+MOST_DRAWN, MOST_SAID = 12, 6
 
 Floats = NDArray[np.float64]
 Found = Sequence[tuple[Piece, Measured]]
@@ -104,6 +110,16 @@ def read_thresholds(path: Path | None) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
+def agreement(shares: Sequence[float], robustness: Sequence[float]) -> str:
+    """In words, how well a ranking by shares from causes predicts another one."""
+    tau, p = rank_agreement(shares, robustness)
+    least = max(1 / math.factorial(min(len(shares), MOST_ORDERED)), 1 / RESAMPLES)
+    return (
+        f"Kendall's tau {tau:.2g}, p = {p:.2g} for an agreement as good by chance; {len(shares)} "
+        f'policies cannot give less than {least:.2g}.'
+    )
+
+
 class CausalSummary:
     """What was measured as a report.
 
@@ -143,16 +159,18 @@ class CausalSummary:
             *self._ranking(policies),
         ]
         main = [
-            [row for row in rows if row['policy'] == name][turning(entries[0][0]['commands'])]
+            [row for row in rows if row['policy'] == name][_turning(entries)]
             for name, entries in policies.items()
         ]
-        verdict = '; '.join(
+        said = [
             f'{row["policy"]}: {row["share from causes"]} of the variance of {row["command"]} '
             'comes from causes'
-            for row in main
-        )
+            for row in sorted(main, key=lambda row: row['share from causes'] or '')
+        ]
+        verdict = '; '.join(said if len(said) <= MOST_SAID else [said[0], '…', said[-1]])
         scores = {
-            row['policy']: {'steering from causes': row['share from causes']} for row in main
+            name: {'steering from causes': _from_causes(entries, _turning(entries))}
+            for name, entries in policies.items()
         }
         figures = {'responses': _draw(policies)}
         return Report('Causes', verdict, tables, figures, scores=scores)
@@ -163,10 +181,7 @@ class CausalSummary:
             name: float(
                 _share(
                     np.sum(
-                        [
-                            _sums(measured, turning(entries[0][0]['commands']))
-                            for _, measured in entries
-                        ],
+                        [_sums(measured, _turning(entries)) for _, measured in entries],
                         axis=0,
                     )
                 )
@@ -188,11 +203,7 @@ class CausalSummary:
             'Threshold: strength at which half of the laps fail, mean over the disturbances of '
             '`evaluate robust`. '
         )
-        if len(shares) <= 8:
-            tau, p = rank_agreement(list(shares.values()), [self._thresholds[n] for n in shares])
-            caption += f"Kendall's tau {tau:.2g}, p = {p:.2g} for an agreement as good by chance"
-            least = 1 / math.factorial(len(shares))
-            caption += f'; so many policies cannot give less than {least:.2g}.'
+        caption += agreement(list(shares.values()), [self._thresholds[name] for name in shares])
         title = 'Whether the ranking predicts robustness in closed loop'
         return [Table('ranking', title, listed, caption)]
 
@@ -257,7 +268,7 @@ def _rows(name: str, entries: Found) -> list[dict[str, Any]]:
             {
                 'policy': name,
                 'command': command,
-                'share from causes': _percent(clustered_statistic(_share, sums)),
+                'share from causes': _said(_from_causes(entries, index)),
                 'slope': _said(clustered_statistic(lambda s: s[..., 2] / s[..., 4], sums)),
                 'R²': _said(
                     clustered_statistic(lambda s: s[..., 2] ** 2 / (s[..., 4] * s[..., 5]), sums)
@@ -269,15 +280,19 @@ def _rows(name: str, entries: Found) -> list[dict[str, Any]]:
     return rows
 
 
-def _percent(share: Interval) -> str | None:
-    """Shares lie near one: what is missing is what counts."""
-    if math.isnan(share.value):
-        return None
-    return f'{share.value:.2%} [{share.low:.2%}, {share.high:.2%}]'
+def _from_causes(entries: Found, command: int) -> Share:
+    """The share of a command's variance that comes from causes."""
+    found = clustered_statistic(_share, [_sums(measured, command) for _, measured in entries])
+    return Share(found.value, found.low, found.high)
 
 
 def _said(interval: Interval) -> str | None:
     return None if math.isnan(interval.value) else str(interval)
+
+
+def _turning(entries: Found) -> int:
+    """The index of the command that turns."""
+    return turning(entries[0][0]['commands'])
 
 
 def _kinds(name: str, entries: Found) -> list[dict[str, Any]]:
@@ -291,7 +306,7 @@ def _kinds(name: str, entries: Found) -> list[dict[str, Any]]:
             [entry for entry in found['responses'] if entry['change'] == change]
             for _, found in entries
         ]
-        index = turning(entries[0][0]['commands'])
+        index = _turning(entries)
         sums = np.array([_products(world, index) for world in of_world if world])
         rows.append(
             {
@@ -310,23 +325,23 @@ def _kinds(name: str, entries: Found) -> list[dict[str, Any]]:
 
 
 def _differences(policies: Mapping[str, Found]) -> list[Table]:
-    """Policies of one robot against each other, paired by world."""
+    """Policies of one robot, or trainings of a kind, against each other, paired by world."""
     rows = []
     for robot in dict.fromkeys(entries[0][0]['robot'] for entries in policies.values()):
         group = {n: e for n, e in policies.items() if e[0][0]['robot'] == robot}
         driven = [[measured['poses'] > 0 for _, measured in entries] for entries in group.values()]
         both = np.logical_and.reduce(driven)
-        if len(group) < 2 or both.sum() < 2:
+        if len(set(map(kind, group))) < 2 or both.sum() < 2:
             continue
-        sums = {
-            name: np.array(
-                [_sums(measured, turning(entries[0][0]['commands'])) for _, measured in entries]
-            )[both]
-            for name, entries in group.items()
-        }
-        scores: dict[str, dict[str, Sequence[float]]] = {
-            'share from causes': {name: _share(each).tolist() for name, each in sums.items()},
-            'slope': {name: (s[:, 2] / s[:, 4]).tolist() for name, s in sums.items()},
+        shares: dict[str, list[Floats]] = {}
+        slopes: dict[str, list[Floats]] = {}
+        for name, entries in group.items():
+            sums = np.array([_sums(each, _turning(entries)) for _, each in entries])[both]
+            shares.setdefault(kind(name), []).append(_share(sums))
+            slopes.setdefault(kind(name), []).append(sums[:, 2] / sums[:, 4])
+        scores = {
+            what: {name: np.mean(each, axis=0).tolist() for name, each in found.items()}
+            for what, found in (('share from causes', shares), ('slope', slopes))
         }
         for what, of_policies in scores.items():
             rows += [entry.row(what) for entry in paired_differences(of_policies)]
@@ -339,11 +354,18 @@ def _differences(policies: Mapping[str, Found]) -> list[Table]:
 
 @rc_context(STYLE)
 def _draw(policies: Mapping[str, Found]) -> Figure:
-    """Response against the expert's to causes, and the size of those to nuisances."""
+    """Response against the expert's to causes, and the size of those to nuisances.
+
+    Of several trainings the first one, and of a few policies: the tables have all.
+    """
+    first: dict[str, str] = {}
+    for name in policies:
+        first.setdefault(kind(name), name)
+    policies = {name: policies[name] for name in list(first.values())[:MOST_DRAWN]}
     figure = Figure(figsize=(10, 3.4 * len(policies)))
     panels = figure.subplots(len(policies), 2, squeeze=False)
     for (scatter, bars), (name, entries) in zip(panels, policies.items(), strict=True):
-        index = turning(entries[0][0]['commands'])
+        index = _turning(entries)
         command = entries[0][0]['commands'][index].replace('_', ' ')
         for cause, colour in ((False, ORANGE), (True, BLUE)):
             groups = [_responses(measured, cause) for _, measured in entries]

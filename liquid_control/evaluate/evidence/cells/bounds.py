@@ -468,12 +468,19 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     ]
     verdict = 'a bound was violated' if failed else 'no violation found'
     tried = sum(entry['tried'] for _, entry in found)
-    scores = {row['policy']: {'states, for ever': row['states, for ever']} for row in rows}
-    for row in changes[::-1]:  # the first command of each stays
-        within = f'[{row["least"]:.3g}, {row["most"]:.3g}]'
-        scores[row['policy']]['first command within'] = within
+    scores = {
+        piece['name']: {
+            'states, for ever': _ends(entry['states']) if entry['never_left'] else 'no bound',
+            'first command within': (entry['commands'][0][0], entry['commands'][1][0]),
+        }
+        for piece, entry in found
+    }
     said = f'{verdict} in {tried:,} steps'
     return Report('Certified bounds', said, tables, failed=failed, scores=scores)
+
+
+def _ends(states: list[list[float]]) -> tuple[float, float]:
+    return min(states[0]), max(states[1])
 
 
 def _neurons(policy: str, entry: Measured) -> list[dict[str, Any]]:

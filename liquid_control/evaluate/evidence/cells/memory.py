@@ -66,11 +66,21 @@ def layer(cell: str, seed: int, **changes: Any) -> PolicyNetwork:
     return PolicyNetwork(config)
 
 
-def study(cells: list[str] | None = None, *, seed: int = 0, quick: bool = False) -> Study:
-    """Gradients, tasks and times of cells; all without a list, a few where it must be quick."""
+def study(
+    cells: list[str] | None = None,
+    *,
+    updates: int = UPDATES,
+    seed: int = 0,
+    quick: bool = False,
+) -> Study:
+    """Gradients, tasks and times of cells; all without a list, a few where it must be quick.
+
+    Args:
+        updates: after which a network that has not learnt its task is given up.
+    """
     names = cells or list(QUICK_CELLS if quick else CELLS)
     seeds = QUICK_SEEDS if quick else SEEDS
-    updates = QUICK_UPDATES if quick else UPDATES
+    updates = QUICK_UPDATES if quick else updates
     lengths, rates = (LENGTHS[:2], RATES[:2]) if quick else (LENGTHS, RATES)
     pieces: list[Piece] = []
     for index in range(seeds):

@@ -33,7 +33,7 @@ from liquid_control.nn.onnx_export.graph import FLOAT, Graph
 from liquid_control.nn.solvers import COMPILED, TOLERANCE
 
 INPUTS, UNITS, OUTPUTS = 32, 19, 1
-STATES = 32
+STATES, NETWORKS = 32, 24
 BATCH, STEPS, QUICK_STEPS = 32, 32, 4
 TRAINED_ELAPSED = 0.05
 STEPS_OF_REFERENCE = 0.001
@@ -70,9 +70,9 @@ def make(kind: str, solver: str, unfolds: int, seed: int) -> LTC:
     return layer
 
 
-def study(*, seed: int = 0, quick: bool = False) -> Study:
+def study(*, networks: int = NETWORKS, seed: int = 0, quick: bool = False) -> Study:
     """Networks of so many seeds, and timings of one."""
-    networks = 1 if quick else 24
+    networks = 1 if quick else networks
     pieces: list[Piece] = [
         {'what': 'error', 'kind': kind, 'elapsed': elapsed, 'seed': seed + index}
         for kind, times in ELAPSED.items()

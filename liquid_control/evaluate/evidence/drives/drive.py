@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +27,7 @@ from liquid_control.evaluate.evidence.study import (
     grouped,
 )
 from liquid_control.evaluate.evidence.worlds import unseen_worlds
-from liquid_control.evaluate.statistics import clustered_mean, paired_differences, wilson
+from liquid_control.evaluate.statistics import Interval, clustered_mean, paired_differences, wilson
 
 WORLDS, QUICK_WORLDS = 20, 3
 
@@ -90,30 +90,45 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         table, told = differences(laps)
         tables.append(table)
         verdict += '; ' + (f'told apart by the offset: {told}' if told else 'none told apart')
-    scores = {
-        entry['policy']: {name: entry[name] for name in ('finished', 'departures/km')}
-        for entry in rows
-    }
+    scores = {name: scored(entries, worlds) for name, entries in laps.items()}
     return Report('Drive', verdict, tables, scores=scores)
+
+
+def finished(laps: Sequence[Measured]) -> Interval:
+    """Share of laps that were finished in one go."""
+    return wilson(sum(not failed(lap) for lap in laps), len(laps))
+
+
+def per_km(what: str, laps: Sequence[Measured], worlds: Sequence[int]) -> Interval:
+    """How often one of `FAILURES` happened in a km, over laps in these worlds."""
+    kilometres = [lap['distance'] / 1000 for lap in laps]
+    shares = [lap[what] / km for lap, km in zip(laps, kilometres, strict=True)]
+    return clustered_mean(shares, worlds, weights=kilometres)
+
+
+def scored(
+    laps: Sequence[Measured], worlds: Sequence[int], where: str = ''
+) -> dict[str, Interval]:
+    """What counts most of a policy's laps.
+
+    Args:
+        where: to end the headings with.
+    """
+    departures = per_km('departures', laps, worlds)
+    return {f'finished{where}': finished(laps), f'departures/km{where}': departures}
 
 
 def row(entries: list[Measured], worlds: list[int]) -> dict[str, Any]:
     """What a policy's laps come to."""
-    finished = wilson(sum(not failed(lap) for lap in entries), len(entries))
-    kilometres = [lap['distance'] / 1000 for lap in entries]
-
-    def per_km(name: str) -> Any:
-        shares = [lap[name] / km for lap, km in zip(entries, kilometres, strict=True)]
-        return clustered_mean(shares, worlds, weights=kilometres)
 
     def mean(name: str) -> Any:
         return clustered_mean([lap[name] for lap in entries], worlds)
 
     return {
-        'finished': str(finished),
-        'departures/km': str(per_km('departures')),
-        'collisions/km': str(per_km('collisions')),
-        'watchdog stops/km': str(per_km('stops')),
+        'finished': str(finished(entries)),
+        'departures/km': str(per_km('departures', entries, worlds)),
+        'collisions/km': str(per_km('collisions', entries, worlds)),
+        'watchdog stops/km': str(per_km('stops', entries, worlds)),
         'stuck': sum(lap['stuck'] for lap in entries),
         'offset, m': str(mean('offset')),
         '95 %, m': str(mean('offset_95')),

@@ -16,8 +16,21 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from liquid_control.evaluate.evidence.drives.drive import harder, policies
-from liquid_control.evaluate.evidence.drives.lap import FAILURES, failed, failures, measure
+from liquid_control.evaluate.evidence.drives.drive import (
+    finished,
+    harder,
+    per_km,
+    policies,
+    scored,
+)
+from liquid_control.evaluate.evidence.drives.lap import (
+    FAILURES,
+    driven,
+    failed,
+    failures,
+    measure,
+    stretch,
+)
 from liquid_control.evaluate.evidence.study import (
     Measured,
     Piece,
@@ -63,6 +76,7 @@ def study(
             'world': world,
             'of': strength,
             **harder({name: share * strength for name, share in shares.items() if strength}),
+            **stretch(quick),
         }
         for world in seeds
         for strength in strengths
@@ -86,7 +100,7 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
     tables = [
         Table(
             NAME,
-            f'One lap in each of {worlds} unseen worlds, at each strength',
+            f'{driven(found[0][0])} in each of {worlds} unseen worlds, at each strength',
             rows,
             'Finished: in one go, by a Wilson interval of all laps, and mean ± standard deviation '
             'over trainings. Others: with an interval by a bootstrap over worlds.',
@@ -108,25 +122,33 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
         )
     verdict = f'{sum(not failed(lap) for _, lap in found)} of {len(found)} laps finished; '
     verdict += f'{len(told)} told apart' if told else 'none told apart'
-    return Report('Hard worlds', verdict, tables, {NAME: _figure(at)})
+    scores = {
+        policy: {
+            heading: value
+            for strength, kinds in at.items()
+            for heading, value in _scores(policy, kinds, strength).items()
+        }
+        for policy in dict.fromkeys(piece['name'] for piece, _ in found)
+    }
+    return Report('Hard worlds', verdict, tables, {NAME: _figure(at)}, scores=scores)
+
+
+def _scores(policy: str, kinds: Mapping[str, Laps], strength: float) -> dict[str, Any]:
+    own = {world: lap for (name, world), lap in kinds[kind(policy)].items() if name == policy}
+    return scored(list(own.values()), list(own), f', {NAME} {strength:g}')
 
 
 def _row(laps: Laps) -> dict[str, Any]:
     worlds = [world for _, world in laps]
-    kilometres = [lap['distance'] / 1000 for lap in laps.values()]
-    finished: dict[str, list[bool]] = {}
+    each: dict[str, list[bool]] = {}
     for (name, _), lap in laps.items():
-        finished.setdefault(name, []).append(not failed(lap))
-
-    def per_km(name: str) -> str:
-        shares = [lap[name] / km for lap, km in zip(laps.values(), kilometres, strict=True)]
-        return str(clustered_mean(shares, worlds, weights=kilometres))
-
+        each.setdefault(name, []).append(not failed(lap))
+    every = list(laps.values())
     return {
-        'trainings': len(finished),
-        'finished': str(wilson(sum(map(sum, finished.values())), len(laps))),
-        'over trainings': spread([statistics.fmean(each) for each in finished.values()]),
-        **{f'{name}/km': per_km(name) for name in FAILURES},
+        'trainings': len(each),
+        'finished': str(finished(every)),
+        'over trainings': spread([statistics.fmean(ended) for ended in each.values()]),
+        **{f'{name}/km': str(per_km(name, every, worlds)) for name in FAILURES},
         'offset, m': str(clustered_mean([lap['offset'] for lap in laps.values()], worlds)),
     }
 

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from liquid_control.evaluate.evidence.drives.drive import harder, policies, row
+from liquid_control.evaluate.evidence.drives.drive import finished, harder, policies, row
 from liquid_control.evaluate.evidence.drives.lap import driven, failed, measure, stretch
 from liquid_control.evaluate.evidence.study import (
     Measured,
@@ -19,7 +19,7 @@ from liquid_control.evaluate.evidence.study import (
     grouped,
 )
 from liquid_control.evaluate.evidence.worlds import unseen_worlds
-from liquid_control.evaluate.statistics import paired_differences, wilson
+from liquid_control.evaluate.statistics import paired_differences
 
 WORLDS, QUICK_WORLDS = 10, 2
 # Hz, and the largest deviation of a tick as a share of the period.
@@ -33,19 +33,26 @@ def study(
     seed: int = 0,
     quick: bool = False,
     difficulty: Mapping[str, float] = MappingProxyType({}),
+    clocks: Sequence[tuple[float, float]] | None = None,
+    told: Sequence[bool] = (True, False),
 ) -> Study:
     """Laps at every clock, told and not told.
+
+    Args:
+        difficulty: of the worlds, see `TrackWorld`.
+        clocks: see `CLOCKS`; all of these without it.
+        told: whether to tell the elapsed time.
 
     Raises:
         EvidenceError: there are not so many worlds.
     """
     seeds = unseen_worlds(QUICK_WORLDS if quick else worlds, seed)
-    clocks = CLOCKS[1:4:2] if quick else CLOCKS
+    clocks = clocks or (CLOCKS[1:4:2] if quick else CLOCKS)
     same, hard = policies(bundles), {**harder(difficulty), **stretch(quick)}
     pieces = [
-        {**policy, 'world': world, 'rate': rate, 'jitter': jitter, 'told': told, **hard}
+        {**policy, 'world': world, 'rate': rate, 'jitter': jitter, 'told': each, **hard}
         for rate, jitter in clocks
-        for told in (True, False)
+        for each in told
         for policy in same
         for world in seeds
     ]
@@ -67,8 +74,8 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
                 **row(laps, worlds),
             }
         )
-        if told:
-            other = groups[name, rate, jitter, False]
+        other = groups.get((name, rate, jitter, False))
+        if told and other is not None:
             scores = {
                 'told': [lap['offset'] for lap in laps],
                 'not told': [lap['offset'] for lap in other],
@@ -92,11 +99,13 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
             'Told: the elapsed time; not told: the period that the policy was trained at. Jitter: '
             'largest deviation of a tick, as a share of the period.',
         ),
-        Table('told', 'What being told the elapsed time is worth', pairs, 'p without correction.'),
     ]
+    if pairs:
+        words = 'What being told the elapsed time is worth'
+        tables.append(Table('told', words, pairs, 'p without correction.'))
     verdict = f'{sum(not failed(lap) for _, lap in found)} of {len(found)} laps finished'
     known = {
-        name: {'finished at all rates': str(wilson(sum(not failed(m) for m in laps), len(laps)))}
+        name: {'finished at other rates': finished(laps)}
         for (name,), laps in grouped((each for each in found if each[0]['told']), 'name').items()
     }
     return Report('Rates', verdict, tables, scores=known)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -46,14 +46,17 @@ KNOWN = {
 
 NAME, TABLE = 'robust', 'thresholds'
 WORLDS, QUICK_WORLDS, HALVINGS, QUICK_HALVINGS = 20, 2, 4, 1
+MOST_NAMED = 12
+"""Policies that a picture names; the table has all."""
 QUICK = ('noise', 'dropped', 'pushes')
 
 
 def study(
     bundles: list[Path],
     *,
-    disturbances: list[str] | None = None,
+    disturbances: Sequence[str] | None = None,
     worlds: int = WORLDS,
+    halvings: int = HALVINGS,
     seed: int = 0,
     quick: bool = False,
     difficulty: Mapping[str, float] = MappingProxyType({}),
@@ -61,6 +64,7 @@ def study(
     """A threshold for every policy and disturbance, or difficulty of the world.
 
     Args:
+        halvings: of the range of strengths in which a threshold is looked for.
         difficulty: of the worlds in all else, see `TrackWorld`.
 
     Raises:
@@ -74,7 +78,7 @@ def study(
         {
             **policy,
             'worlds': list(seeds),
-            'halvings': QUICK_HALVINGS if quick else HALVINGS,
+            'halvings': QUICK_HALVINGS if quick else halvings,
             'disturbance': name,
             **harder(difficulty),
             **stretch(quick),
@@ -181,5 +185,6 @@ def _figure(found: list[tuple[Piece, Measured]]) -> Figure:
     for ax in axes[len(kinds) :]:
         ax.set_axis_off()
     axes[0].set_ylabel('share of laps that fail')
-    axes[0].legend(fontsize=7)
+    if len({piece['name'] for piece, _ in found}) <= MOST_NAMED:
+        axes[0].legend(fontsize=7)
     return figure
