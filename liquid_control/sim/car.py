@@ -136,8 +136,10 @@ class Car(GroundRobot):
         """The car is the last in its world: its joints and actuators are found by name."""
         super().bind(model, data)
         actuators = ('steer_left', 'steer_right', 'motor')
-        self._actuators = [model.actuator(f'{PREFIX}{name}').id for name in actuators]
+        first, *_, last = (int(model.actuator(f'{PREFIX}{name}').id) for name in actuators)
+        self._controls = data.ctrl[first : last + 1]
         self._motor_speed = 0.0
+        self._steering_angle, self._wheels = 0.0, ackermann(0.0)
 
     def place(self, pose: Pose) -> None:
         """Put the car at rest on the ground."""
@@ -148,14 +150,16 @@ class Car(GroundRobot):
 
     def advance(self, command: Command) -> None:
         """Simulate one physics step under a command; limits of the hardware apply."""
-        left, right = ackermann(command['steering_angle'])
+        if command['steering_angle'] != self._steering_angle:
+            self._steering_angle = command['steering_angle']
+            self._wheels = ackermann(self._steering_angle)
         step = PHYSICS_STEP_NS / 1e9
         speed = command['speed']
         faster = abs(speed) > abs(self._motor_speed)
         ramp = (MAX_ACCELERATION if faster else MAX_DECELERATION) * step
         change = speed - self._motor_speed
         self._motor_speed += min(max(change, -ramp), ramp)
-        self._data.ctrl[self._actuators] = (left, right, self._motor_speed / WHEEL_RADIUS)
+        self._controls[:] = (*self._wheels, self._motor_speed / WHEEL_RADIUS)
         mujoco.mj_step(self._model, self._data)
 
     def motion(self) -> Motion:

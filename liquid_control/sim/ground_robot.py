@@ -19,28 +19,30 @@ class GroundRobot:
         """Find the free joint."""
         self._model, self._data = model, data
         root = model.joint(f'{PREFIX}root')
-        self._position, self._velocity = int(root.qposadr[0]), int(root.dofadr[0])
+        position, velocity = int(root.qposadr[0]), int(root.dofadr[0])
+        # Views: to ask MuJoCo for an array takes longer than to read it.
+        self._root = data.qpos[position : position + 7]
+        self._place, self._attitude = self._root[:2], self._root[3:]
+        self._rates = data.qvel[velocity : velocity + 6]
         self._rotation = np.empty(9)
 
     def _put(self, pose: Pose, height: float) -> None:
         """At rest, with the joint at a height, m."""
         mujoco.mj_resetData(self._model, self._data)
         upright = (math.cos(pose.yaw / 2.0), 0.0, 0.0, math.sin(pose.yaw / 2.0))
-        start = self._position
-        self._data.qpos[start : start + 7] = (pose.x, pose.y, height, *upright)
+        self._root[:] = (pose.x, pose.y, height, *upright)
 
     def _planar(self) -> tuple[float, float, float, float, float, float]:
         """x, y, yaw, velocity forward and to the left, yaw rate."""
-        position, velocity = self._position, self._velocity
-        x, y = self._data.qpos[position : position + 2].tolist()
-        mujoco.mju_quat2Mat(self._rotation, self._data.qpos[position + 3 : position + 7])
-        forward_x, forward_y = float(self._rotation[0]), float(self._rotation[3])
-        velocity_x, velocity_y = self._data.qvel[velocity : velocity + 2].tolist()
+        x, y = self._place.tolist()
+        mujoco.mju_quat2Mat(self._rotation, self._attitude)
+        forward_x, _, _, forward_y, *_ = self._rotation.tolist()
+        velocity_x, velocity_y, *_, yaw_rate = self._rates.tolist()
         return (
             x,
             y,
             math.atan2(forward_y, forward_x),
             velocity_x * forward_x + velocity_y * forward_y,
             velocity_y * forward_x - velocity_x * forward_y,
-            float(self._data.qvel[velocity + 5]),
+            yaw_rate,
         )

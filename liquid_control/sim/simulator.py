@@ -56,7 +56,11 @@ S = TypeVar('S', bound=Status)
 
 
 class Schedule:
-    """When something of a given rate is due: first after one period, then without drift."""
+    """When something of a given rate is due: first after one period, then without drift.
+
+    Attributes:
+        due_ns: the next time.
+    """
 
     def __init__(self, rate: float) -> None:
         if not rate > 0.0:
@@ -67,14 +71,14 @@ class Schedule:
     def restart(self) -> None:
         """Begin again at time 0."""
         self._count = 1
-        self._due_ns = round(1e9 / self._rate)
+        self.due_ns = round(1e9 / self._rate)
 
     def is_due(self, time_ns: int) -> bool:
         """Whether it is due by `time_ns`; if so, the next one is a period later."""
-        if time_ns < self._due_ns:
+        if time_ns < self.due_ns:
             return False
         self._count += 1
-        self._due_ns = round(self._count * 1e9 / self._rate)
+        self.due_ns = round(self._count * 1e9 / self._rate)
         return True
 
 
@@ -115,6 +119,7 @@ class Simulator(Generic[W, S]):
             sensor.reset(self.world.seed)
         self._judge_due.restart()
         self._judge = self.world.judge(0, self.motion)
+        self._find_next()
 
     def snapshot(self) -> Snapshot:
         """Where the robot is now; `show` puts it there again."""
@@ -171,7 +176,8 @@ class Simulator(Generic[W, S]):
             self.world.advance(self.time_ns)
             self.robot.advance(command)
             self.time_ns += self.step_ns
-            self._sense(samples)
+            if self.time_ns >= self._next_ns:
+                self._sense(samples)
         return samples
 
     def _sense(self, samples: list[Sample]) -> None:
@@ -181,6 +187,12 @@ class Simulator(Generic[W, S]):
                 samples.append(Sample(name, now, take(now)))
         if self._judge_due.is_due(now):
             self._judge.look(now, self.motion)
+        self._find_next()
+
+    def _find_next(self) -> None:
+        """When anything is due again: between two such times a step is physics alone."""
+        schedules = [self._judge_due, *(schedule for schedule, *_ in self._due)]
+        self._next_ns = min(schedule.due_ns for schedule in schedules)
 
     def close(self) -> None:
         """Free the sensors, renderers among them."""

@@ -87,6 +87,14 @@ class Track:
         return unit
 
     @cached_property
+    def _along_x(self) -> NDArray[np.float64]:
+        return np.ascontiguousarray(self.points[:, 0])
+
+    @cached_property
+    def _along_y(self) -> NDArray[np.float64]:
+        return np.ascontiguousarray(self.points[:, 1])
+
+    @cached_property
     def normals(self) -> NDArray[np.float64]:
         """Unit vectors to the left of the driving direction, [N, 2]."""
         return np.stack([-self.tangents[:, 1], self.tangents[:, 0]], axis=1)
@@ -101,9 +109,9 @@ class Track:
 
     def locate(self, x: float, y: float, yaw: float) -> TrackPose:
         """Project a pose (m, m, rad) on the centre line."""
-        delta_x, delta_y = x - self.points[:, 0], y - self.points[:, 1]
-        nearest = int(np.argmin(delta_x * delta_x + delta_y * delta_y))
-        dx, dy = float(delta_x[nearest]), float(delta_y[nearest])
+        delta_x, delta_y = x - self._along_x, y - self._along_y
+        nearest = int((delta_x * delta_x + delta_y * delta_y).argmin())
+        dx, dy = delta_x.item(nearest), delta_y.item(nearest)
         tx, ty = self.tangents[nearest].tolist()
         return TrackPose(
             station=(nearest * self.spacing + dx * tx + dy * ty) % self.length,
