@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
+import cv2
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,8 @@ class ImageNoise:
     def __init__(
         self, width: int, height: int, gain: Rgb, deviation: float, rng: np.random.Generator
     ) -> None:
-        self._gain = np.asarray(gain, np.float32)
+        levels = np.arange(256, dtype=np.float32)[:, None]
+        self._exposed = (levels * np.asarray(gain, np.float32))[:, None]
         self._shape = (height, width, 3)
         self._size = height * width * 3
         # Noise costs as much as a third of rendering: draw it once, cut each frame's from it.
@@ -75,9 +77,11 @@ class ImageNoise:
 
     def expose(self, rgb: Image, start: int) -> Image:
         """Turn an ideal image into a recorded one, with the noise that was drawn for it."""
-        image = rgb * self._gain
+        image = np.asarray(cv2.LUT(rgb, self._exposed), np.float32)
         image += self._noise[start : start + self._size].reshape(self._shape)
-        return np.clip(image, 0.0, 255.0, out=image).astype(np.uint8)
+        np.maximum(image, np.float32(0.0), out=image)
+        np.minimum(image, np.float32(255.0), out=image)  # np.clip takes three times as long
+        return image.astype(np.uint8)
 
 
 class Effect(Protocol):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,7 +72,12 @@ class Moving:
         seen = [self._lens.earlier(image, flow, ago) for ago in self._ago]
         if len(seen) == 1:
             return seen[0]
-        mean: Image = (np.sum(seen, axis=0, dtype=np.uint16) // len(seen)).astype(np.uint8)
+        total = np.zeros(image.shape, np.float32)
+        for each in seen:
+            cv2.accumulate(each, total)
+        total *= np.float32(1.0 / len(seen))
+        total += np.float32(1e-3)  # a whole number stays what it is
+        mean: Image = total.astype(np.uint8)
         return mean
 
 
@@ -110,7 +116,10 @@ class Glare:
         veil = (
             self._strength * facing * (np.float32(0.45) + np.float32(0.55) * column * self._fades)
         )
-        glaring: Image = (image + veil[..., None] * (255 - image)).astype(np.uint8)
+        glaring = np.empty_like(image)
+        for channel in range(3):
+            before = image[..., channel].astype(np.float32)
+            glaring[..., channel] = before + veil * (np.float32(255.0) - before)
         return glaring
 
 
@@ -128,10 +137,11 @@ class Drops:
             far = ((rows - y) ** 2 + ((columns - x) * rng.uniform(0.7, 1.3)) ** 2) / radius**2
             cover = np.maximum(cover, np.clip(1.3 - far, 0.0, 1.0) * rng.uniform(0.6, 1.0))
         colour = rng.uniform(60.0, 150.0) * np.array([1.0, 0.95, 0.85])
-        self._through: NDArray[np.float32] = (1.0 - cover)[..., None]
+        self._through: NDArray[np.float32] = np.repeat((1.0 - cover)[..., None], 3, axis=2)
         self._dirt = (cover[..., None] * colour).astype(np.float32)
 
     def apply(self, image: Image, motion: Motion) -> Image:
         """See `Effect`."""
-        seen: Image = (image * self._through + self._dirt).astype(np.uint8)
-        return seen
+        through: NDArray[np.float32] = image * self._through
+        through += self._dirt
+        return through.astype(np.uint8)
