@@ -29,6 +29,7 @@ from liquid_control.learn.data.sequences import whole
 from liquid_control.learn.data.split import Split, split_episodes
 from liquid_control.learn.data.spread import spread
 from liquid_control.learn.export.exporter import check_before, export_bundle, new_contract
+from liquid_control.learn.train.allocator import reuse_memory
 from liquid_control.learn.train.callbacks import StopOnInterrupt, TrainingAborted
 from liquid_control.learn.train.evaluation import TrainingEvaluation, evaluate
 from liquid_control.learn.train.fit import check_resumable, fit
@@ -82,6 +83,7 @@ def train(
     Raises:
         LiquidControlError: bags or recipe cannot be used, or the export was refused.
     """
+    reuse_memory()
     processes = Processes.of_this_run()
     if console is None:
         console = Console(stderr=True, quiet=processes.rank > 0)
