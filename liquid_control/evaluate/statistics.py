@@ -248,6 +248,19 @@ def sign_flip_p(differences: ArrayLike, *, resamples: int = RESAMPLES, seed: int
     return (beyond + extra) / (len(means) + extra)
 
 
+def units_needed(comparisons: int) -> int:
+    """Worlds, or seeds, below which flipped signs tell none of so many pairs apart after Holm."""
+    return math.floor(1 + math.log2(comparisons / (1 - CONFIDENCE))) + 1
+
+
+def too_few(units: float, comparisons: int, what: str) -> str:
+    """A sentence for a table that can tell nothing apart, '' for one that can."""
+    needed = units_needed(comparisons)
+    if units >= needed:
+        return ''
+    return f' So few {what} can tell none of {comparisons} pairs apart: it takes {needed}.'
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected so that all that stay small together are false at most so often.
 

@@ -17,6 +17,8 @@ from liquid_control.evaluate.statistics import (
     paired_differences,
     sequential_verdict,
     sign_flip_p,
+    too_few,
+    units_needed,
     wilson,
 )
 
@@ -149,3 +151,12 @@ def test_a_threshold_that_lies_outside_is_said_to(always: bool, value: float) ->
     assert found.value == value
     assert str(found) in ('above 1', 'below 0')
     assert found.trials < 10
+
+
+def test_a_table_that_can_tell_nothing_apart_says_how_many_units_it_takes() -> None:
+    for comparisons in (1, 3, 66, 136):
+        needed = units_needed(comparisons)
+        # The smallest p of flipped signs, both ways, after Holm.
+        assert 2 * 2.0**-needed * comparisons < 0.05 <= 2 * 2.0 ** (1 - needed) * comparisons
+        assert f'it takes {needed}' in too_few(needed - 1, comparisons, 'worlds')
+        assert too_few(needed, comparisons, 'worlds') == ''

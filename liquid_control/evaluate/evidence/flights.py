@@ -12,6 +12,7 @@ the end, such as `ltc_1` and `ltc_2`, are trainings of one kind and share a row.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -37,7 +38,7 @@ from liquid_control.evaluate.evidence.study import (
     spread,
 )
 from liquid_control.evaluate.report.figures import STYLE
-from liquid_control.evaluate.statistics import paired_differences, wilson
+from liquid_control.evaluate.statistics import paired_differences, too_few, wilson
 from liquid_control.rollout.holding import fly
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim.outdoors_world import CRASHED, HELD, LATE, STRAYED
@@ -207,11 +208,12 @@ def _differences(kinds: dict[str, Tests]) -> list[Table]:
     """Kinds against each other, test by test."""
     if len(kinds) < 2:
         return []
-    rows = []
+    rows, fewest = [], math.inf
     for test in TESTS:
         scores = {name: _by_world(tests[test]) for name, tests in kinds.items() if test in tests}
         if len(scores) < 2:
             continue
+        fewest = min(fewest, *map(len, scores.values()))
         for difference in paired_differences(scores):
             first, second = difference.names
             rows.append(
@@ -228,6 +230,7 @@ def _differences(kinds: dict[str, Tests]) -> list[Table]:
             )
     caption = 'Mean over trainings, paired by world; p after Holm within each test, by flipping '
     caption += 'signs. What trainings differ by is not in p.'
+    caption += too_few(fewest, math.comb(len(kinds), 2), 'worlds')
     return [Table('differences', 'Policies against each other', rows, caption)]
 
 

@@ -43,7 +43,7 @@ from liquid_control.sim.road.difficulties import PRESETS
 COLUMNS = ('hard', 'robust', 'rates', 'causal', 'attention', 'bounds', 'compact')
 """Studies whose scores stand in the one table, from left to right."""
 
-STRENGTHS, HARD_WORLDS = (0.0, 1.0), 12
+STRENGTHS, HARD_WORLDS = (0.0, 1.0), 14
 DISTURBANCES, ROBUST_WORLDS, HALVINGS = ('noise', 'pushes'), 8, 3
 CLOCKS, RATE_WORLDS = ((10.0, 0.0), (50.0, 0.0)), 3
 CAUSAL_WORLDS, ATTENTION_WORLDS, LESION_WORLDS = 4, 4, 2

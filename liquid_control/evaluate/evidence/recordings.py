@@ -28,7 +28,7 @@ from liquid_control.evaluate.evidence.study import (
     spread,
 )
 from liquid_control.evaluate.report.figures import BLUE, GREY, STYLE
-from liquid_control.evaluate.statistics import CONFIDENCE, paired_differences
+from liquid_control.evaluate.statistics import paired_differences, too_few
 
 NAME = 'recordings'
 
@@ -103,12 +103,9 @@ def _differences(scores: dict[str, list[float]], command: str) -> tuple[Table, l
     """The best cell against every other, paired by seed."""
     best, *others = scores
     found = paired_differences(scores, against=best)
-    least = 2 ** (1 - len(scores[best])) * len(others)
     caption = 'Paired by training seed; p by flipped signs. Smallest: the difference that so many '
     caption += 'seeds would have shown four times in five.'
-    if least >= 1 - CONFIDENCE:
-        needed = math.floor(1 + math.log2(len(others) / (1 - CONFIDENCE))) + 1
-        caption += f' So few seeds can tell nothing apart: it takes {needed} of each.'
+    caption += too_few(len(scores[best]), len(others), 'seeds')
     rows = [difference.row(f'R² of {command}') for difference in found]
     told = [entry.names[0] for entry in found if entry.told_apart and entry.mean.value < 0]
     return Table('differences', f'Cells against {best}', rows, caption), told

@@ -42,7 +42,12 @@ from liquid_control.evaluate.evidence.study import (
 )
 from liquid_control.evaluate.evidence.worlds import unseen_worlds
 from liquid_control.evaluate.report.figures import STYLE
-from liquid_control.evaluate.statistics import clustered_mean, paired_differences, wilson
+from liquid_control.evaluate.statistics import (
+    clustered_mean,
+    paired_differences,
+    too_few,
+    wilson,
+)
 
 NAME = 'hard'
 WORLDS, QUICK_WORLDS = 20, 2
@@ -117,7 +122,8 @@ def summarise(found: list[tuple[Piece, Measured]]) -> Report:
                 pairs,
                 'Mean over trainings, paired by world; p by flipped signs, after Holm at each '
                 'strength. Smallest: the difference that so many worlds would have shown four '
-                'times in five. What trainings differ by is not in p: see their spread.',
+                'times in five. What trainings differ by is not in p: see their spread.'
+                + too_few(worlds, len(pairs) // len(at), 'worlds'),
             )
         )
     verdict = f'{sum(not failed(lap) for _, lap in found)} of {len(found)} laps finished; '
