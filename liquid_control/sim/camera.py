@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.sim.protocols import PREFIX, Motion, Scene
-from liquid_control.sim.renderer import Image, Moment, Renderer
+from liquid_control.sim.renderer import Exposure, Image, Renderer
 
 Rgb = tuple[float, float, float]
 """Red, green and blue, each 0 to 1."""
@@ -144,10 +144,10 @@ class Camera:
     def take(self, time_ns: int) -> Callable[[], Image]:
         """Take a picture that is worked out if and when it is called."""
         noise, start = self._noise, self._noise.draw()
-        moment, motion = Moment(self._data), self._robot.motion()
+        exposure, motion = Exposure(self._data), self._robot.motion()
 
         def develop() -> Image:
-            image = self._render(moment, motion)
+            image = self._render(exposure, motion)
             for effect in self.effects:
                 image = effect.apply(image, motion)
             return noise.expose(image, start)
@@ -156,9 +156,9 @@ class Camera:
         self._undeveloped.add(picture)
         return picture.look
 
-    def _render(self, moment: Moment, motion: Motion) -> Image:
+    def _render(self, exposure: Exposure, motion: Motion) -> Image:
         assert self._renderer is not None, 'a camera must be bound before it is read'
-        moment.show(self._shown)
+        exposure.show(self._shown)
         if self.tilt is not None:
             axes = self._shown.cam_xmat[self._index]
             axes[:] = self.tilt(axes, motion)

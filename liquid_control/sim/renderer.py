@@ -23,7 +23,7 @@ _PLACES = (
 """Where everything is that is drawn, in `mujoco.MjData`."""
 
 
-class Moment:
+class Exposure:
     """Where everything was; small enough to be kept until somebody wants to see it."""
 
     def __init__(self, data: mujoco.MjData) -> None:

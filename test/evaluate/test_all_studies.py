@@ -94,5 +94,6 @@ def test_the_same_seed_gives_the_same_numbers(
 ) -> None:
     out, _ = everything
     evaluate('bounds', 'track_cfc', '--quick', '--jobs', '1', '--out', str(tmp_path))
-    again = tmp_path / 'bounds.csv'
-    assert again.read_text() == (out / 'bounds' / 'bounds.csv').read_text()
+    before = (out / 'bounds' / 'bounds.csv').read_text().splitlines()
+    # There beside the trainings of a cell.
+    assert (tmp_path / 'bounds.csv').read_text().splitlines() == before[:2]
