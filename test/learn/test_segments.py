@@ -124,6 +124,11 @@ def test_nothing_of_what_a_person_says_with_one_stamp_is_lost(tmp_path: Path) ->
 def test_commands_of_one_stamp_stay_before_the_next() -> None:
     assert told_apart([5, 5, 5, 8, 8], [50, 51, 90, 91, 95]) == [5, 6, 7, 8, 12]
     assert told_apart([5, 5, 4, 4], [0, 0, 0, 0]) == [5, 6, 4, 5]
+    assert told_apart([5, 5, 5], [0, 7, 7]) == [5, 12, 13]
+    assert told_apart([5, 5, 5, 5], [0, 7, 3, 3]) == [5, 12, 13, 14]
+    assert told_apart([], []) == []
+    # As of a driver who leaves the stamp out.
+    assert told_apart([0] * 50_000, [0] * 50_000) == list(range(50_000))
     assert told_apart([], []) == []
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -68,16 +69,15 @@ def told_apart(stamps: Sequence[int], arrivals: Sequence[int]) -> list[int]:
     As many as share a stamp share the time until the next, so that their order stays.
     """
     found: list[int] = []
-    first = 0
-    for index, stamp_ns in enumerate(stamps):
-        if stamp_ns != stamps[first]:
-            first = index
-        end = next((i for i in range(index, len(stamps)) if stamps[i] != stamp_ns), None)
-        place = index - first
-        later = max(arrivals[index] - arrivals[first], place)
-        if end is not None and stamps[end] > stamp_ns:
-            later = min(later, (stamps[end] - stamp_ns) * place // (end - first))
-        found.append(stamp_ns + later)
+    runs = [(stamp_ns, len(list(run))) for stamp_ns, run in groupby(stamps)]
+    for number, (stamp_ns, count) in enumerate(runs, 1):
+        next_ns = runs[number][0] if number < len(runs) else stamp_ns
+        first, later = arrivals[len(found)], -1
+        for place in range(count):
+            later = max(arrivals[len(found)] - first, later + 1)
+            if next_ns > stamp_ns:
+                later = min(later, (next_ns - stamp_ns) * place // count)
+            found.append(stamp_ns + later)
     return found
 
 
