@@ -43,6 +43,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     'field_of_view': (0.01, 2 * math.pi),  # rad
     'near': (0.0, 1000.0),  # m, of a range finder
     'far': (0.01, 10_000.0),
+    'over': (0.05, 5.0),  # s, between two scans that are compared
     'state_size': (1, 65_536),
     'neurons': (0, 1e9),
     'synapses': (0, 1e12),

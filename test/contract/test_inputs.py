@@ -22,6 +22,7 @@ from liquid_control.contract.inputs import (
     ImuSpec,
     InputSpec,
     JointsSpec,
+    MovingSpec,
     RangeSpec,
     Reader,
     ScanSpec,
@@ -47,6 +48,7 @@ SPECS: dict[str, InputSpec] = {
     'goal with height': GoalSpec(**LIMITS, height=True),
     'scan': ScanSpec(**LIMITS, sectors=12, near=0.1, far=6.0, features=8),
     'scan ahead': ScanSpec(**LIMITS, sectors=5, far=6.0, field_of_view=2.0, features=8),
+    'moving': MovingSpec(**LIMITS, sectors=12, far=6.0, features=8),
     'range': RangeSpec(**LIMITS, near=0.02, far=4.0),
     'joints': JointsSpec(**LIMITS, joints=('shoulder', 'elbow')),
     'vector': VectorSpec(**LIMITS, length=3, units=('m', 'm', '1'), low=-5.0, high=50.0),
@@ -79,6 +81,15 @@ def read(spec: InputSpec, messages: dict[str, tuple[str, bytes]], reader: Reader
     return reading
 
 
+def reader_of(spec: InputSpec) -> Reader:
+    """One that has what it compares with."""
+    reader = spec.reader()
+    if isinstance(spec, MovingSpec):
+        before = STAMP - round(spec.over * 1e9)
+        assert read(spec, spec.write(np.zeros(spec.width), before), reader) is None
+    return reader
+
+
 def test_every_kind_of_the_table_is_tried_here() -> None:
     assert {spec.kind for spec in SPECS.values()} == set(KINDS)
 
@@ -94,11 +105,13 @@ def test_what_a_kind_writes_it_reads_again(name: str, seed: int) -> None:
     assert messages.keys() == sources.keys()
     for role, (msgtype, _) in messages.items():
         assert msgtype in sources[role].topics()
-    found = read(spec, messages)
+    found = read(spec, messages, reader_of(spec))
     assert found is not None
     assert found.stamp_ns == (None if spec.kind == 'vector' else STAMP), 'by its arrival'
     assert found.value.dtype == value.dtype
-    np.testing.assert_allclose(found.value, value, rtol=1e-5, atol=1e-5 * (spec.kind == 'goal'))
+    np.testing.assert_allclose(
+        found.value, value, rtol=1e-5, atol=1e-5 * (spec.kind in ('goal', 'moving'))
+    )
     assert spec.refusal(found.value) == ''
 
 
@@ -107,7 +120,7 @@ def test_what_a_kind_writes_it_reads_again(name: str, seed: int) -> None:
 @given(data=st.data())
 def test_bytes_of_any_kind_are_read_or_refused(name: str, data: st.DataObject) -> None:
     spec = SPECS[name]
-    reader = spec.reader()
+    reader = reader_of(spec)
     messages = spec.write(values(spec, np.random.default_rng(0)), STAMP)
     for role, (msgtype, message) in messages.items():
         random = b'\0\1\0\0' + data.draw(st.binary(max_size=200))
@@ -173,6 +186,8 @@ def _plain(name: str, **changed: Any) -> dict[str, Any]:
         (_plain('scan', sectors=0), 'scan: sectors must be within'),
         (_plain('scan', near=6.0), 'scan: near must be below far'),
         (_plain('scan', field_of_view=7.0), 'scan: field_of_view must be within'),
+        (_plain('moving', over=0.0), 'moving: over must be within'),
+        (_plain('moving', odom_topic='/odom'), 'moving: topic must be a relative name'),
         (_plain('range', far=math.inf), 'range: far must be within'),
         (_plain('vector', units=['m']), 'vector: units must be none or 3 short words'),
         (_plain('vector', low=math.nan), 'vector: low must be below high, both finite'),
@@ -194,6 +209,7 @@ def test_topics_follow_the_name_and_the_contract() -> None:
     assert topics(SPECS['image'], 'image') == ['image_raw', 'image_raw/compressed']
     assert topics(SPECS['image'], 'rear') == ['rear/image_raw', 'rear/image_raw/compressed']
     assert topics(SPECS['goal'], 'target') == ['goal_pose', 'goal_pose/point', 'odom']
+    assert topics(SPECS['moving'], 'people') == ['scan', 'odom']
     assert topics(SPECS['range'], 'left') == ['left/range']
     assert topics(
         ScanSpec(**LIMITS, sectors=3, far=1.0, features=2, topic='rear/scan'), 'scan'
@@ -269,6 +285,9 @@ def test_a_sector_is_its_nearest_return() -> None:
     np.testing.assert_array_equal(turned.value, forward.value)
     down = read(spec, scan_message(ranges[::-1], 0.1 + 3 * math.pi / 4, -math.pi / 4))
     np.testing.assert_array_equal(down.value, forward.value)
+    # A beam between two sectors belongs to the same one however its angle is rounded.
+    edges = [read(spec, scan_message(ranges, -math.pi + off, math.pi / 4)) for off in (-4e-7, 0)]
+    np.testing.assert_array_equal(edges[0].value[1:], edges[1].value[1:])
     zero = read(spec, scan_message([0.0, 0.01] * 4, -math.pi + 0.1, math.pi / 4))
     np.testing.assert_allclose(zero.value, 0.1)
 
@@ -287,6 +306,82 @@ def test_a_scan_that_does_not_tell_enough_is_refused(message: Any, why: str) -> 
     spec = ScanSpec(**LIMITS, sectors=4, near=0.1, far=6.0, features=2)
     with pytest.raises(SensorError, match=why):
         read(spec, message)
+
+
+class Room:
+    """A room of 6 by 4 m with a pillar in it, seen by a scanner with a beam each degree."""
+
+    def __init__(self, *, clockwise: bool = False) -> None:
+        self.spec = MovingSpec(**LIMITS, sectors=36, far=8.0, features=2)
+        self.reader = self.spec.reader()
+        self._sign = -1 if clockwise else 1
+
+    def look(
+        self, seconds: float, x: float, y: float, yaw: float, pillar: tuple[float, float]
+    ) -> NDArray[Any] | None:
+        """What has come, seen from there."""
+        stamp_ns = STAMP + round(seconds * 1e9)
+        step = self._sign * math.tau / 360
+        angles = 0.3 + step * np.arange(360) + yaw
+        cos, sin = np.cos(angles), np.sin(angles)
+        with np.errstate(divide='ignore'):
+            ranges = np.minimum(
+                (np.where(cos > 0, 6.0, 0.0) - x) / cos, (np.where(sin > 0, 4.0, 0.0) - y) / sin
+            )
+        ahead = (pillar[0] - x) * cos + (pillar[1] - y) * sin
+        beside = (pillar[0] - x) * sin - (pillar[1] - y) * cos
+        hit = (np.abs(beside) < 0.2) & (ahead > 0)
+        ranges[hit] = ahead[hit] - np.sqrt(0.04 - beside[hit] ** 2)
+        turn = Writer()
+        turn.header(stamp_ns, 'laser')
+        turn.put('f', 0.3, 0.3 + 359 * step, step, 0.0, 0.0, 0.05, 12.0)
+        turn.floats(ranges)
+        turn.floats(())
+        messages = {**odometry_message(x, y, yaw, stamp_ns), 'scan': ('', turn.done())}
+        reading = read(self.spec, messages, self.reader)
+        return None if reading is None else reading.value
+
+
+@pytest.mark.parametrize('clockwise', [False, True])
+def test_what_stands_comes_nowhere_however_the_robot_moves(clockwise: bool) -> None:
+    room = Room(clockwise=clockwise)
+    for tick in range(40):
+        way = tick * 0.1
+        came = room.look(way, 1.0 + 0.4 * way, 1.0 + 0.2 * way, math.sin(3 * way), (3.0, 3.0))
+        assert (came is None) == (tick < 5), 'nothing old enough to compare with'
+        assert came is None or came.max() == 0
+
+
+@pytest.mark.parametrize('clockwise', [False, True])
+def test_somebody_who_comes_is_seen_where_he_is(clockwise: bool) -> None:
+    room = Room(clockwise=clockwise)
+    for tick in range(20):
+        way = tick * 0.1
+        # The robot drives along x, turning; somebody crosses in front of it from the left.
+        came = room.look(way, 1.0 + 0.2 * way, 1.0, 0.5 * way, (3.0, 3.0 - 0.5 * way))
+        if came is None:
+            continue
+        x, y = 3.0 - (1.0 + 0.2 * way), 2.0 - 0.5 * way
+        bearing = math.remainder(math.atan2(y, x) - 0.5 * way, math.tau)
+        sector = int((bearing / math.tau + 0.5) * 36)
+        assert came[sector - 1 : sector + 2].max() > 0.15
+        elsewhere = np.delete(came, range(sector - 2, sector + 3))
+        assert elsewhere.max() == 0
+
+
+def test_nothing_is_said_of_what_moves_without_something_to_compare_with() -> None:
+    room, pillar = Room(), (3.0, 3.0)
+    assert room.look(0.0, 1.0, 1.0, 0.0, pillar) is None
+    assert room.look(0.5, 1.0, 1.0, 0.0, pillar) is not None
+    assert room.look(1.5, 1.0, 1.0, 0.0, pillar) is None, 'a second without a scan'
+    assert room.look(2.0, 1.0, 1.0, 0.0, pillar) is not None
+    assert room.look(1.0, 1.0, 1.0, 0.0, pillar) is None, 'the clock went back'
+    spec, reader = SPECS['moving'], SPECS['moving'].reader()
+    messages = spec.write(np.zeros(spec.width), STAMP)
+    assert read(spec, {'scan': messages['scan']}, reader) is None, 'no odometry'
+    read(spec, odometry_message(0.0, 0.0, 0.0, STAMP - 300_000_000), reader)
+    with pytest.raises(SensorError, match=r'odometry is 0\.30 s older than the scan'):
+        read(spec, {'scan': messages['scan']}, reader)
 
 
 def joints_message(names: list[str], positions: list[float]) -> dict[str, tuple[str, bytes]]:

@@ -52,9 +52,10 @@ def write_kinds(path: Path, inputs: dict[str, InputSpec], seconds: float = 3.0) 
 
 ROVER = some_inputs('scan', 'goal', 'velocity')
 DRONE = some_inputs('image', 'imu')
+PEOPLE = some_inputs('moving', 'goal')
 
 
-@pytest.mark.parametrize('inputs', [ROVER, DRONE], ids=['rover', 'drone'])
+@pytest.mark.parametrize('inputs', [ROVER, DRONE, PEOPLE], ids=['rover', 'drone', 'people'])
 def test_a_recording_becomes_a_bundle_whatever_it_sees(
     tmp_path: Path, inputs: dict[str, InputSpec]
 ) -> None:
@@ -111,7 +112,7 @@ def test_without_a_word_the_first_bag_decides_what_is_seen(tmp_path: Path) -> No
     # Odometry is where the robot is for the goal; its speed is what an imitator would copy.
     assert list(found.inputs) == ['imu', 'goal', 'scan']
     assert 'scan: /scan, 10 Hz' in told
-    assert 'not used: velocity (/odom), speed (/odom); --inputs chooses' in told
+    assert 'not used: velocity (/odom), moving (/scan), speed (/odom); --inputs chooses' in told
     scan = found.inputs['scan']
     assert (scan.width, scan.elements()[0].high) == (10, pytest.approx(5.0))
     with BagReader(bag) as reader:

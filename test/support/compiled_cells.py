@@ -17,6 +17,7 @@ from liquid_control.contract.inputs import (
     ImageSpec,
     ImuSpec,
     InputSpec,
+    MovingSpec,
     ScanSpec,
     SpeedSpec,
     VelocitySpec,
@@ -111,6 +112,7 @@ KINDS: dict[str, InputSpec] = {
     'imu': ImuSpec(rate=200.0, max_age=0.1),
     'speed': SpeedSpec(rate=50.0, max_age=0.2),
     'scan': ScanSpec(rate=10.0, max_age=0.3, sectors=20, far=5.0, features=7),
+    'moving': MovingSpec(rate=10.0, max_age=0.3, sectors=20, far=5.0, features=7),
     'velocity': VelocitySpec(rate=50.0, max_age=0.2),
     'goal': GoalSpec(rate=50.0, max_age=0.2),
 }

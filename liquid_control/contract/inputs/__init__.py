@@ -28,6 +28,7 @@ from liquid_control.contract.inputs.goal import GoalSpec
 from liquid_control.contract.inputs.image import ImageSpec
 from liquid_control.contract.inputs.imu import ImuSpec
 from liquid_control.contract.inputs.joints import JointsSpec
+from liquid_control.contract.inputs.moving import MovingSpec
 from liquid_control.contract.inputs.odometry import SpeedSpec, VelocitySpec
 from liquid_control.contract.inputs.rangefinder import RangeSpec
 from liquid_control.contract.inputs.scan import ScanSpec
@@ -41,6 +42,7 @@ __all__ = [
     'ImuSpec',
     'InputSpec',
     'JointsSpec',
+    'MovingSpec',
     'RangeSpec',
     'Reader',
     'Reading',
@@ -62,6 +64,7 @@ KINDS: dict[str, type[InputSpec]] = {
         SpeedSpec,
         VelocitySpec,
         GoalSpec,
+        MovingSpec,  # before the kind whose topic it shares
         ScanSpec,
         RangeSpec,
         JointsSpec,

@@ -33,8 +33,6 @@ POSE, POINT = 'geometry_msgs/msg/PoseStamped', 'geometry_msgs/msg/PointStamped'
 MAX_DISTANCE = 10_000.0  # m
 MAX_HEIGHT = 1_000.0  # m
 DISTANCE_SCALE, HEIGHT_SCALE = 5.0, 2.0  # m
-# A quaternion's length may be off by so much.
-_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,10 +149,6 @@ def _turned(
     x: float, y: float, orientation: tuple[float, float, float, float]
 ) -> tuple[float, float]:
     """A distance over ground, seen by a robot of this orientation: forward and left."""
-    qx, qy, qz, qw = orientation
-    length = math.sqrt(qx * qx + qy * qy + qz * qz + qw * qw)
-    if not abs(length - 1) <= _TOLERANCE:
-        raise SensorError(f'orientation is no quaternion of length 1: {qx:g} {qy:g} {qz:g} {qw:g}')
-    yaw = math.atan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy * qy + qz * qz))
+    yaw = odometry.yaw_of(orientation)
     cos, sin = math.cos(yaw), math.sin(yaw)
     return cos * x + sin * y, cos * y - sin * x

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
 from liquid_control.common.cdr import Cursor, Serialized, Writer
-from liquid_control.common.errors import BundleError
+from liquid_control.common.errors import BundleError, SensorError
 from liquid_control.contract import bounds
 from liquid_control.contract.bounds import MAX_ANGULAR_VELOCITY, MAX_SPEED
 from liquid_control.contract.inputs.base import (
@@ -34,6 +35,8 @@ CHILD_FRAME = 'base_link'
 SPEED_SCALE = 10.0  # m/s, of a car
 VELOCITY_SCALE = 3.0  # m/s, of a robot that turns on the spot or flies
 ANGULAR_VELOCITY_SCALE = 2.0  # rad/s
+# A quaternion's length may be off by so much.
+_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,19 @@ def write_odometry(odometry: OdometryMessage) -> bytes:
     message.put('d', *odometry.position, *odometry.orientation, *[0.0] * 36)
     message.put('d', *odometry.twist, *[0.0] * 36)
     return message.done()
+
+
+def yaw_of(orientation: tuple[float, float, float, float]) -> float:
+    """The yaw of a quaternion x y z w, rad.
+
+    Raises:
+        SensorError: it is not of length 1.
+    """
+    qx, qy, qz, qw = orientation
+    length = math.sqrt(qx * qx + qy * qy + qz * qz + qw * qw)
+    if not abs(length - 1) <= _TOLERANCE:
+        raise SensorError(f'orientation is no quaternion of length 1: {qx:g} {qy:g} {qz:g} {qw:g}')
+    return math.atan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy * qy + qz * qz))
 
 
 def _standing(stamp_ns: int, frame_id: str, twist: tuple[float, ...]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from liquid_control.contract.inputs.base import (
 TYPE = 'sensor_msgs/msg/LaserScan'
 # Where nobody says otherwise: sectors of so many beams at least, and what is far enough, m.
 SECTORS, BEAMS, FAR, FEATURES = 36, 2, 8.0, 16
-# A beam on the edge of the field of view belongs to it, however its angle was rounded, rad.
+# A beam on the edge of the field of view belongs to it, and one between two sectors to the one on
+# the left, however its angle was rounded, rad.
 _EDGE = 1e-5
 
 
@@ -133,53 +134,80 @@ class ScanSpec(InputSpec):
         return {'': (TYPE, message.done())}
 
 
-class _ScanReader:
+@dataclass(frozen=True)
+class Turn:
+    """What a scanner saw in one turn.
+
+    ranges: float32 [beams], m; inf where nothing returned, NaN where a measurement failed
+    first, step: angle of the first beam and from beam to beam, rad
+    """
+
+    stamp_ns: int
+    first: float
+    step: float
+    ranges: Array
+
+
+def read_turn(message: Serialized, near: np.float32) -> Turn:
+    """A sensor_msgs/LaserScan; what is too near to measure is `near`.
+
+    Raises:
+        SensorError: it says nothing that could be used.
+    """
+    cursor = Cursor(message, 'sensor_msgs/LaserScan')
+    stamp_ns = cursor.header()
+    # angle_min, angle_max, angle_increment, time_increment, scan_time, range_min, range_max
+    first, _, step, _, _, shortest, longest = cursor.take('7f', 4)
+    ranges = cursor.array('f4').astype(np.float32)
+    if not 0 <= shortest < longest:
+        raise SensorError(
+            f'range_max must be above range_min, found {longest:g} and {shortest:g} m'
+        )
+    if not (math.isfinite(first) and math.isfinite(step)):
+        raise SensorError(f'angles are not finite: {first:g} and steps of {step:g} rad')
+    ranges[(ranges == 0) | (ranges > longest)] = np.inf
+    ranges[ranges < shortest] = near  # -inf too
+    return Turn(stamp_ns, first, step, ranges)
+
+
+class Sectors:
+    """Which beams belong to which sector; worked out when the beams change."""
+
     def __init__(self, spec: ScanSpec) -> None:
         self._spec = spec
-        self._near, self._far = np.float32(spec.near), np.float32(spec.far)
         self._beams: tuple[int, float, float] | None = None
         """Number, first angle and step of the beams that the next two are made for."""
         self._order: NDArray[np.intp] = np.empty(0, np.intp)
         self._starts: NDArray[np.intp] = np.empty(0, np.intp)
 
-    def take(self, role: str, message: Serialized, msgtype: str) -> Reading | None:
-        cursor = Cursor(message, 'sensor_msgs/LaserScan')
-        stamp_ns = cursor.header()
-        # angle_min, angle_max, angle_increment, time_increment, scan_time, range_min, range_max
-        first, _, step, _, _, shortest, longest = cursor.take('7f', 4)
-        ranges = cursor.array('f4')
-        if not 0 <= shortest < longest:
-            raise SensorError(
-                f'range_max must be above range_min, found {longest:g} and {shortest:g} m'
-            )
-        if self._beams != (len(ranges), first, step):
-            self._arrange(len(ranges), first, step)
-        return Reading(stamp_ns, self._nearest(ranges[self._order], shortest, longest))
+    def gather(self, turn: Turn, values: Array, extreme: np.ufunc) -> Array:
+        """The extreme value of each sector, [sectors].
 
-    def _nearest(self, ranges: NDArray[Any], shortest: float, longest: float) -> Array:
-        """The nearest return of each sector; ranges: beams in the order of the sectors."""
-        ranges = ranges.astype(np.float32)
-        ranges[(ranges == 0) | (ranges > longest)] = np.inf
-        ranges[ranges < shortest] = self._near  # -inf too
-        # fmin passes over NaN, a failed measurement, unless there is nothing else.
-        nearest: Array = np.fmin.reduceat(ranges, self._starts)
-        unknown = np.isnan(nearest)
+        Args:
+            values: of the beams, [beams]; NaN where nothing is known.
+            extreme: np.fmin or np.fmax, which pass over NaN unless there is nothing else.
+
+        Raises:
+            SensorError: a sector has no beam, or none of which anything is known.
+        """
+        beams = len(turn.ranges), turn.first, turn.step
+        if self._beams != beams:
+            self._arrange(*beams)
+        found: Array = extreme.reduceat(values[self._order], self._starts)
+        unknown = np.isnan(found)
         if unknown.any():
             raise SensorError(
                 f'sector {int(unknown.argmax())} of {self._spec.sectors} has no valid range (NaN)'
             )
-        return np.clip(nearest, self._near, self._far, out=nearest)
+        return found
 
     def _arrange(self, count: int, first: float, step: float) -> None:
-        """Which beams belong to which sector."""
         spec = self._spec
-        if not (math.isfinite(first) and math.isfinite(step)):
-            raise SensorError(f'angles are not finite: {first:g} and steps of {step:g} rad')
         half = spec.field_of_view / 2
         angles = first + step * np.arange(count)
         angles = np.remainder(angles + np.pi, 2 * np.pi) - np.pi
         inside = np.flatnonzero(np.abs(angles) <= half + _EDGE)
-        places = (angles[inside] + half) * (spec.sectors / spec.field_of_view)
+        places = (angles[inside] + half + _EDGE) * (spec.sectors / spec.field_of_view)
         sectors = np.clip(places.astype(np.intp), 0, spec.sectors - 1)
         order = np.argsort(sectors, kind='stable')
         starts = np.searchsorted(sectors[order], np.arange(spec.sectors))
@@ -192,3 +220,14 @@ class _ScanReader:
             )
         self._order, self._starts = inside[order], starts
         self._beams = count, first, step
+
+
+class _ScanReader:
+    def __init__(self, spec: ScanSpec) -> None:
+        self._near, self._far = np.float32(spec.near), np.float32(spec.far)
+        self._sectors = Sectors(spec)
+
+    def take(self, role: str, message: Serialized, msgtype: str) -> Reading | None:
+        turn = read_turn(message, self._near)
+        nearest = self._sectors.gather(turn, turn.ranges, np.fmin)
+        return Reading(turn.stamp_ns, np.clip(nearest, self._near, self._far, out=nearest))
