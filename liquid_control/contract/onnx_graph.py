@@ -49,10 +49,10 @@ class _Node:
     attributes: dict[str, list[int]] = field(default_factory=dict)
 
 
-def rectified_convolutions(data: bytes, *, where: str) -> list[Convolution]:
+def rectified_convolutions(data: bytes, *, where: str) -> list[list[Convolution]]:
     """The convolutions that end in a ReLU, from the image to the last one.
 
-    Of a graph that branches, those on the way to the last of them in the file.
+    Of a graph that branches, such as that of an ensemble, every way from the image to an end.
 
     Args:
         where: how messages name the file.
@@ -62,12 +62,19 @@ def rectified_convolutions(data: bytes, *, where: str) -> list[Convolution]:
     """
     nodes, sizes = _graph(data, where)
     by_output = {name: node for node in nodes for name in node.outputs}
-    found: list[Convolution] = []
-    node = next((node for node in reversed(nodes) if _rectifies(node, by_output)), None)
-    while node is not None:
-        if _rectifies(node, by_output):
-            found.insert(0, _convolution(_source(node, by_output), by_output, sizes))
-        node = by_output.get(node.inputs[0]) if node.inputs else None
+    found: list[list[Convolution]] = []
+    passed: set[int] = set()
+    for end in reversed(nodes):
+        if id(end) in passed or not _rectifies(end, by_output):
+            continue
+        way: list[Convolution] = []
+        node: _Node | None = end
+        while node is not None:
+            passed.add(id(node))
+            if _rectifies(node, by_output):
+                way.insert(0, _convolution(_source(node, by_output), by_output, sizes))
+            node = by_output.get(node.inputs[0]) if node.inputs else None
+        found.append(way)
     return found
 
 
