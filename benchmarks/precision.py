@@ -30,7 +30,7 @@ from liquid_control.learn.export.exporter import export_bundle
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.recipe_file import load_recipe
 from liquid_control.learn.train.weights import load_weights
-from liquid_control.nn.policy import PolicyNetwork
+from liquid_control.nn.ensemble import AnyPolicy, make_policy
 from liquid_control.runtime.inference.policy import Policy
 
 PRECISIONS = ('float32', 'float16', 'int8')
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument('--frames', type=int, nargs=2, default=(800, 1000))
     options = parser.parse_args()
     recipe = load_recipe(options.recipe)
-    network = PolicyNetwork(recipe.network_config())
+    network = make_policy(recipe.network_config())
     load_weights(network, options.policy)
     with tempfile.TemporaryDirectory() as folder:
         episode = build([options.bag], recipe.signals, Path(folder) / 'store', Console())[0]
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def export(
-    network: PolicyNetwork, recipe: Recipe, steps: Steps, precision: str, path: Path
+    network: AnyPolicy, recipe: Recipe, steps: Steps, precision: str, path: Path
 ) -> dict[str, object]:
     """One precision's bundle: bytes of its encoder, loss as a share of each command's range."""
     contract = export_bundle(

@@ -274,13 +274,13 @@ def _recipe(
     from liquid_control.common.errors import ConfigError
     from liquid_control.contract.bundle import load_bundle
     from liquid_control.learn.data.dataset import dataset_signals, is_dataset
-    from liquid_control.learn.export.rebuild import load_network, recipe_of
+    from liquid_control.learn.export.rebuild import load_policy, recipe_of
     from liquid_control.learn.train.recipe_file import build_recipe
 
     policy = None
     if start is not None:
         if recipe is None:
-            load_network(start)  # that it is what its contract says
+            load_policy(start)  # that it is what its contract says
         policy = recipe_of(load_bundle(start).contract)
         for path in filter(is_dataset, sources):
             held = dataset_signals(path)

@@ -75,7 +75,7 @@ class NetworkSpec:
     state_size: int
     solver: str = ''
     config: dict[str, Any] = field(default_factory=dict)
-    """What the network can be built from again, for training; plain data, not looked at here."""
+    """What the network can be built from again, for training; plain data, not checked here."""
 
     def __post_init__(self) -> None:
         _check(
@@ -86,6 +86,12 @@ class NetworkSpec:
             state_size=self.state_size,
         )
         _check_plain('network: config', self.config)
+
+    @property
+    def members(self) -> int:
+        """Networks whose commands are averaged."""
+        found = self.config.get('members', 1)
+        return found if isinstance(found, int) else 1
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ for each control step. All scaling lies inside, so whoever runs the network hand
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from liquid_control.common.errors import ConfigError
 from liquid_control.contract.contract import CommandSpec, NetworkSpec
-from liquid_control.contract.inputs import InputSpec
+from liquid_control.contract.inputs import ImageSpec, InputSpec
 from liquid_control.nn.cells import CELLS
 from liquid_control.nn.encoder import (
     BEFORE_KEYPOINTS,
@@ -39,7 +39,7 @@ MIN_CHANNELS, MAX_CHANNELS = BEFORE_KEYPOINTS + 1, 8
 
 # A network is built as it is described, by a recipe or by somebody else's bundle: memory grows
 # with the square of these. And what a generator takes for a seed.
-MAX_SIZE, MAX_SEED, MAX_STACK = 4096, 2**32 - 1, 64
+MAX_SIZE, MAX_SEED, MAX_STACK, MAX_MEMBERS = 4096, 2**32 - 1, 64, 32
 
 # A new network's commands reach this many deviations of the recorded ones from their mean, by a
 # gain within these bounds.
@@ -63,6 +63,7 @@ class Network:
         unfolds: solver steps in each control step.
         stack: control steps that a feed-forward network sees at once.
         dropout: in the encoder, while training.
+        members: networks of this shape, trained apart, whose commands are averaged.
     """
 
     cell: str = 'cfc'
@@ -77,6 +78,7 @@ class Network:
     unfolds: int = POLICY_UNFOLDS
     stack: int = 4
     dropout: float = 0.0
+    members: int = 1
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -104,6 +106,7 @@ class Network:
             ('wiring_seed', 0, MAX_SEED),
             ('unfolds', 1, MAX_SIZE),
             ('stack', 1, MAX_STACK),
+            ('members', 1, MAX_MEMBERS),
         ):
             if not least <= (found := getattr(self, name)) <= most:
                 raise ConfigError(f'{name} must be within {least}..{most}, found {found}')
@@ -153,12 +156,23 @@ class NetworkConfig(Network):
             idle |= {'encoder', 'channels', 'dropout'}
         if not self.encoded('image') or self.encoder != 'keypoints':
             idle.add('keypoints')
+        if self.members == 1:
+            idle.add('members')
         values = {e.name: getattr(self, e.name) for e in fields(Network) if e.name not in idle}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
+    def bundle_inputs(self) -> dict[str, InputSpec]:
+        """The inputs as a bundle has them: its encoders give the features of all members."""
+        return {
+            name: replace(spec, features=spec.features * self.members)
+            if isinstance(spec, ImageSpec)
+            else spec
+            for name, spec in self.inputs.items()
+        }
+
     @property
     def input_size(self) -> int:
-        """Width of what the core sees."""
+        """Width of what the core of a member sees."""
         return sum(spec.core_width for spec in self.inputs.values())
 
 
@@ -179,6 +193,8 @@ class PolicyNetwork(nn.Module):
     scale: Tensor
 
     def __init__(self, config: NetworkConfig):
+        if config.members != 1:
+            raise ValueError(f'one network has one member, not {config.members}: see make_policy')
         super().__init__()
         self.config = config
         self.images, self.scans, self.vectors = (
@@ -199,6 +215,11 @@ class PolicyNetwork(nn.Module):
             element.scale for name in self.vectors for element in config.inputs[name].elements()
         ]
         self.register_buffer('scale', torch.tensor(scales), persistent=False)
+
+    @property
+    def members(self) -> tuple[PolicyNetwork, ...]:
+        """Itself: one network is an ensemble of one."""
+        return (self,)
 
     def forward(
         self, inputs: Mapping[str, Tensor], elapsed: Tensor, state: Tensor | None = None

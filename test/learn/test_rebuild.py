@@ -24,7 +24,7 @@ from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.contract import Contract
 from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.export.parity import run_bundle, run_network
-from liquid_control.learn.export.rebuild import load_network, recipe_of
+from liquid_control.learn.export.rebuild import load_network, load_policy, recipe_of
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.recipe_file import load_recipe
 
@@ -60,7 +60,7 @@ def test_a_shipped_bundle_can_be_built_again_from_what_it_says(name: str) -> Non
     steps = shipped_steps(contract)
     expected = run_bundle(path, steps)
     assert np.ptp(expected, axis=0).min() > 0.05
-    np.testing.assert_allclose(run_network(load_network(path), steps), expected, atol=1e-5)
+    np.testing.assert_allclose(run_network(load_policy(path), steps), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_killed_training_resumes_to_the_same_weights(bags: list[Path], tmp_pat
     recipe = replace(
         RECIPE,
         holdout=0.0,
-        network=replace(RECIPE.network, dropout=0.2),
+        network=replace(RECIPE.network, dropout=0.2, members=2),
         fit=replace(RECIPE.fit, epochs=3, passes=1.0),
     )
     run(bags[:1], tmp_path / 'whole', recipe)

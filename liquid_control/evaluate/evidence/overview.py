@@ -20,6 +20,7 @@ from typing import Any
 from rich.console import Console
 
 from liquid_control.common.files import write_output
+from liquid_control.contract.bundle import load_bundle
 from liquid_control.evaluate.evidence import attention
 from liquid_control.evaluate.evidence.causal import causal
 from liquid_control.evaluate.evidence.cells import bounds, compact, expressivity, memory, solvers
@@ -69,6 +70,8 @@ def studies(
         trained: those that are compared with them.
     """
     bundles = [*named, *trained]
+    # Nobody looks inside of an ensemble.
+    single = [path for path in bundles if load_bundle(path).contract.network.members == 1]
     same: dict[str, Any] = {'seed': seed, 'quick': quick}
     difficulty = PRESETS[hard.NAME]
     plan: dict[str, Callable[[], Study]] = {
@@ -95,7 +98,7 @@ def studies(
             **same,
         ),
         'attention': partial(attention.study, bundles, worlds=ATTENTION_WORLDS, **same),
-        'bounds': partial(bounds.study, bundles, load_network, **same),
+        'bounds': partial(bounds.study, single, load_network, **same),
         # Its ranking is held against what `robust` has found.
         'causal': partial(
             causal.study,
@@ -108,7 +111,9 @@ def studies(
         'solvers': partial(solvers.study, networks=SOLVED, **same),
         'memory': partial(memory.study, None, updates=UPDATES, **same),
     }
-    if wired := lesion.wired(list(named), load_network):
+    if not single:
+        del plan['bounds']
+    if wired := lesion.wired([path for path in named if path in single], load_network):
         plan['lesion'] = partial(lesion.study, wired, load_network, worlds=LESION_WORLDS, **same)
     return plan
 

@@ -32,11 +32,12 @@ def print_bundle(bundle: Bundle, console: Console) -> None:
 
 def _contract_rows(contract: Contract) -> list[tuple[str, str]]:
     network, (shortest, longest) = contract.network, contract.elapsed_range
+    several = f'mean of {network.members} networks, ' if network.members > 1 else ''
     rows = [
         (
             'network',
             f'{network.cell}{f", {network.solver}" if network.solver else ""}: '
-            f'{network.neurons} neurons, {network.synapses} synapses, '
+            f'{several}{network.neurons} neurons, {network.synapses} synapses, '
             f'{network.parameters} parameters, state {network.state_size}',
         ),
         (

@@ -56,6 +56,11 @@ class Steps:
         """The first of them."""
         return self.map(lambda tensor: tensor[:count])
 
+    def share(self, index: int, count: int) -> Steps:
+        """One of `count` equal shares, one behind the other."""
+        size = len(self.elapsed) // count
+        return self.map(lambda tensor: tensor[index * size : (index + 1) * size])
+
     @staticmethod
     def stack(windows: Sequence[Steps]) -> Steps:
         """A batch of windows of equal length."""

@@ -33,11 +33,11 @@ from liquid_control.learn.export.parity import (
     run_network,
 )
 from liquid_control.learn.train.weights import save_weights
+from liquid_control.nn.ensemble import AnyPolicy
 from liquid_control.nn.onnx_export.core import core_model
 from liquid_control.nn.onnx_export.encoder import encoder_model
 from liquid_control.nn.onnx_export.graph import OPSET
 from liquid_control.nn.onnx_export.quantize import quantize_encoder
-from liquid_control.nn.policy import PolicyNetwork
 
 CARD_FILE = 'README.md'
 MAX_BUNDLE_BYTES = 2_000_000
@@ -51,7 +51,7 @@ class ExportError(LiquidControlError):
 
 
 def export_bundle(
-    network: PolicyNetwork,
+    network: AnyPolicy,
     *,
     name: str,
     path: Path,
@@ -142,7 +142,7 @@ def check_target(path: Path, *folders: Path) -> None:
 
 
 def new_contract(
-    network: PolicyNetwork,
+    network: AnyPolicy,
     name: str,
     control_rate: float,
     elapsed_range: tuple[float, float],
@@ -160,14 +160,14 @@ def new_contract(
         network=network.spec(),
         opset=OPSET,
         hashes={},
-        inputs=dict(network.config.inputs),
+        inputs=network.config.bundle_inputs(),
     )
 
 
 def _too_big(size: int) -> ExportError:
     return ExportError(
         f'the bundle has {size} bytes, at most {MAX_BUNDLE_BYTES} are allowed; train with a '
-        'smaller image, fewer features or fewer neurons'
+        'smaller image, fewer features, neurons or members, or a smaller --precision'
     )
 
 
@@ -182,7 +182,7 @@ def check_precision(precision: str) -> None:
 
 
 def _fill(
-    folder: Path, contract: Contract, network: PolicyNetwork, steps: Steps, precision: str
+    folder: Path, contract: Contract, network: AnyPolicy, steps: Steps, precision: str
 ) -> Contract:
     """Write the whole bundle to an empty folder, each graph checked there."""
     commands = contract.commands
@@ -191,7 +191,7 @@ def _fill(
     graphs |= _encoders(network, steps, 'float32')
     contract = _write(folder, contract, graphs, {})
     facts = {'parity': check_parity(expected, run_bundle(folder, steps), commands)}
-    if network.images and precision != 'float32':
+    if contract.images and precision != 'float32':
         graphs |= _encoders(network, steps, precision)
         _write(folder, contract, graphs, {})
         facts['encoder'] = check_loss(expected, run_bundle(folder, steps), commands, precision)
@@ -204,13 +204,14 @@ def _fill(
     return contract
 
 
-def _encoders(network: PolicyNetwork, steps: Steps, precision: str) -> dict[str, bytes]:
+def _encoders(network: AnyPolicy, steps: Steps, precision: str) -> dict[str, bytes]:
     """Graph of every image's encoder, by its file."""
     graphs = {}
-    for name in network.images:
+    for name in network.config.encoded('image'):
         pixels = steps.inputs[name].numpy()
         half = precision == 'float16'
-        model = encoder_model(network.image_encoder(name), *pixels.shape[1:3], half=half)
+        first, *others = [member.image_encoder(name) for member in network.members]
+        model = encoder_model(first, *pixels.shape[1:3], half=half, others=others)
         if precision == 'int8':
             chosen = np.linspace(0, len(pixels) - 1, CALIBRATION_IMAGES).astype(int)
             model = quantize_encoder(model, pixels[np.unique(chosen)])

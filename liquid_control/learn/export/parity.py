@@ -16,6 +16,7 @@ from liquid_control.common.errors import LiquidControlError
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.contract import CommandSpec
 from liquid_control.learn.data.sequences import Steps
+from liquid_control.nn.ensemble import AnyPolicy
 from liquid_control.nn.policy import PolicyNetwork
 from liquid_control.runtime.inference.policy import Policy
 
@@ -36,9 +37,14 @@ class ParityError(LiquidControlError):
     """A bundle does not do what its network does, or lost too much to a smaller number format."""
 
 
-@torch.no_grad()
-def run_network(network: PolicyNetwork, steps: Steps) -> Commands:
+def run_network(network: AnyPolicy, steps: Steps) -> Commands:
     """Commands [T, C] of the network in torch, the recorded steps as one sequence."""
+    commands: Commands = np.mean([_run(member, steps) for member in network.members], axis=0)
+    return commands
+
+
+@torch.no_grad()
+def _run(network: PolicyNetwork, steps: Steps) -> Commands:
     features = {
         name: torch.cat(
             [network.encoders[name](batch) for batch in steps.inputs[name].split(ENCODER_BATCH)]

@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from liquid_control.common.errors import BundleError
 from liquid_control.common.records import read_record
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.contract import Contract, NetworkSpec
+from liquid_control.contract.inputs import ImageSpec, InputSpec
 from liquid_control.learn.data.signals import Signals
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.weights import load_weights, parts
+from liquid_control.nn.ensemble import AnyPolicy, Ensemble, make_policy
 from liquid_control.nn.policy import Network, PolicyNetwork
 
 
@@ -22,26 +25,45 @@ def recipe_of(contract: Contract) -> Recipe:
     Raises:
         BundleError: its network is none that is trained here.
     """
+    network = _shape(contract.network, contract.name)
     return Recipe(
         signals=Signals(
             commands=contract.commands,
-            inputs=dict(contract.inputs),
+            inputs={
+                name: _of_a_member(spec, network.members, f'{contract.name}: {name}')
+                for name, spec in contract.inputs.items()
+            },
             wheelbase=contract.wheelbase or Signals.wheelbase,
         ),
         description=str(contract.provenance.get('description', '')),
         control_rate=contract.control_rate,
         elapsed_range=contract.elapsed_range,
-        network=_shape(contract.network, contract.name),
+        network=network,
     )
 
 
 def load_network(bundle: Path) -> PolicyNetwork:
-    """The network of a bundle in torch, with its weights.
+    """The network of a bundle in torch, with its weights, to look into.
+
+    Raises:
+        BundleError: as `load_policy`, or it is an ensemble.
+    """
+    policy = load_policy(bundle)
+    if isinstance(policy, Ensemble):
+        raise BundleError(
+            f'{bundle} must be a single network to be looked into, and is the mean of '
+            f'{len(policy.members)}; name a policy that was trained with network.members 1'
+        )
+    return policy
+
+
+def load_policy(bundle: Path) -> AnyPolicy:
+    """The network of a bundle in torch, or its networks, with their weights.
 
     Raises:
         BundleError: the bundle does not load, or describes its network not well enough.
     """
-    network = PolicyNetwork(recipe_of(load_bundle(bundle).contract).network_config())
+    network = make_policy(recipe_of(load_bundle(bundle).contract).network_config())
     missing = set(parts(network)) - set(load_weights(network, bundle))
     if missing:
         raise BundleError(
@@ -49,6 +71,18 @@ def load_network(bundle: Path) -> PolicyNetwork:
             'describes; name the --recipe that it was trained with'
         )
     return network.eval()
+
+
+def _of_a_member(spec: InputSpec, members: int, where: str) -> InputSpec:
+    """An input as each member sees it: `NetworkConfig.bundle_inputs` undone."""
+    if not isinstance(spec, ImageSpec):
+        return spec
+    if spec.features % members:
+        raise BundleError(
+            f'{where}: features must be a multiple of the {members} members of its network, found '
+            f'{spec.features}'
+        )
+    return replace(spec, features=spec.features // members)
 
 
 def _shape(spec: NetworkSpec, name: str) -> Network:

@@ -15,7 +15,7 @@ from liquid_control.learn.data.spread import Spread
 from liquid_control.learn.export.parity import run_network
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.scores import scores
-from liquid_control.nn.policy import PolicyNetwork
+from liquid_control.nn.ensemble import AnyPolicy
 
 # R² on the training data themselves below which a network has hardly learnt, whatever they are.
 POOR = 0.5
@@ -37,7 +37,7 @@ class TrainingEvaluation:
 
 
 def evaluate(
-    network: PolicyNetwork, split: Split, recipe: Recipe, spread: Spread
+    network: AnyPolicy, split: Split, recipe: Recipe, spread: Spread
 ) -> TrainingEvaluation:
     """Score all parts; a speed that is worse than its own mean gives way to that mean.
 
@@ -55,7 +55,8 @@ def evaluate(
             continue
         words = f'{name} was not learnt: R² {r2:.2f} on the {part} data, worse than a constant'
         if name in FORWARD and float(score['rmse']) >= spread.deviation[index]:
-            network.hold(index, mean)
+            for member in network.members:
+                member.hold(index, mean)
             held = True
             notes[name] = f'{words}; the policy gives its mean, {mean:.3g} {command.unit}, always'
         else:
@@ -76,7 +77,7 @@ def evaluate(
     return TrainingEvaluation(_metrics(network, split, recipe) if held else metrics, notes)
 
 
-def _metrics(network: PolicyNetwork, split: Split, recipe: Recipe) -> Metrics:
+def _metrics(network: AnyPolicy, split: Split, recipe: Recipe) -> Metrics:
     period_ns = round(1e9 / recipe.control_rate)
     metrics: Metrics = {}
     for part, episodes in split.parts.items():

@@ -64,17 +64,19 @@ def fit(
             highlight=False,
         )
     batch_size, batches = epoch_plan(windows.count_per_pass, how, processes.count)
+    members = len(module.network.members)
+    several = f'; each of {members} members has its own' if members > 1 else ''
     console.print(
         f'{windows.count_per_pass} windows of {recipe.timing.steps * period_ns / 1e9:g} s in '
         f'batches of {batch_size}: {batches} steps an epoch, {how.epochs} epochs, at most '
-        f'{batches * how.epochs} steps',
+        f'{batches * how.epochs} steps{several}',
         soft_wrap=True,
         highlight=False,
     )
     loader = DataLoader(
         windows,
-        batch_size=processes.share(batch_size),
-        sampler=WindowOrder(batches * batch_size, processes.rank, processes.count),
+        batch_size=processes.share(batch_size) * members,
+        sampler=WindowOrder(batches * batch_size * members, processes.rank, processes.count),
         collate_fn=Steps.stack,
     )
     held_out: Any = [whole(e, period_ns, recipe.weights) for e in split.validation]

@@ -19,6 +19,7 @@ from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.export.parity import run_network
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.scores import scores
+from liquid_control.nn.ensemble import AnyPolicy
 from liquid_control.nn.policy import PolicyNetwork
 
 
@@ -32,7 +33,9 @@ class Imitation(lightning.LightningModule):
     """Squared error between given and recorded commands, weighted by who drove.
 
     Each in shares of its spread, so that one that varies little is learnt as well as another.
-    Held-out episodes run from start to end in one sequence, as on a robot.
+    Held-out episodes run from start to end in one sequence, as on a robot. The members of an
+    ensemble see windows of their own and have losses of their own: they err apart, so their mean
+    errs less.
 
     Args:
         scale: [C], by what errors are divided, in the commands' units.
@@ -42,34 +45,50 @@ class Imitation(lightning.LightningModule):
         network: what is trained.
     """
 
-    def __init__(
-        self, network: PolicyNetwork, recipe: Recipe, scale: Sequence[float], data: str = ''
-    ):
+    def __init__(self, network: AnyPolicy, recipe: Recipe, scale: Sequence[float], data: str = ''):
         super().__init__()
         self.network = network
         self.recipe = recipe
         self._data = data
         commands = recipe.signals.commands
+        self._low, self._high = network.members[0].low, network.members[0].high
         self._scale = torch.tensor(scale, dtype=torch.float32)
         weights = recipe.fit.command_weights or (1.0,) * len(commands)
         self._weights = torch.tensor(weights)
         self._evaluated: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def training_step(self, batch: Steps, index: int) -> Tensor:
-        commands, _ = self.network(batch.inputs, batch.elapsed)
-        settle = self.recipe.timing.settle
-        loss = self._loss(
-            commands[:, settle:], batch.commands[:, settle:], batch.weights[:, settle:]
-        )
+        members = self.network.members
+        count = len(members)
+        losses = [
+            self._loss_of(member, batch.share(index, count))
+            for index, member in enumerate(members)
+        ]
+        total = torch.stack(losses).sum()
         self.log(
-            'loss', loss, on_step=False, on_epoch=True, batch_size=len(commands), sync_dist=True
+            'loss',
+            total.detach() / count,
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(batch.elapsed),
+            sync_dist=True,
         )
-        return loss
+        return total
 
     def on_train_batch_start(self, batch: Steps, index: int) -> None:
         # Dropout draws from the global generator: a resumed run must find it as it was.
         seed = self.recipe.fit.seed * 1_000_003 + self.global_step
         torch.manual_seed(seed + self.global_rank * 1_000_000_007)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        # Each member as if it were alone.
+        for member in self.network.members:
+            torch.nn.utils.clip_grad_norm_(member.parameters(), self.recipe.fit.clip)
 
     def validation_step(self, episode: Steps, index: int) -> None:
         given = torch.from_numpy(run_network(self.network, episode))
@@ -117,8 +136,15 @@ class Imitation(lightning.LightningModule):
 
     def _wanted(self, recorded: Tensor) -> Tensor:
         """No command can go beyond its range: what was recorded there is as good as its end."""
-        low, high = (b.to(recorded.device) for b in (self.network.low, self.network.high))
+        low, high = (end.to(recorded.device) for end in (self._low, self._high))
         return recorded.nan_to_num().clamp(low, high)
+
+    def _loss_of(self, member: PolicyNetwork, batch: Steps) -> Tensor:
+        commands, _ = member(batch.inputs, batch.elapsed)
+        settle = self.recipe.timing.settle
+        return self._loss(
+            commands[:, settle:], batch.commands[:, settle:], batch.weights[:, settle:]
+        )
 
     def _loss(self, given: Tensor, recorded: Tensor, weights: Tensor) -> Tensor:
         """Mean over what is known; weights add to it, so that a correction pulls harder."""

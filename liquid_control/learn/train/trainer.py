@@ -37,7 +37,7 @@ from liquid_control.learn.train.imitation import Imitation, origin
 from liquid_control.learn.train.processes import Processes
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.weights import CORE, load_weights, parts
-from liquid_control.nn.policy import PolicyNetwork
+from liquid_control.nn.ensemble import AnyPolicy, make_policy
 
 STORE = Path('out/dataset')
 RUNS = Path('out/train')
@@ -89,7 +89,7 @@ def train(
         console = Console(stderr=True, quiet=processes.rank > 0)
     signals, run = recipe.signals, runs / path.name
     lightning.seed_everything(recipe.fit.seed, verbose=False)
-    network = PolicyNetwork(recipe.network_config())
+    network = make_policy(recipe.network_config())
     facts = (path.name, recipe.control_rate, recipe.elapsed_range)
     if processes.rank == 0:
         check_before(new_contract(network, *facts), path, precision, run)
@@ -103,7 +103,8 @@ def train(
     if split.validation and not split.chooses:
         console.print('too short to choose by: all epochs are trained, and the last weights count')
     found = spread(split.train, recipe.weights, signals.commands)
-    network.start_at(found.mean.tolist(), found.deviation.tolist())
+    for member in network.members:
+        member.start_at(found.mean.tolist(), found.deviation.tolist())
     if warm_start is not None:
         _start_from(warm_start, network, console)
     data = ' '.join(sorted(episode.digest for episode in episodes))
@@ -144,7 +145,7 @@ def train(
     return contract
 
 
-def _start_from(bundle: Path, network: PolicyNetwork, console: Console) -> None:
+def _start_from(bundle: Path, network: AnyPolicy, console: Console) -> None:
     """Take over a bundle's weights, and say which."""
     taken = load_weights(network, bundle)
     anew = [part for part in parts(network) if part not in taken]

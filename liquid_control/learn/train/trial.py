@@ -28,13 +28,13 @@ from liquid_control.learn.data.segments import Stamps
 from liquid_control.learn.data.sequences import Steps, observe, ticks_of
 from liquid_control.learn.data.split import split_episodes
 from liquid_control.learn.export.parity import run_network
-from liquid_control.learn.export.rebuild import load_network
+from liquid_control.learn.export.rebuild import load_policy
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.recipe_file import plain_recipe, read_recipe
 from liquid_control.learn.train.scores import scores
 from liquid_control.learn.train.trainer import train
 from liquid_control.nn.cells import CELLS
-from liquid_control.nn.policy import PolicyNetwork
+from liquid_control.nn.ensemble import AnyPolicy
 
 # Where samples are lost the ticks go on; where steps are missed the command before them holds.
 LOST, TOLD, NOT_TOLD = 'samples lost', 'steps missed, told', 'steps missed, not told'
@@ -148,7 +148,7 @@ def measure(
     sources = [Path(path) for path in piece['sources']]
     bundle, store = bundle_of(folder, piece), folder / 'dataset'
     contract = _train(sources, recipe, folder, bundle, is_cancelled)
-    network = load_network(bundle)
+    network = load_policy(bundle)
     split = split_episodes(build(sources, recipe.signals, store, Console(quiet=True)), recipe)
     part = 'test' if split.test else 'validation'
     metrics = contract.provenance['metrics']
@@ -194,7 +194,7 @@ def _train(
 
 
 def _tried(
-    network: PolicyNetwork,
+    network: AnyPolicy,
     episodes: Sequence[Episode],
     recipe: Recipe,
     way: str,
@@ -230,7 +230,7 @@ def _lost(count: int, share: float, rng: np.random.Generator) -> NDArray[np.bool
 
 
 def _commands(
-    network: PolicyNetwork, steps: Steps, ticks: Stamps, missed: NDArray[np.bool_], *, told: bool
+    network: AnyPolicy, steps: Steps, ticks: Stamps, missed: NDArray[np.bool_], *, told: bool
 ) -> NDArray[np.float32]:
     """Commands [T, C] where the network is stepped only at the ticks that are not missed."""
     made = np.flatnonzero(~missed)

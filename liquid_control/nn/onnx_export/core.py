@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from liquid_control.contract.inputs import ImageSpec
 from liquid_control.nn.cfc import CfC, CfCCell, WiredCfCCell
+from liquid_control.nn.ensemble import AnyPolicy
 from liquid_control.nn.layer import LiquidCell, LiquidLayer
 from liquid_control.nn.lrc import LRCCell
 from liquid_control.nn.ltc import LTCCell
@@ -24,6 +25,7 @@ from liquid_control.nn.onnx_export.graph import FLOAT, Graph
 from liquid_control.nn.onnx_export.ltc import ltc_step
 from liquid_control.nn.onnx_export.ode import ct_rnn_step, lrc_step, neural_ode_step
 from liquid_control.nn.onnx_export.recurrent import (
+    array,
     gru_step,
     lstm_step,
     mixed_memory_step,
@@ -36,12 +38,13 @@ from liquid_control.nn.stack import StackCell
 Float64 = NDArray[np.float64]
 
 
-def core_model(network: PolicyNetwork) -> onnx.ModelProto:
+def core_model(network: AnyPolicy) -> onnx.ModelProto:
     """The graph of `network.core` for a batch of one, float32; names as in a bundle's contract.
 
     Inputs are those of the network by name, of an image its features [1, F], of others their
     numbers [1, W] in SI units; then elapsed [1, 1] (s) and state [1, S]. Outputs: command [1, C],
-    next_state.
+    next_state. Of an ensemble features and state are those of all members, and the command is the
+    mean of theirs.
 
     Raises:
         ValueError: the network has a part without a compiled form.
@@ -49,25 +52,43 @@ def core_model(network: PolicyNetwork) -> onnx.ModelProto:
     config = network.config
     widths = {
         name: spec.features if isinstance(spec, ImageSpec) else spec.width
-        for name, spec in config.inputs.items()
+        for name, spec in config.bundle_inputs().items()
     }
     sizes = {**widths, 'elapsed': 1, 'state': network.state_size}
     graph = Graph({name: ((1, size), FLOAT) for name, size in sizes.items()})
-    parts = [*network.images]
-    parts += [scan_features(graph, network.scan_encoder(name), name) for name in network.scans]
-    if vectors := network.vectors:
-        joined = vectors[0] if len(vectors) == 1 else graph.add('Concat', *vectors, axis=1)
-        scale = network.scale.detach().double().cpu().numpy()
-        scaled = graph.add('Mul', joined, graph.constant(1.0 / scale[None]))
-        parts.append(graph.add('Tanh', scaled))
-    state = layer_step(graph, network.cell, parts, 'state', 'elapsed')
+    members = network.members
+
+    def cut(name: str) -> list[str]:
+        """What of it is each member's own."""
+        count = len(members)
+        return [name] if count == 1 else graph.parts(name, *[sizes[name] // count] * count)
+
+    images = [cut(name) for name in members[0].images]
+    scans = [
+        [scan_features(graph, member.scan_encoder(name), name) for name in member.scans]
+        for member in members
+    ]
+    vectors = _vectors(graph, members[0])
+    states = []
+    for index, (member, state) in enumerate(zip(members, cut('state'), strict=True)):
+        parts = [*(features[index] for features in images), *scans[index], *vectors]
+        states.append(layer_step(graph, member.cell, parts, state, 'elapsed'))
     return graph.model(
         'core',
         {
-            'command': (_commands(graph, network, state), (1, len(config.commands))),
-            'next_state': (state, (1, network.state_size)),
+            'command': (_commands(graph, members, states), (1, len(config.commands))),
+            'next_state': (graph.joined(states), (1, network.state_size)),
         },
     )
+
+
+def _vectors(graph: Graph, network: PolicyNetwork) -> list[str]:
+    """What the core sees of the vectors, if there are any: the same for all members."""
+    if not network.vectors:
+        return []
+    scale = network.scale.detach().double().cpu().numpy()
+    scaled = graph.add('Mul', graph.joined(network.vectors), graph.constant(1.0 / scale[None]))
+    return [graph.add('Tanh', scaled)]
 
 
 def layer_step(
@@ -91,22 +112,18 @@ def layer_step(
     step = STEPS[type(layer.rnn_cell)]
     if layer.lstm is None:
         return step(graph, layer.rnn_cell, parts, state, elapsed)
-    x = _joined(graph, parts)
+    x = graph.joined(parts)
     liquid, memory = graph.parts(state, layer.state_size, layer.state_size)
     liquid, memory = mixed_memory_step(graph, layer.lstm, x, liquid, memory)
     liquid = step(graph, layer.rnn_cell, [x], liquid, elapsed)
     return graph.add('Concat', liquid, memory, axis=1)
 
 
-def _joined(graph: Graph, parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else graph.add('Concat', *parts, axis=1)
-
-
 def _of_one(step: Callable[..., str]) -> Callable[..., str]:
     """A step of a cell that hears one value, with inputs in any number of parts."""
 
     def of_parts(graph: Graph, cell: LiquidCell, parts: list[str], *others: str) -> str:
-        return step(graph, cell, _joined(graph, parts), *others)
+        return step(graph, cell, graph.joined(parts), *others)
 
     return of_parts
 
@@ -145,12 +162,14 @@ def readout(layer: LiquidLayer) -> tuple[Float64, Float64]:
     return np.concatenate([weights, memory]), bias
 
 
-def _commands(graph: Graph, network: PolicyNetwork, state: str) -> str:
-    """`PolicyNetwork.commands` of the new state."""
-    weight, bias = readout(network.cell)
-    gain, shift, low, high = (
-        tensor.detach().double().cpu().numpy()
-        for tensor in (network.gain, network.bias, network.low, network.high)
-    )
-    share = graph.add('Tanh', graph.linear(state, weight * gain, bias * gain + shift))
-    return graph.linear(share, np.diag((high - low) / 2), (low + high)[None] / 2)
+def _commands(graph: Graph, members: Sequence[PolicyNetwork], states: Sequence[str]) -> str:
+    """The mean of what `PolicyNetwork.commands` makes of every member's new state."""
+    shares = []
+    for member, state in zip(members, states, strict=True):
+        weight, bias = readout(member.cell)
+        gain, shift = array(member.gain), array(member.bias)
+        linear = graph.linear(state, weight * gain, bias * gain + shift)
+        shares.append(graph.add('Tanh', linear))
+    low, high = array(members[0].low), array(members[0].high)
+    mean = np.tile(np.diag((high - low) / 2 / len(members)), (len(members), 1))
+    return graph.linear(graph.joined(shares), mean, (low + high)[None] / 2)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 from torch import nn
@@ -19,13 +21,19 @@ from liquid_control.nn.onnx_export.graph import FLOAT, FLOAT16, UINT8, Graph
 
 
 def encoder_model(
-    encoder: ImageEncoder, height: int, width: int, *, half: bool = False
+    encoder: ImageEncoder,
+    height: int,
+    width: int,
+    *,
+    half: bool = False,
+    others: Sequence[ImageEncoder] = (),
 ) -> onnx.ModelProto:
     """The graph of `encoder` for a batch of one: image uint8 [1, H, W, 3] -> features [1, F].
 
     Args:
         height, width: of the image, pixels.
         half: compute and store the layers in float16; input and output stay as they are.
+        others: encoders of the same image, whose features follow.
     """
     graph = Graph({'image': ((1, height, width, 3), UINT8)})
     dtype = np.float16 if half else np.float32
@@ -44,13 +52,17 @@ def encoder_model(
             x = _layer(graph, layer, x, dtype)
         return x
 
-    maps = through(encoder.convolutions, x)
-    x = through(encoder.project, maps)
-    if encoder.places is not None:
-        x = graph.add('Concat', x, through(encoder.places, maps), axis=1)
+    parts = []
+    for each in (encoder, *others):
+        maps = through(each.convolutions, x)
+        parts.append(through(each.project, maps))
+        if each.places is not None:
+            parts.append(through(each.places, maps))
+    x = graph.joined(parts)
     if half:
         x = graph.add('Cast', x, to=FLOAT)
-    return graph.model('encoder', {'features': (graph.add('Tanh', x), (1, encoder.features))})
+    size = sum(each.features for each in (encoder, *others))
+    return graph.model('encoder', {'features': (graph.add('Tanh', x), (1, size))})
 
 
 def scan_features(graph: Graph, encoder: ScanEncoder, ranges: str) -> str:

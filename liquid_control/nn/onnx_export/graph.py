@@ -8,7 +8,7 @@ costs what its nodes cost (about 0.4 us each in ONNX Runtime), not what its arit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,10 @@ class Graph:
         outputs = [stem] if count == 1 else [f'{stem}_{index}' for index in range(count)]
         self._nodes.append(helper.make_node(op, list(inputs), outputs, **attributes))
         return outputs
+
+    def joined(self, parts: Sequence[str]) -> str:
+        """The name of values [1, any] side by side."""
+        return parts[0] if len(parts) == 1 else self.add('Concat', *parts, axis=1)
 
     def parts(self, x: str, *sizes: int) -> list[str]:
         """Names of the parts of x [1, sum of sizes], cut along its second axis."""

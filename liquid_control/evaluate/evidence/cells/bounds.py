@@ -356,7 +356,12 @@ def study(bundles: list[Path], load: LoadNetwork, *, seed: int = 0, quick: bool 
 
     Args:
         load: a bundle's network in torch.
+
+    Raises:
+        BundleError: a policy is not one network, or is damaged.
     """
+    for path in bundles:
+        load(path)  # now rather than after the first bounds
     count = QUICK_SEARCHED if quick else SEARCHED
     pieces: list[Piece] = [
         {
