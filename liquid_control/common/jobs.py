@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing.synchronize import Event
 from typing import TypeVar
@@ -26,6 +27,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from liquid_control.common.errors import LiquidControlError
 from liquid_control.common.ray_executor import RayExecutor
 
 Item = TypeVar('Item')
@@ -39,6 +41,10 @@ IsCancelled = Callable[[], bool]
 
 class CancelledError(Exception):
     """A simulation was broken off because its result is no longer wanted."""
+
+
+class JobError(LiquidControlError):
+    """Work could not be done."""
 
 
 class Pool:
@@ -71,6 +77,7 @@ class Pool:
             alone: one item after another and on this machine: they are timed.
 
         Raises:
+            JobError: a worker was killed.
             Exception: the first error of a worker; the others are broken off, and the pool with
                 them.
         """
@@ -100,6 +107,12 @@ class Pool:
                         count = f'{title}: {done + now} of {done + len(items)}'
                         left = time_left(now, len(items), since - begun_at)
                         progress.console.print(count + left, markup=False, highlight=False)
+            except BrokenProcessPool as error:
+                self._break_off()
+                raise JobError(
+                    f'{title}: a worker process was killed, as one is where memory runs out: '
+                    'start the same command again, with fewer --jobs if that was it'
+                ) from error
             except BaseException:
                 self._break_off()
                 raise
@@ -128,6 +141,7 @@ def open_pool(workers: int, ray: str | None = None) -> Iterator[Pool]:
     processes = multiprocessing.get_context('spawn')
     cancelled = processes.Event()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(terminated_as_interrupted())
         cluster = stack.enter_context(RayExecutor(ray)) if ray else None
         here = ProcessPoolExecutor(
             workers, processes, initializer=_begin_worker, initargs=(cancelled,)
@@ -168,6 +182,23 @@ def time_left(done: int, count: int, seconds: float) -> str:
         return ''
     left = seconds * (count - done) / done
     return f', about {left / 60:.0f} min left' if left >= 90 else f', about {left:.0f} s left'
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends what is begun here like Ctrl-C: with everything put away."""
+    if threading.current_thread() is not threading.main_thread():  # who may have no handlers
+        yield
+        return
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from liquid_control.evaluate.closed_loop.drive import terminated_as_interrupted
+from liquid_control.common.jobs import terminated_as_interrupted
 from liquid_control.evaluate.closed_loop.monitor import uninterrupted
 
 BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'

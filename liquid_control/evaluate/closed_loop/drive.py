@@ -11,11 +11,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from rich.text import Text
 from liquid_control.common.assets import SIMULATED, find_bundle, policy_of
 from liquid_control.common.errors import ConfigError, LiquidControlError
 from liquid_control.common.files import make_directory
+from liquid_control.common.jobs import terminated_as_interrupted
 from liquid_control.common.packages import explained
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.evaluate.closed_loop.courses import Course, open_course, robot_of
@@ -295,17 +294,3 @@ def _report(seed: int, course: Course, outcome: DriveOutcome, out: Path, console
         table.add_row(name, value)
     console.print(table)
     console.print(f'report: {page}', soft_wrap=True, highlight=False)
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends a drive like Ctrl-C: with everything put away."""
-
-    def interrupt(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -19,6 +19,7 @@ from rich.console import Console
 from liquid_control.common.assets import find_bundle, policy_of
 from liquid_control.common.errors import ConfigError
 from liquid_control.common.files import make_directory
+from liquid_control.common.jobs import terminated_as_interrupted
 from liquid_control.common.packages import explained
 from liquid_control.evaluate.closed_loop.courses.track import TrackCourse
 from liquid_control.evaluate.closed_loop.domains import isolated_environment
@@ -31,7 +32,6 @@ from liquid_control.evaluate.closed_loop.drive import (
     address,
     require_free,
     require_no_other,
-    terminated_as_interrupted,
 )
 from liquid_control.evaluate.closed_loop.processes import Children
 from liquid_control.evaluate.errors import DriveError
