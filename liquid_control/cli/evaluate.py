@@ -159,7 +159,9 @@ def drive(
     from liquid_control.evaluate.evidence.drives.drive import study
 
     harder = read_difficulty('car', difficulty)
-    chosen = study(bundles_of(policies), worlds=worlds, difficulty=harder, **effort.settings)
+    chosen = study(
+        bundles_of(policies, 'car'), worlds=worlds, difficulty=harder, **effort.settings
+    )
     run_study(chosen, effort)
 
 
@@ -182,7 +184,7 @@ def robust(
     from liquid_control.evaluate.evidence.drives.robust import study
 
     chosen = study(
-        bundles_of(policies),
+        bundles_of(policies, 'car'),
         disturbances=disturbance,
         worlds=worlds,
         difficulty=read_difficulty('car', difficulty),
@@ -204,7 +206,9 @@ def rates(
     from liquid_control.evaluate.evidence.drives.rates import study
 
     harder = read_difficulty('car', difficulty)
-    chosen = study(bundles_of(policies), worlds=worlds, difficulty=harder, **effort.settings)
+    chosen = study(
+        bundles_of(policies, 'car'), worlds=worlds, difficulty=harder, **effort.settings
+    )
     run_study(chosen, effort)
 
 
@@ -233,7 +237,7 @@ def hard(
 
     shares = read_difficulty('car', difficulty or ['hard=1'])
     chosen = study(
-        bundles_of(policies),
+        bundles_of(policies, 'car'),
         shares,
         strengths=strength or STRENGTHS,
         worlds=worlds,

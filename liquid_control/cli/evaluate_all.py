@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,41 +72,89 @@ def everything(
     driving, what fails first, causes, attention, bounds, sizes. Reckoned at four hours of two
     cores; started again, it goes on where it was broken off.
     """
-    from liquid_control.evaluate.evidence.overview import show_overview, studies, write_overview
+    from liquid_control.evaluate.evidence.overview import (
+        AFTERWARDS,
+        show_overview,
+        studies,
+        write_overview,
+    )
+    from liquid_control.evaluate.evidence.place import alone_in
     from liquid_control.learn.export.rebuild import load_network
+    from liquid_control.learn.train.trial import stands
 
     folder = (effort.out or Path('out') / 'evaluate').absolute()
-    named = bundles_of(policies or SHIPPED)
+    named = bundles_of(policies or SHIPPED, 'car')
     cells = cells_of(cell or (QUICK_CELLS if effort.quick else None))
     cells += SIZES if cell is None and not effort.quick else []
     seeds = seeds if seeds is not None else QUICK_SEEDS if effort.quick else SEEDS
+    lessons = QUICK if effort.quick else Lessons()
+    # What cannot be learnt or judged is refused now, not after hours.
+    if seeds:
+        _check_names(named, cells)
+        drives, sources = _teacher(folder, bags, lessons)
+        recipe = _recipe(sources, lessons, changes, cells)
+    plan = studies(named, [], load_network, folder, **effort.settings)
+    for name in plan.keys() - AFTERWARDS:
+        plan[name]()
     before = 2 if seeds else 0  # what comes before the studies of policies
-    count = before + len(studies(named, [], load_network, folder, **effort.settings))
+    count = before + len(plan)
     reports: dict[str, Any] = {}
 
     def measure(number: int, study: Any) -> None:
         # Processes of its own: what compiles for torch crashes where a camera has rendered.
         place = replace(effort, out=folder / study.name)
         reports[study.name] = run_study(study, place, f'{number} of {count}, {study.name}')
-        write_overview(reports, folder)  # that it can be looked at before the end
+        write_overview(reports, folder, count)  # that it can be looked at before the end
 
-    trained: list[Path] = []
-    if seeds:
-        lessons = QUICK if effort.quick else Lessons()
-        drives, sources = _teacher(folder, bags, lessons)
-        if drives is not None:
-            measure(1, drives)
-        recipe = recipe_for(
-            sources, RECIPE, [*lessons.changes, *(changes or ())], LearningTopicOptions()
-        )
-        place = replace(effort, out=folder / 'recordings')
-        trials, bundle_of = trials_of(sources, recipe, cells, seeds, [0.0], place)
-        measure(2, replace(trials, stands=lambda piece: bundle_of(piece).exists()))
-        trained = [bundle_of(piece) for piece in trials.pieces]
-    plan = studies(named, trained, load_network, folder, **effort.settings)
-    for number, study in enumerate(plan.values(), before + 1):
-        measure(number, study())
-    show_overview(reports, folder, table_console())
+    with alone_in(folder):
+        if seeds:
+            if drives is not None:
+                measure(1, drives)
+            place = folder / 'recordings'
+            trials, bundle_of = trials_of(
+                sources, recipe, cells, seeds, [0.0], replace(effort, out=place)
+            )
+            measure(2, replace(trials, stands=partial(stands, place)))
+            trained = [bundle_of(piece) for piece in trials.pieces]
+            plan = studies(named, trained, load_network, folder, **effort.settings)
+        for number, study in enumerate(plan.values(), before + 1):
+            measure(number, study())
+        show_overview(reports, folder, table_console())
+
+
+def _check_names(named: list[Path], cells: list[str]) -> None:
+    """That no policy shares a row with the trainings of a cell.
+
+    Raises:
+        ConfigError: it is called like one.
+    """
+    from liquid_control.common.errors import ConfigError
+    from liquid_control.evaluate.evidence.study import kind
+
+    for path in named:
+        if (cell := kind(path.name)) in cells:
+            raise ConfigError(
+                f'{path} is called like a training of the cell {cell} and would share its row: '
+                f'give its folder another name, such as my_{path.name}'
+            )
+
+
+def _recipe(
+    sources: list[Path], lessons: Lessons, changes: list[str] | None, cells: list[str]
+) -> Any:
+    """By which every cell learns.
+
+    Raises:
+        ConfigError: it cannot be changed so, or there is no cell of so few neurons.
+    """
+    from liquid_control.learn.train.trial import network_of
+
+    changed = [*lessons.changes, *(changes or ())]
+    recipe = recipe_for(sources, RECIPE, changed, LearningTopicOptions())
+    for name in cells:
+        cell, neurons = network_of(name)
+        recipe.changed(cell=cell, neurons=neurons).network_config()
+    return recipe
 
 
 def _teacher(folder: Path, bags: Path | None, lessons: Lessons) -> tuple[Any, list[Path]]:

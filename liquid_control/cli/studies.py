@@ -12,16 +12,36 @@ from liquid_control.cli.options import Workplace, cores
 from liquid_control.cli.terminal import table_console
 
 
-def bundles_of(policies: list[str]) -> list[Path]:
-    """Bundles that a person named.
+def bundles_of(policies: list[str], robot: str = '') -> list[Path]:
+    """Bundles that a person named, each once.
+
+    Args:
+        robot: the simulated one that they must drive, where it must be one.
 
     Raises:
-        LiquidControlError: there is no such bundle.
+        LiquidControlError: there is no such bundle, or it drives another robot.
     """
     from liquid_control.common.assets import find_bundle
 
     # Absolute: the same pieces from wherever a study goes on, and on other machines.
-    return list(dict.fromkeys(find_bundle(policy).absolute() for policy in policies))
+    found = [find_bundle(policy).absolute() for policy in policies]
+    once = list({path.resolve(): path for path in reversed(found)}.values())[::-1]
+    for path in once if robot else ():
+        _check_robot(path, robot)
+    return once
+
+
+def _check_robot(path: Path, robot: str) -> None:
+    from liquid_control.common.errors import ConfigError
+    from liquid_control.contract.bundle import load_bundle
+    from liquid_control.rollout.tasks import task_kind
+
+    takes, commands = task_kind(robot).commands, load_bundle(path).contract.command_names
+    if sorted(commands) != sorted(takes):
+        raise ConfigError(
+            f'the simulated {robot} takes {", ".join(takes)}, policy {path.name} commands '
+            f'{", ".join(commands)}: leave it out'
+        )
 
 
 def folder_of(workplace: Workplace, name: str) -> Path:

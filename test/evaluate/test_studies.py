@@ -6,22 +6,37 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 from support.studies import Here, doubles
 from typer.testing import CliRunner
 
 from liquid_control.cli.main import app
+from liquid_control.cli.studies import bundles_of
 from liquid_control.common.jobs import time_left
+from liquid_control.contract.bundle import load_bundle
 from liquid_control.evaluate.evidence.cells import expressivity, memory, solvers
 from liquid_control.evaluate.evidence.overview import write_overview
-from liquid_control.evaluate.evidence.study import SECONDS, Cost, Report, named, names_of, run
+from liquid_control.evaluate.evidence.place import PlaceError, alone_in
+from liquid_control.evaluate.evidence.study import (
+    SECONDS,
+    Cost,
+    Report,
+    Table,
+    named,
+    names_of,
+    run,
+    write,
+)
 from liquid_control.evaluate.statistics import Interval, Share, wilson
+from liquid_control.learn.train import trial
 
 QUIET = Console(quiet=True)
 ROOT = Path(__file__).parents[2]
@@ -98,7 +113,7 @@ def test_trainings_of_one_cell_share_a_row_and_cells_are_ranked(tmp_path: Path) 
 
 def test_a_piece_is_measured_again_when_what_it_left_behind_is_gone(tmp_path: Path) -> None:
     def found(stands: bool) -> list[dict[str, Any]]:
-        study = replace(doubles(1), stands=lambda piece: stands)
+        study = replace(doubles(1), stands=lambda piece, measured: stands)
         return run(study, tmp_path, pool=Here(), console=QUIET).tables[0].rows
 
     found(True)
@@ -106,6 +121,72 @@ def test_a_piece_is_measured_again_when_what_it_left_behind_is_gone(tmp_path: Pa
     kept.write_text(json.dumps({'double': 'kept'}))
     assert found(True) == [{'number': 1, 'double': 'kept'}]
     assert found(False) == [{'number': 1, 'double': 2}]
+
+
+def test_half_a_measured_piece_is_measured_again(tmp_path: Path) -> None:
+    run(doubles(1), tmp_path, pool=Here(), console=QUIET)
+    (kept,) = (tmp_path / 'measured').iterdir()
+    kept.write_text(kept.read_text()[:5])
+    assert run(doubles(1), tmp_path, pool=Here(), console=QUIET).tables[0].rows[0]['double'] == 2
+
+
+def test_one_run_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
+    with alone_in(tmp_path), pytest.raises(PlaceError, match='another `evaluate` works in /'):
+        run(doubles(1), tmp_path, pool=Here(), console=QUIET)
+    run(doubles(1), tmp_path, pool=Here(), console=QUIET)
+    with pytest.raises(PlaceError, match='cannot be written'):
+        run(doubles(1), tmp_path / 'report.html', pool=Here(), console=QUIET)
+
+
+def test_a_report_leaves_nothing_of_the_one_before_and_all_else_alone(tmp_path: Path) -> None:
+    def report(table: str, figure: str) -> Report:
+        return Report('', '', [Table(table, '', [{'a': 1}])], {figure: Figure()})
+
+    (tmp_path / 'mine.csv').touch()
+    write(report('old', 'wiring_a/ltc'), tmp_path, '')
+    assert (tmp_path / 'wiring_a_ltc.png').exists()
+    write(report('new', 'wiring'), tmp_path, '')
+    left = {path.name for path in tmp_path.iterdir() if path.name[0] != '.'}
+    assert left == {'report.html', 'mine.csv', 'new.csv', 'wiring.png'}
+
+
+def test_a_training_stands_while_its_own_policy_lies_there(tmp_path: Path) -> None:
+    piece = {'cell': 'cfc', 'seed': 0}
+    lies = trial.bundle_of(tmp_path, piece)
+    assert not trial.stands(tmp_path, piece, {})
+    shutil.copytree(ROOT / 'models' / 'track_cfc', lies)
+    measured = {trial.DIGEST: load_bundle(lies).digest}
+    assert trial.stands(tmp_path, piece, measured)
+    assert trial.stands(tmp_path, piece, {})  # measured before digests were noted
+    shutil.rmtree(lies)
+    shutil.copytree(ROOT / 'models' / 'track_ltc', lies)  # of another recipe, as it were
+    assert not trial.stands(tmp_path, piece, measured)
+
+
+def test_what_cannot_be_judged_or_trained_is_refused_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(ROOT / 'models' / 'track_cfc', tmp_path / 'cfc_0')
+    for words, said in (
+        (['rover_cfc'], 'the simulated car takes steering_angle, speed, policy rover_cfc'),
+        (['--seed', '11'], 'there are 1000 worlds for judging'),
+        (['--set', 'nonsense=1'], '--set nonsense=1: no such field'),
+        (['--cell', 'cfc-2'], 'neurons must be within 4..4096, found 2'),
+        ([str(tmp_path / 'cfc_0')], 'is called like a training of the cell cfc'),
+    ):
+        out = tmp_path / 'out'
+        done = CliRunner().invoke(app, ['evaluate', 'all', '--quick', '--out', str(out), *words])
+        assert done.exit_code == 1
+        assert said in done.stderr
+        assert done.stderr.count('\n') == 1
+        assert not out.exists() or not list(out.iterdir())
+
+
+def test_a_policy_that_is_named_twice_counts_once(tmp_path: Path) -> None:
+    shipped = ROOT / 'models' / 'track_cfc'
+    (tmp_path / 'link').symlink_to(shipped)
+    twice = bundles_of(['track_cfc', str(tmp_path / 'link'), str(shipped / '..' / 'track_ltc')])
+    assert [path.name for path in twice] == ['track_cfc', 'track_ltc']
 
 
 def test_a_report_says_what_its_pieces_cost_also_those_of_earlier_runs(tmp_path: Path) -> None:

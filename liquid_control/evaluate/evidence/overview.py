@@ -26,6 +26,7 @@ from liquid_control.evaluate.evidence.causal import causal
 from liquid_control.evaluate.evidence.cells import bounds, compact, expressivity, memory, solvers
 from liquid_control.evaluate.evidence.drives import hard, rates, robust
 from liquid_control.evaluate.evidence.lesion import lesion
+from liquid_control.evaluate.evidence.place import tidy
 from liquid_control.evaluate.evidence.study import (
     Cost,
     Report,
@@ -43,6 +44,9 @@ from liquid_control.sim.road.difficulties import PRESETS
 
 COLUMNS = ('hard', 'robust', 'rates', 'causal', 'attention', 'bounds', 'compact')
 """Studies whose scores stand in the one table, from left to right."""
+
+AFTERWARDS = {'causal'}
+"""Studies that are made of what another has written."""
 
 STRENGTHS, HARD_WORLDS = (0.0, 1.0), 14
 DISTURBANCES, ROBUST_WORLDS, HALVINGS = ('noise', 'pushes'), 8, 3
@@ -63,7 +67,7 @@ def studies(
     seed: int = 0,
     quick: bool = False,
 ) -> dict[str, Callable[[], Study]]:
-    """By name, in their order: the last one is made of what another has written to `out`.
+    """By name, in their order; those of `AFTERWARDS` need what others have written to `out`.
 
     Args:
         named: policies that a person asked about; their neurons are silenced too.
@@ -203,8 +207,13 @@ def ranking_of(reports: Mapping[str, Report]) -> Table | None:
     return Table('ranking', title, rows, 'Means over trainings. ' + ' '.join(words))
 
 
-def write_overview(reports: Mapping[str, Report], out: Path) -> tuple[Path, list[Table]]:
+def write_overview(
+    reports: Mapping[str, Report], out: Path, count: int | None = None
+) -> tuple[Path, list[Table]]:
     """index.html, and each of its tables as CSV: what was found of all, and the way to each.
+
+    Args:
+        count: of the studies that there will be; without it these are all.
 
     Returns:
         The page, and the tables.
@@ -217,9 +226,10 @@ def write_overview(reports: Mapping[str, Report], out: Path) -> tuple[Path, list
         f'<p><a href="{name}/report.html">{html.escape(report.title)}</a></p>'
         for name, report in reports.items()
     )
+    so_far = f' of {count} so far' if count not in (None, len(reports)) else ''
     document = page.document(
         'Evidence',
-        f'{len(reports)} studies: {cost_of(reports)}',
+        f'{len(reports)} studies{so_far}: {cost_of(reports)}',
         failed=any(report.failed for report in reports.values()),
         sections=[
             *(write_table(table, out) for table in tables),
@@ -230,6 +240,7 @@ def write_overview(reports: Mapping[str, Report], out: Path) -> tuple[Path, list
         ],
     )
     write_output(out / 'index.html', document)
+    tidy(out, ['index.html', *(f'{table.name}.csv' for table in tables)])
     return out / 'index.html', tables
 
 

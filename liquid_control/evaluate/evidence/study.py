@@ -31,6 +31,7 @@ from rich.table import Table as Grid
 from liquid_control.common.errors import LiquidControlError
 from liquid_control.common.files import write_atomically, write_output
 from liquid_control.common.jobs import IsCancelled, Pool
+from liquid_control.evaluate.evidence.place import PlaceError, alone_in, tidy
 from liquid_control.evaluate.report import page
 from liquid_control.evaluate.report.figures import DPI
 
@@ -130,8 +131,8 @@ class Study:
         cancellable: whether `measure` takes a second argument, to be asked now and then, and
             raises CancelledError once that returns True: for pieces that take long.
         then: what was measured of all these -> pieces that follow from it, measured last.
-        stands: whether what a measured piece has left behind, such as a policy, is still there;
-            one of which it is gone is measured again.
+        stands: whether what a measured piece has left behind, such as a policy, is still there,
+            and is what was measured; one of which it is not is measured again.
 
     `summarise` and `then` are given pieces that say what their policy is called, see `named`.
     """
@@ -143,7 +144,7 @@ class Study:
     alone: Sequence[Piece] = ()
     cancellable: bool = False
     then: Callable[[list[tuple[Piece, Measured]]], Sequence[Piece]] | None = None
-    stands: Callable[[Piece], bool] = lambda piece: True
+    stands: Callable[[Piece, Measured], bool] = lambda piece, measured: True
 
 
 def run(
@@ -154,19 +155,25 @@ def run(
     Args:
         out: folder of the study; made where it is missing.
         title: of the progress bar; the study's name without it.
+
+    Raises:
+        PlaceError: the folder cannot be written, or another process works there.
     """
+    with alone_in(out):
+        return _run(study, out, pool, console, title)
+
+
+def _run(study: Study, out: Path, pool: Pool, console: Console, title: str | None) -> Report:
     kept = out.absolute() / 'measured'
     try:
-        kept.mkdir(parents=True, exist_ok=True)
+        kept.mkdir(exist_ok=True)
     except OSError as error:
-        raise EvidenceError(f'{out} cannot be written: {error.strerror or error}') from error
+        raise PlaceError(f'{out} cannot be written: {error.strerror or error}') from error
     found: list[tuple[Piece, Measured]] = []
     times: list[float | None] = []
 
     def measure(pieces: Sequence[Piece], alone: bool = False) -> None:
-        missing = [
-            piece for piece in pieces if not (_file(kept, piece).exists() and study.stands(piece))
-        ]
+        missing = [piece for piece in pieces if not _stands(study, kept, piece)]
         if missing:
             pool.run(
                 partial(_measure, study.measure, study.cancellable, kept),
@@ -178,6 +185,7 @@ def run(
             )
         for piece in pieces:
             measured = _read(_file(kept, piece))
+            assert measured is not None
             times.append(measured.pop(SECONDS, None))
             found.append((piece, measured))
 
@@ -210,30 +218,39 @@ def _measure(
     write_atomically(_file(kept, piece), json.dumps(found), durable=False)
 
 
+def _stands(study: Study, kept: Path, piece: Piece) -> bool:
+    measured = _read(_file(kept, piece))
+    return measured is not None and study.stands(piece, measured)
+
+
 def _file(kept: Path, piece: Piece) -> Path:
     digest = hashlib.sha256(json.dumps(piece, sort_keys=True).encode()).hexdigest()
     return kept / f'{digest[:24]}.json'
 
 
-def _read(path: Path) -> Measured:
+def _read(path: Path) -> Measured | None:
+    """What was measured; None where nothing was, or a power cut has left half of it."""
     try:
-        found: Measured = json.loads(path.read_text())
-    except ValueError as error:
-        raise EvidenceError(f'{path} is damaged ({error}): remove it and start again') from error
-    return found
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def write(report: Report, out: Path, name: str) -> None:
     """report.html, which holds all, and each table and figure as a file of its own."""
     sections = [write_table(table, out) for table in report.tables]
+    # A policy's name may hold the folder above it.
+    pictures = {title: f'{title.replace("/", "_")}.png' for title in report.figures}
     for title, figure in report.figures.items():
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=DPI, format='png')
-        write_output(out / f'{title}.png', drawn.getvalue())
+        write_output(out / pictures[title], drawn.getvalue())
         sections.append(page.section(title.replace('_', ' '), page.image(drawn.getvalue())))
     sections.append(page.section('Cost', page.paragraph(f'{report.cost}.')))
     document = page.document(report.title, report.verdict, failed=report.failed, sections=sections)
     write_output(out / 'report.html', document)
+    tidy(out, ['report.html', *(f'{t.name}.csv' for t in report.tables), *pictures.values()])
 
 
 def write_table(table: Table, out: Path) -> str:

@@ -35,7 +35,7 @@ def study(
         pieces,
         summarise,
         cancellable=True,
-        stands=partial(_recorded, folder),
+        stands=lambda piece, measured: _recorded(folder, piece),
     )
     return chosen, [folder / _drive(piece).name for piece in pieces]
 

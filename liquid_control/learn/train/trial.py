@@ -19,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from liquid_control.common.errors import ConfigError
+from liquid_control.common.errors import ConfigError, LiquidControlError
 from liquid_control.common.jobs import CancelledError
+from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.contract import Contract
 from liquid_control.learn.data.dataset import build
 from liquid_control.learn.data.episode import Episode
@@ -39,6 +40,9 @@ from liquid_control.nn.ensemble import AnyPolicy
 # Where samples are lost the ticks go on; where steps are missed the command before them holds.
 LOST, TOLD, NOT_TOLD = 'samples lost', 'steps missed, told', 'steps missed, not told'
 WAYS = (LOST, TOLD, NOT_TOLD)
+
+DIGEST = 'digest'
+"""Of the policy, in what was measured of it."""
 
 Scores = dict[str, dict[str, float | str]]
 
@@ -136,6 +140,15 @@ def bundle_of(folder: Path, piece: Mapping[str, Any]) -> Path:
     return folder / 'policies' / f'{piece["cell"]}_{piece["seed"]}'
 
 
+def stands(folder: Path, piece: Mapping[str, Any], measured: Mapping[str, Any]) -> bool:
+    """Whether the policy that was measured lies there still, and none of another recipe."""
+    try:
+        digest = load_bundle(bundle_of(folder, piece)).digest
+    except LiquidControlError:
+        return False
+    return bool(measured.get(DIGEST, digest) == digest)  # earlier versions did not note it
+
+
 def measure(
     folder: Path, piece: Mapping[str, Any], is_cancelled: Callable[[], bool] = lambda: False
 ) -> dict[str, Any]:
@@ -159,6 +172,7 @@ def measure(
         for way in WAYS
     }
     return {
+        DIGEST: load_bundle(bundle).digest,
         'parameters': contract.network.parameters,
         'held out': {command: metrics[f'{part}, {command}'] for command in commands},
         'training': {command: metrics[f'training, {command}'] for command in commands},
