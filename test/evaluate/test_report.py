@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from support import drives
 from support import recordings as rec
+from support.browser import browsing
 
 from liquid_control.evaluate.closed_loop.courses.track import TrackCourse
 from liquid_control.evaluate.closed_loop.record import DriveRecord, read_drive, summary
 from liquid_control.evaluate.errors import ReplayError
+from liquid_control.evaluate.report import page
 from liquid_control.evaluate.report.drive_report import rows, write_report
 
 HERE = Path.cwd()
@@ -120,3 +122,23 @@ def test_report_is_one_page_that_needs_nothing_else(tmp_path: Path, drive: Drive
     assert 'left the road at &lt;b&gt;3 m&lt;/b&gt;' in text
     for _, value in rows(drive.course, figures):
         assert value in text
+
+
+def test_on_a_phone_a_wide_table_scrolls_and_the_page_does_not(tmp_path: Path) -> None:
+    headings = [f'heading {number}' for number in range(20)]
+    shown = page.table([['1 [0.342, 1]'] * 20, ['a sentence that is long ' * 9] * 20], headings)
+    file = tmp_path / 'page.html'
+    document = page.document('t', 'v', failed=False, sections=[page.section('wide', shown)])
+    file.write_text(document)
+    with browsing() as browser:
+        tab = browser.tab()
+        size = {'width': 375, 'height': 800, 'deviceScaleFactor': 1, 'mobile': True}
+        tab.send('Emulation.setDeviceMetricsOverride', **size)
+        tab.open(file.as_uri())
+        tab.wait("document.querySelectorAll('td').length", 'the page')
+        assert tab.run('document.documentElement.scrollWidth') == 375
+        assert tab.run("document.querySelector('.wide').scrollWidth") > 2000
+        first = "document.querySelector('td').getBoundingClientRect()"
+        tab.run("document.querySelector('.wide').scrollLeft = 500")
+        assert tab.run(f'{first}.left') > 0  # which row it is stays in sight
+        assert tab.run(f'{first}.height') < 50  # numbers are not broken into lines

@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 
 from liquid_control.evaluate.report.figures import DPI
 
+LONG = 40
+"""Characters of a cell that is read as a sentence: it may be broken into lines."""
+
 _STYLE = """
 :root { color-scheme: light; --ink: #1f2430; --soft: #667085; --line: #e3e6ea; }
 * { box-sizing: border-box; }
@@ -33,6 +36,17 @@ th { padding: 6px 12px 6px 0; text-align: left; color: var(--soft); font-weight:
 td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td:first-child { color: var(--soft); white-space: nowrap; width: 1%; padding-right: 32px; }
 td:last-child { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.wide { overflow-x: auto; margin-bottom: 12px; }
+.wide td, .wide th { font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+.wide td:not(.words) { white-space: nowrap; }
+.wide td.words { min-width: 16em; }
+.wide td:first-child, .wide th:first-child { position: sticky; left: 0; background: white; }
+@media (max-width: 600px) {
+  main { padding: 20px 8px 40px; }
+  section { padding: 14px 12px; }
+  .verdict { border-radius: 10px; }
+  td:first-child { white-space: normal; padding-right: 12px; }
+}
 tr:last-child td { border-bottom: none; }
 img { max-width: 100%; height: auto; display: block; }
 .frames { display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px; }
@@ -62,11 +76,18 @@ def section(title: str, content: str) -> str:
 def table(lines: Iterable[Sequence[str]], header: Sequence[str] = ()) -> str:
     """Rows of text, with a row of headings where there are any."""
     rows = [_row('th', header)] if header else []
-    return f'<table>{"".join([*rows, *(_row("td", line) for line in lines)])}</table>'
+    shown = f'<table>{"".join([*rows, *(_row("td", line) for line in lines)])}</table>'
+    # Many columns are wider than a phone, or than any page: they scroll, and the page does not.
+    return f'<div class="wide">{shown}</div>' if len(header) > 2 else shown
 
 
 def _row(tag: str, cells: Iterable[str]) -> str:
-    return f'<tr>{"".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)}</tr>'
+    return f'<tr>{"".join(_cell(tag, cell) for cell in cells)}</tr>'
+
+
+def _cell(tag: str, cell: str) -> str:
+    words = ' class="words"' if tag == 'td' and len(cell) > LONG else ''
+    return f'<{tag}{words}>{html.escape(cell)}</{tag}>'
 
 
 def paragraph(text: str) -> str:
