@@ -22,7 +22,9 @@ from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim.robots import simulate
 
 PATIENCE, QUICK_PATIENCE = 60.0, 4.0
-"""After so many seconds a drive has failed: a lap takes 14. Or is over, where it must be quick."""
+"""After so many seconds a lap has failed: it takes 14. Or is over, where it must be quick."""
+MOST = 600.0
+"""Longer than any flight or drive to a goal, which have limits of their own, s."""
 
 Array = NDArray[np.float32]
 
@@ -73,7 +75,10 @@ def observe(bundle: Path, world: int, seconds: float) -> ObservedDrive:
 
 
 def attempt(bundle: Path, network: PolicyNetwork, world: int, *, quick: bool = False) -> Measured:
-    """Drive in a world with another core; whether that failed, and the mean offset of a car, m.
+    """Drive in a world with another core; whether that failed, and how far it was off, m.
+
+    Of a car the mean offset from the centre line, of others how far they were from the target
+    or goal at the end.
 
     Args:
         quick: only the beginning, without a problem.
@@ -81,14 +86,15 @@ def attempt(bundle: Path, network: PolicyNetwork, world: int, *, quick: bool = F
     loaded = load_bundle(bundle)
     core = core_model(network).SerializeToString()
     policy = Policy(replace(loaded, core=core))
-    found = _drive(policy, world, QUICK_PATIENCE if quick else PATIENCE)
+    car = robot_of(policy.contract.command_names) == 'car'
+    found = _drive(policy, world, QUICK_PATIENCE if quick else PATIENCE if car else MOST)
     return {**found, 'failed': bool(found['problem'] or not (quick or found['done']))}
 
 
 def _drive(policy: Policy, world: int, seconds: float) -> Measured:
     robot = robot_of(policy.contract.command_names)
     driver, period_ns = PolicyDriver(policy, robot), policy.contract.period_ns
-    offsets: list[float] = []
+    offsets, away = list[float](), None
     with simulate(robot, world) as simulator:
         for tick in range(1, round(seconds * policy.contract.control_rate) + 1):
             step(simulator, driver, tick * period_ns)
@@ -100,6 +106,6 @@ def _drive(policy: Policy, world: int, seconds: float) -> Measured:
             if getattr(status, 'lap_times', ()):
                 break
         done = getattr(status, 'reached', False) or bool(getattr(status, 'lap_times', ()))
-        problem = status.problem
+        away = None if robot == 'car' else float(status.distance)
     offset = float(np.mean(offsets)) if offsets else None
-    return {'problem': problem, 'done': done, 'offset': offset}
+    return {'problem': status.problem, 'done': done, 'offset': offset, 'away': away}

@@ -357,26 +357,36 @@ def _drives(found: Found) -> Table:
         for lesion in dict.fromkeys(piece['lesion'] for piece, _ in entries):
             of_it = [(p['world'], m) for p, m in entries if p['lesion'] == lesion]
             finished = sum(not measured['failed'] for _, measured in of_it)
-            offsets = [m['offset'] for _, m in of_it if m['offset'] is not None]
             rows.append(
                 {
                     'policy': name,
                     'silenced': lesion,
                     'drives': len(of_it),
                     'succeeded': str(wilson(finished, len(of_it))),
-                    'offset, m': str(clustered_mean(offsets, range(len(offsets))))
-                    if offsets
-                    else None,
+                    'offset, m': _mean(measured['offset'] for _, measured in of_it),
+                    'from the target, m': _mean(measured.get('away') for _, measured in of_it),
                 }
             )
+    for heading in ('offset, m', 'from the target, m'):  # of robots of which none is here
+        if not any(row[heading] for row in rows):
+            for row in rows:
+                del row[heading]
     quick = any(piece['quick'] for piece, _ in found)
     caption = (
         f'The first {QUICK_PATIENCE:g} s of a drive in each world, '
         if quick
         else 'A lap, a flight to the target or a drive to the goal in each world, '
     )
-    caption += 'ended by the first failure. Offset: of a car from the centre line, until then.'
+    caption += (
+        'ended by the first failure. Offset: of a car from the centre line, until then. From '
+    )
+    caption += 'the target: of a flight, or of the rover from its goal, at the end.'
     return Table('drives', 'Drives with a lesion', rows, caption)
+
+
+def _mean(values: Iterable[float | None]) -> str | None:
+    known = [value for value in values if value is not None]
+    return str(clustered_mean(known, range(len(known)))) if known else None
 
 
 def _redundancy(found: Found) -> Table:
