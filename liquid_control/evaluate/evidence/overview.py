@@ -218,7 +218,7 @@ def write_overview(
     Returns:
         The page, and the tables.
     """
-    tables = [table for table in (table_of(reports), ranking_of(reports)) if table is not None]
+    tables = [table for table in (table_of(reports), ranking_of(reports)) if table and table.rows]
     lines = [
         [name, report.title, report.verdict, str(report.cost)] for name, report in reports.items()
     ]
