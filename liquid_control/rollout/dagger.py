@@ -30,7 +30,7 @@ from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.modes import Mode
 from liquid_control.rollout import messages
 from liquid_control.rollout.collect import check_seed
-from liquid_control.rollout.driver import PolicyDriver
+from liquid_control.rollout.driver import PolicyDriver, kept_policy
 from liquid_control.rollout.recording import record_missing, recording
 from liquid_control.rollout.tasks import Task, open_task, robot_of, task_kind
 from liquid_control.runtime.control.state_message import Measured, state_bytes
@@ -116,7 +116,7 @@ def summarise(bag: Path) -> GuidedSummary:
 
 def _record(out_dir: Path, drive: Guided, is_cancelled: IsCancelled) -> Path:
     path = out_dir / drive.name
-    policy = Policy.load(drive.policy)
+    policy = kept_policy(drive.policy)
     robot = robot_of(policy.contract.command_names)
     with (
         open_task(robot, drive.seed) as task,

@@ -12,12 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from liquid_control.common.assets import robot_file
 from liquid_control.common.errors import ConfigError
+from liquid_control.contract.bundle import read_contract
 from liquid_control.contract.modes import Mode
 from liquid_control.contract.robot import Robot
 from liquid_control.rollout import messages
@@ -67,9 +70,32 @@ class Rollout:
     """Simulated, s."""
 
 
+@lru_cache
 def simulated_robot(name: str) -> Robot:
     """Limits of a simulated robot, as its robot file has them."""
     return Robot.load(robot_file(f'simulated_{name}'))
+
+
+def kept_policy(bundle: Path) -> Policy:
+    """A policy from a bundle's directory, loaded once in a process while its contract is the same.
+
+    Loading takes as long as a second of driving. Whoever drives with it has it to himself until he
+    is done, and finds its state at zero.
+
+    Raises:
+        BundleError: the bundle is missing or damaged.
+    """
+    if not bundle.is_dir():
+        return Policy.load(bundle)  # says what is missing
+    policy = _kept(bundle.resolve(), read_contract(bundle))
+    policy.reset()
+    return policy
+
+
+@lru_cache(maxsize=4)
+def _kept(bundle: Path, contract: bytes) -> Policy:
+    """By the whole contract, which holds the hash of every graph."""
+    return Policy.load(bundle)
 
 
 class PolicyDriver:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
-from liquid_control.rollout.driver import PolicyDriver, step
+from liquid_control.rollout.driver import PolicyDriver, kept_policy, step
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim.robots import simulate_quadrotor
 
@@ -75,4 +75,4 @@ def fly(
 
 
 def _evaluate(bundle: Path, seed: int, is_cancelled: IsCancelled) -> Flight:
-    return fly(Policy.load(bundle), seed, is_cancelled=is_cancelled)
+    return fly(kept_policy(bundle), seed, is_cancelled=is_cancelled)

@@ -18,8 +18,7 @@ import numpy as np
 from rich.console import Console
 
 from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
-from liquid_control.rollout.driver import Driver, PolicyDriver, step
-from liquid_control.runtime.inference.policy import Policy
+from liquid_control.rollout.driver import Driver, PolicyDriver, kept_policy, step
 from liquid_control.sim.robots import CarSimulator, simulate_car
 
 _FORWARD = 0.5
@@ -137,7 +136,7 @@ def _drive_until_failure(
 
 
 def _evaluate(bundle: Path, laps: int, seed: int, is_cancelled: IsCancelled) -> Laps:
-    policy = Policy.load(bundle)
+    policy = kept_policy(bundle)
     return drive_laps(
         lambda: PolicyDriver(policy),
         seed,

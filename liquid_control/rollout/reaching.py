@@ -12,9 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from liquid_control.common.jobs import CancelledError, IsCancelled, run_all
-from liquid_control.rollout.driver import Driver, PolicyDriver, step
+from liquid_control.rollout.driver import Driver, PolicyDriver, kept_policy, step
 from liquid_control.rollout.rover_expert import RoverExpert
-from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim.protocols import Command, Sample
 from liquid_control.sim.robots import RoverSimulator, simulate_rover
 from liquid_control.sim.rooms_world import ReachStatus
@@ -108,7 +107,7 @@ def reach(
     is_cancelled: IsCancelled = lambda: False,
 ) -> Reach:
     """One drive of a policy bundle to the goal, and the expert's in the same rooms."""
-    policy = Policy.load(bundle)
+    policy = kept_policy(bundle)
     rate = policy.contract.control_rate
     status, expert = (
         drive_to_goal(

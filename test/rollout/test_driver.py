@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.bundles import make_bundle
 
-from liquid_control.common.errors import ConfigError
+from liquid_control.common.errors import BundleError, ConfigError
 from liquid_control.rollout import driver as rollout_module
-from liquid_control.rollout.driver import PolicyDriver, drive
+from liquid_control.rollout.driver import PolicyDriver, drive, kept_policy
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim.car import command as car_command
 from liquid_control.sim.protocols import Command, Sample
@@ -67,3 +69,35 @@ def test_a_policy_for_another_robot_is_refused(tmp_path: Path) -> None:
     policy = Policy.load(make_bundle(tmp_path / 'donkey', commands=('steering', 'throttle')))
     with pytest.raises(ConfigError, match=r'commands .*throttle'):
         PolicyDriver(policy)
+
+
+def test_a_policy_is_loaded_once_until_its_bundle_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = make_bundle(tmp_path / 'random')
+    loads, load = list[Path](), Policy.load
+
+    def counted(path: Path) -> Policy:
+        loads.append(path)
+        return load(path)
+
+    monkeypatch.setattr(Policy, 'load', counted)
+    policy = kept_policy(bundle)
+    features = policy.encode('image', np.full((120, 160, 3), 90, np.uint8))
+    inputs = {'image': features, 'imu': np.ones(6, np.float32)}
+    first = policy.step(inputs, 0.05)
+    assert not np.array_equal(policy.step(inputs, 0.05), first)
+    assert kept_policy(bundle) is policy
+    assert np.array_equal(policy.step(inputs, 0.05), first)  # nothing of before is left in it
+    assert len(loads) == 1
+
+    shutil.rmtree(bundle)
+    make_bundle(bundle, seed=1)
+    other = kept_policy(bundle)
+    assert other is not policy
+    assert not np.array_equal(
+        other.encode('image', np.full((120, 160, 3), 90, np.uint8)), features
+    )
+    shutil.rmtree(bundle)
+    with pytest.raises(BundleError, match='no policy bundle'):
+        kept_policy(bundle)

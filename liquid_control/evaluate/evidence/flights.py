@@ -16,7 +16,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -39,8 +38,8 @@ from liquid_control.evaluate.evidence.study import (
 )
 from liquid_control.evaluate.report.figures import STYLE
 from liquid_control.evaluate.statistics import paired_differences, too_few, wilson
+from liquid_control.rollout.driver import kept_policy
 from liquid_control.rollout.holding import fly
-from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim.outdoors_world import CRASHED, HELD, LATE, STRAYED
 from liquid_control.sim.simulator import EVALUATION_SEEDS
 
@@ -117,15 +116,10 @@ def study(
 def measure(piece: Piece) -> Measured:
     """One flight, from its start to its outcome."""
     condition = TESTS[piece['test']]
-    policy = _policy(piece['policy'])
+    policy = kept_policy(Path(piece['policy']))
     return asdict(
         fly(policy, piece['seed'], difficulty=condition.difficulty, scene=condition.scene)
     )
-
-
-@lru_cache(maxsize=4)
-def _policy(path: str) -> Policy:
-    return Policy.load(Path(path))
 
 
 Flights = dict[tuple[str, int], Measured]

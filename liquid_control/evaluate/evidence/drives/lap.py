@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from liquid_control.contract.modes import Mode
 from liquid_control.evaluate.evidence.study import Measured, Piece
 from liquid_control.rollout.disturbance import Disturbance
-from liquid_control.rollout.driver import PolicyDriver
+from liquid_control.rollout.driver import PolicyDriver, kept_policy
 from liquid_control.runtime.inference.policy import Policy
 from liquid_control.sim import car
 from liquid_control.sim.protocols import Command, Sample
@@ -143,7 +143,7 @@ def drive_lap(
         most_failures: the lap is given up after so many.
         way: so much of it at most, m.
     """
-    policy = Policy.load(bundle)
+    policy = kept_policy(bundle)
     rate = rate or policy.contract.control_rate
     shown: Any = policy if told else Untold(policy)
     rng = np.random.default_rng([world, sum(disturbance.encode())])
