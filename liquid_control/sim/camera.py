@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquid_control.sim.protocols import PREFIX, Motion, Scene
-from liquid_control.sim.renderer import Exposure, Image, Renderer
+from liquid_control.sim.renderer import Exposure, Image, Renderer, Shown
 
 Rgb = tuple[float, float, float]
 """Red, green and blue, each 0 to 1."""
@@ -126,8 +126,8 @@ class Camera:
     def bind(self, scene: Scene) -> None:
         """Open a renderer in this thread."""
         camera = f'{PREFIX}{self.mount_at.name if self.mount_at else "front"}'
-        self._data, self._robot = scene.data, scene.robot
-        self._shown = mujoco.MjData(scene.model)
+        self._scene, self._robot = Shown(scene.data), scene.robot
+        self._shown = Shown(mujoco.MjData(scene.model))
         self._index = scene.model.camera(camera).id
         self._renderer = Renderer(scene.model, self.width, self.height, camera)
         self._undeveloped: weakref.WeakSet[_Picture] = weakref.WeakSet()
@@ -144,7 +144,7 @@ class Camera:
     def take(self, time_ns: int) -> Callable[[], Image]:
         """Take a picture that is worked out if and when it is called."""
         noise, start = self._noise, self._noise.draw()
-        exposure, motion = Exposure(self._data), self._robot.motion()
+        exposure, motion = self._scene.expose(), self._robot.motion()
 
         def develop() -> Image:
             image = self._render(exposure, motion)
@@ -158,11 +158,11 @@ class Camera:
 
     def _render(self, exposure: Exposure, motion: Motion) -> Image:
         assert self._renderer is not None, 'a camera must be bound before it is read'
-        exposure.show(self._shown)
+        self._shown.show(exposure)
         if self.tilt is not None:
-            axes = self._shown.cam_xmat[self._index]
+            axes = self._shown.data.cam_xmat[self._index]
             axes[:] = self.tilt(axes, motion)
-        return self._renderer.render(self._shown)
+        return self._renderer.render(self._shown.data)
 
     def close(self) -> None:
         """Develop what somebody may still look at, then free the renderer."""

@@ -153,12 +153,11 @@ class Car(GroundRobot):
         if command['steering_angle'] != self._steering_angle:
             self._steering_angle = command['steering_angle']
             self._wheels = ackermann(self._steering_angle)
-        step = PHYSICS_STEP_NS / 1e9
-        speed = command['speed']
-        faster = abs(speed) > abs(self._motor_speed)
-        ramp = (MAX_ACCELERATION if faster else MAX_DECELERATION) * step
-        change = speed - self._motor_speed
-        self._motor_speed += min(max(change, -ramp), ramp)
+        change = command['speed'] - self._motor_speed
+        if change:
+            faster = abs(command['speed']) > abs(self._motor_speed)
+            ramp = (MAX_ACCELERATION if faster else MAX_DECELERATION) * (PHYSICS_STEP_NS / 1e9)
+            self._motor_speed += min(max(change, -ramp), ramp)
         self._controls[:] = (*self._wheels, self._motor_speed / WHEEL_RADIUS)
         mujoco.mj_step(self._model, self._data)
 

@@ -16,6 +16,7 @@ import importlib.metadata
 import os
 import sys
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -49,6 +50,26 @@ def thread_context() -> Any:
         if threading.current_thread() is threading.main_thread():
             atexit.register(context.free)  # the end of the interpreter is too late for drivers
     return context
+
+
+def make_current() -> None:
+    """Have OpenGL draw with this thread's context, whoever else has drawn in the meantime."""
+    context, ask = thread_context(), _ask_current()
+    if ask is None:
+        context.make_current()
+    elif not (mine := getattr(_own, 'current', None)) or ask() != mine:
+        context.make_current()  # through PyOpenGL, which takes as long as a physics step
+        _own.current = ask()
+
+
+@lru_cache(maxsize=1)
+def _ask_current() -> Callable[[], int | None] | None:
+    """EGL's own function that says which context draws in this thread; None without EGL."""
+    if backend() != 'egl':
+        return None
+    ask = ctypes.CDLL('libEGL.so.1').eglGetCurrentContext
+    ask.restype = ctypes.c_void_p
+    return ask
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,9 @@ from liquid_control.sim import gl
 Image = NDArray[np.uint8]
 """RGB [height, width, 3]."""
 
+Exposure = list[NDArray[np.float64]]
+"""Where everything was; small enough to be kept until somebody wants to see it."""
+
 _HIDDEN = 3
 """The group of what robots touch with, not what they look like."""
 
@@ -23,16 +26,26 @@ _PLACES = (
 """Where everything is that is drawn, in `mujoco.MjData`."""
 
 
-class Exposure:
-    """Where everything was; small enough to be kept until somebody wants to see it."""
+class Shown:
+    """Data that nothing is done with but to look at it: everything where it is, or was.
+
+    Args:
+        data: whose places these are; views of them are kept, for asking MuJoCo for an array takes
+            longer than to copy it.
+    """
 
     def __init__(self, data: mujoco.MjData) -> None:
-        self._places = [getattr(data, name).copy() for name in _PLACES]
+        self.data = data
+        self._places = [getattr(data, name) for name in _PLACES]
 
-    def show(self, data: mujoco.MjData) -> None:
-        """Put everything there again, in data that nothing else is done with."""
-        for name, place in zip(_PLACES, self._places, strict=True):
-            getattr(data, name)[:] = place
+    def expose(self) -> Exposure:
+        """Where everything is now."""
+        return [place.copy() for place in self._places]
+
+    def show(self, exposure: Exposure) -> None:
+        """Put everything there again."""
+        for place, was in zip(self._places, exposure, strict=True):
+            place[:] = was
 
 
 class Renderer:
@@ -51,8 +64,7 @@ class Renderer:
                 f'image size must be at most {largest[0]}x{largest[1]}, got {width}x{height}'
             )
         self._model = model
-        self._context = gl.thread_context()
-        self._context.make_current()
+        gl.make_current()
         self._renderer = _resources(model, width, height)
         self._scene = mujoco.MjvScene(model, maxgeom=500)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
@@ -67,12 +79,12 @@ class Renderer:
         self._in_sight = InSight(model, self._view, self._scene, width / height)
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
         self._pixels = np.empty((height, width, 3), np.uint8)
+        self._groups = model.geom_group.copy()
 
     def render(self, data: mujoco.MjData) -> Image:
         """Return what the lens sees."""
-        self._context.make_current()
+        gl.make_current()
         groups = self._model.geom_group
-        every = groups.copy()
         groups[~self._in_sight(data)] = _HIDDEN
         mujoco.mjv_updateScene(
             self._model,
@@ -83,7 +95,7 @@ class Renderer:
             mujoco.mjtCatBit.mjCAT_ALL,
             self._scene,
         )
-        groups[:] = every
+        groups[:] = self._groups
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._renderer)
         mujoco.mjr_render(self._rectangle, self._scene, self._renderer)
         mujoco.mjr_readPixels(self._pixels, None, self._rectangle, self._renderer)
@@ -91,7 +103,7 @@ class Renderer:
 
     def close(self) -> None:
         """Free what it holds in OpenGL; the interpreter's exit is too late for some drivers."""
-        self._context.make_current()
+        gl.make_current()
         self._renderer.free()
 
 

@@ -77,9 +77,13 @@ class Schedule:
         """Whether it is due by `time_ns`; if so, the next one is a period later."""
         if time_ns < self.due_ns:
             return False
+        self.move_on()
+        return True
+
+    def move_on(self) -> None:
+        """The next one is due a period later."""
         self._count += 1
         self.due_ns = round(self._count * 1e9 / self._rate)
-        return True
 
 
 class Simulator(Generic[W, S]):
@@ -106,6 +110,7 @@ class Simulator(Generic[W, S]):
             sensor.bind(scene)
         self._due = [(Schedule(sensor.rate), sensor.name, _taking(sensor)) for sensor in sensors]
         self._judge_due = Schedule(world.judge_rate)
+        self._schedules = [self._judge_due, *(schedule for schedule, *_ in self._due)]
         self.reset()
 
     def reset(self, pose: Pose | None = None) -> None:
@@ -113,11 +118,10 @@ class Simulator(Generic[W, S]):
         self.time_ns = 0
         self.world.advance(0)
         self.robot.place(self.world.start if pose is None else pose)
-        for schedule, *_ in self._due:
+        for schedule in self._schedules:
             schedule.restart()
         for sensor in self.sensors:
             sensor.reset(self.world.seed)
-        self._judge_due.restart()
         self._judge = self.world.judge(0, self.motion)
         self._find_next()
 
@@ -183,16 +187,17 @@ class Simulator(Generic[W, S]):
     def _sense(self, samples: list[Sample]) -> None:
         now = self.time_ns
         for schedule, name, take in self._due:
-            if schedule.is_due(now):
+            if schedule.due_ns <= now:
+                schedule.move_on()
                 samples.append(Sample(name, now, take(now)))
-        if self._judge_due.is_due(now):
+        if self._judge_due.due_ns <= now:
+            self._judge_due.move_on()
             self._judge.look(now, self.motion)
         self._find_next()
 
     def _find_next(self) -> None:
         """When anything is due again: between two such times a step is physics alone."""
-        schedules = [self._judge_due, *(schedule for schedule, *_ in self._due)]
-        self._next_ns = min(schedule.due_ns for schedule in schedules)
+        self._next_ns = min([schedule.due_ns for schedule in self._schedules])
 
     def close(self) -> None:
         """Free the sensors, renderers among them."""

@@ -95,6 +95,11 @@ class Track:
         return np.ascontiguousarray(self.points[:, 1])
 
     @cached_property
+    def _directions(self) -> list[tuple[float, float, float]]:
+        """Of each point the tangent and its angle, rad; plain numbers are quicker than arrays."""
+        return [(x, y, math.atan2(y, x)) for x, y in self.tangents.tolist()]
+
+    @cached_property
     def normals(self) -> NDArray[np.float64]:
         """Unit vectors to the left of the driving direction, [N, 2]."""
         return np.stack([-self.tangents[:, 1], self.tangents[:, 0]], axis=1)
@@ -110,13 +115,15 @@ class Track:
     def locate(self, x: float, y: float, yaw: float) -> TrackPose:
         """Project a pose (m, m, rad) on the centre line."""
         delta_x, delta_y = x - self._along_x, y - self._along_y
-        nearest = int((delta_x * delta_x + delta_y * delta_y).argmin())
+        squared = delta_x * delta_x
+        squared += delta_y * delta_y
+        nearest = int(squared.argmin())
         dx, dy = delta_x.item(nearest), delta_y.item(nearest)
-        tx, ty = self.tangents[nearest].tolist()
+        tx, ty, direction = self._directions[nearest]
         return TrackPose(
             station=(nearest * self.spacing + dx * tx + dy * ty) % self.length,
             offset=dy * tx - dx * ty,
-            heading_error=wrap_angle(yaw - math.atan2(ty, tx)),
+            heading_error=wrap_angle(yaw - direction),
             half_width=self.width / 2,
         )
 

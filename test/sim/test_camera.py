@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import mujoco
@@ -101,6 +102,7 @@ def test_worlds_side_by_side_share_opengl_and_see_each_its_own() -> None:
     options: dict[str, Any] = {'image_width': 80, 'image_height': 60}
     with simulate_car(5, **options) as first, simulate_car(6, **options) as second:
         pictures = [taken(simulator, 0.1)[-1] for simulator in (first, second)]
+        importlib.import_module(f'mujoco.{gl.backend()}').GLContext(16, 16).make_current()
         values = [picture.value for picture in pictures]
     assert gl.thread_context() is context
     for value, expected in zip(values, alone, strict=True):
