@@ -35,6 +35,9 @@ Result = TypeVar('Result')
 
 # Seconds between lines where the progress bar is not seen.
 TELL_EVERY = 30.0
+# Seconds in which a worker breaks off what it does, or is ended: not all work asks whether it may
+# go on, and who has pressed Ctrl-C waits.
+PATIENCE = 10.0
 
 IsCancelled = Callable[[], bool]
 
@@ -223,6 +226,15 @@ def _begin_worker(cancelled: Event) -> None:
     global _cancelled
     _cancelled = cancelled
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_when_cancelled, args=(cancelled,), daemon=True).start()
+
+
+def _end_when_cancelled(cancelled: Event) -> None:
+    # Asked, not waited for: to set an event takes an answer of each who waits, also of the dead.
+    while not cancelled.is_set():
+        time.sleep(0.5)
+    time.sleep(PATIENCE)
+    os._exit(1)
 
 
 def _end_with_parent() -> None:
