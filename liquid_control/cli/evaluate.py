@@ -22,6 +22,7 @@ from liquid_control.cli.options import (
     read_difficulty,
 )
 from liquid_control.cli.studies import bundles_of, cells_of, run_study, trials_of
+from liquid_control.common.assets import SIMULATED
 
 Policies = Annotated[
     list[str], typer.Argument(help='Policy bundles: directories, or shipped names.')
@@ -143,7 +144,8 @@ def attention(policies: Policies, worlds: Worlds = 8, *, effort: Effort) -> None
     """Whether policies look at the same places when the camera is noisy."""
     from liquid_control.evaluate.evidence.attention import study
 
-    run_study(study(bundles_of(policies), worlds=worlds, **effort.settings), effort)
+    bundles = bundles_of(policies, *SIMULATED)
+    run_study(study(bundles, worlds=worlds, **effort.settings), effort)
 
 
 @app.command()
@@ -311,7 +313,7 @@ def causal(
     """What commands follow: causes as the expert does, or light, season, scenery and noise."""
     from liquid_control.evaluate.evidence.causal.causal import study
 
-    bundles = bundles_of(policies)
+    bundles = bundles_of(policies, *SIMULATED)
     run_study(study(bundles, worlds=worlds, **effort.settings, robust=robust), effort)
 
 
@@ -327,7 +329,8 @@ def lesion(
     from liquid_control.evaluate.evidence.lesion.lesion import study
     from liquid_control.learn.export.rebuild import load_network
 
-    run_study(study(bundles_of(policies), load_network, worlds=worlds, **effort.settings), effort)
+    bundles = bundles_of(policies, *SIMULATED)
+    run_study(study(bundles, load_network, worlds=worlds, **effort.settings), effort)
 
 
 app.command('all')(everything)

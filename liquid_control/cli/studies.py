@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ from liquid_control.cli.options import Workplace, cores
 from liquid_control.cli.terminal import table_console
 
 
-def bundles_of(policies: list[str], robot: str = '') -> list[Path]:
+def bundles_of(policies: list[str], *robots: str) -> list[Path]:
     """Bundles that a person named, each once.
 
     Args:
-        robot: the simulated one that they must drive, where it must be one.
+        robots: the simulated ones of which a policy must drive one, where it must.
 
     Raises:
         LiquidControlError: there is no such bundle, or it drives another robot.
@@ -26,21 +26,22 @@ def bundles_of(policies: list[str], robot: str = '') -> list[Path]:
     # Absolute: the same pieces from wherever a study goes on, and on other machines.
     found = [find_bundle(policy).absolute() for policy in policies]
     once = list({path.resolve(): path for path in reversed(found)}.values())[::-1]
-    for path in once if robot else ():
-        _check_robot(path, robot)
+    for path in once if robots else ():
+        _check_robot(path, robots)
     return once
 
 
-def _check_robot(path: Path, robot: str) -> None:
+def _check_robot(path: Path, robots: Sequence[str]) -> None:
     from liquid_control.common.errors import ConfigError
     from liquid_control.contract.bundle import load_bundle
     from liquid_control.rollout.tasks import task_kind
 
-    takes, commands = task_kind(robot).commands, load_bundle(path).contract.command_names
-    if sorted(commands) != sorted(takes):
+    commands = load_bundle(path).contract.command_names
+    takes = {robot: task_kind(robot).commands for robot in robots}
+    if not any(sorted(each) == sorted(commands) for each in takes.values()):
+        known = '; '.join(f'the simulated {name} takes {", ".join(takes[name])}' for name in takes)
         raise ConfigError(
-            f'the simulated {robot} takes {", ".join(takes)}, policy {path.name} commands '
-            f'{", ".join(commands)}: leave it out'
+            f'policy {path.name} commands {", ".join(commands)}, {known}: leave it out'
         )
 
 

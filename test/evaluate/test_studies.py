@@ -168,14 +168,16 @@ def test_what_cannot_be_judged_or_trained_is_refused_before_anything_is_made(
 ) -> None:
     shutil.copytree(ROOT / 'models' / 'track_cfc', tmp_path / 'cfc_0')
     for words, said in (
-        (['rover_cfc'], 'the simulated car takes steering_angle, speed, policy rover_cfc'),
+        (['rover_cfc'], 'policy rover_cfc commands velocity_x, yaw_rate, the simulated car takes'),
+        (['lesion', 'donkeycar_cfc'], 'policy donkeycar_cfc commands steering, throttle, the sim'),
         (['--seed', '11'], 'there are 1000 worlds for judging'),
         (['--set', 'nonsense=1'], '--set nonsense=1: no such field'),
         (['--cell', 'cfc-2'], 'neurons must be within 4..4096, found 2'),
         ([str(tmp_path / 'cfc_0')], 'is called like a training of the cell cfc'),
     ):
         out = tmp_path / 'out'
-        done = CliRunner().invoke(app, ['evaluate', 'all', '--quick', '--out', str(out), *words])
+        words = words if words[0] == 'lesion' else ['all', *words]
+        done = CliRunner().invoke(app, ['evaluate', *words, '--quick', '--out', str(out)])
         assert done.exit_code == 1
         assert said in done.stderr
         assert done.stderr.count('\n') == 1
