@@ -132,11 +132,14 @@ def table_of(reports: Mapping[str, Report]) -> Table:
         {'policy': name, 'trainings': len(trainings), **_together(list(trainings.values()))}
         for name, trainings in found.items()
     ]
+    tables = reports[robust.NAME].tables if robust.NAME in reports else []
+    thresholds = [row['disturbance'] for table in tables for row in table.rows]
+    disturbances = ', '.join(dict.fromkeys(thresholds))
     caption = (
         'Of one training in brackets 95 %: Wilson intervals of rates, a bootstrap over worlds of '
         'means. Of several their mean ± standard deviation, and the widest range. Hard: strength '
         'of the preset; finished: share of laps in one go. Half fail at: mean over the '
-        f'disturbances of `robust` ({", ".join(DISTURBANCES)}), 1 where even the strongest is '
+        f'disturbances of `robust` ({disturbances}), 1 where even the strongest is '
         f'withstood. Attention: likeness of the mask under pixel noise of {attention.SCORED:g} '
         'grey levels. Bounds hold for all inputs. –: not measured. Each study has its own report.'
     )
