@@ -13,7 +13,7 @@ import pytest
 
 from liquid_control.common.errors import ConfigError
 from liquid_control.evaluate.evidence.causal import causal
-from liquid_control.evaluate.evidence.causal.branches import branch, warm_up
+from liquid_control.evaluate.evidence.causal.branches import branch, measure, warm_up
 from liquid_control.evaluate.evidence.causal.interventions import (
     BEND,
     NOTHING,
@@ -31,7 +31,8 @@ from liquid_control.sim.rooms import draw_rooms
 from liquid_control.sim.track import generate_track
 from liquid_control.sim.track_world import TrackWorld
 
-BUNDLE = Path(__file__).parents[2] / 'models' / 'track_cfc'
+MODELS = Path(__file__).parents[2] / 'models'
+BUNDLE = MODELS / 'track_cfc'
 WORLD = 5000
 
 
@@ -109,6 +110,13 @@ def made_up(name: str, follows: float, distracted: float) -> list[tuple[dict, di
         piece: dict[str, Any] = {'name': name, 'robot': 'car', 'commands': ['steering_angle']}
         found.append(({**piece, 'world': world}, {'poses': 4, 'responses': responses}))
     return found
+
+
+def test_what_compares_with_before_has_heard_it_when_a_branch_begins() -> None:
+    found = measure({'policy': str(MODELS / 'rover_cfc'), 'world': WORLD, 'poses': 1})
+    turned = [each for each in found['responses'] if each['change'] == 'heading']
+    assert turned
+    assert all(np.isfinite(each['policy']).all() for each in turned)
 
 
 def test_a_policy_that_follows_the_sun_is_told_from_one_that_follows_the_road() -> None:

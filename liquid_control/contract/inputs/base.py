@@ -193,6 +193,11 @@ class InputSpec:
         return len(self.elements())
 
     @property
+    def looks_back(self) -> float:
+        """How long a new reader must have listened before it says anything, s."""
+        return 0.0
+
+    @property
     def core_width(self) -> int:
         """How many numbers the core sees of it: its encoder's features, where it has one."""
         return self.width

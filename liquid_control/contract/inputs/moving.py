@@ -80,6 +80,10 @@ class MovingSpec(scan.ScanSpec):
             replace(odom, topic=self.odom_topic or odom.topic),
         )
 
+    @property
+    def looks_back(self) -> float:
+        return self.over + 1 / self.rate
+
     def describe(self) -> str:
         return (
             f'how far something has come within {self.over:g} s into what was free, in '

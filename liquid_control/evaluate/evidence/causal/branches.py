@@ -65,14 +65,21 @@ class Moment:
     samples: dict[str, Sample]
 
 
-Window = Sequence[Moment]
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The half second before a pose, and before it what readers look back to."""
+
+    before: Sequence[Moment]
+    moments: Sequence[Moment]
 
 
 def warm_up(policy: Policy, robot: str, simulator: Simulation, count: int) -> list[Window]:
     """Let the policy drive; the half second before each of so many poses, or fewer if it fails."""
     driver, period_ns = PolicyDriver(policy, robot), policy.contract.period_ns
     rate = policy.contract.control_rate
-    recent: deque[Moment] = deque(maxlen=round(WINDOW * rate))
+    looks_back = max(spec.looks_back for spec in policy.contract.inputs.values())
+    length, before = round(WINDOW * rate), math.ceil(looks_back * rate)
+    recent: deque[Moment] = deque(maxlen=length + before)
     due = {round((FIRST + index * SPACING[robot]) * rate) for index in range(count)}
     newest: dict[str, Sample] = {}
     found: list[Window] = []
@@ -82,7 +89,8 @@ def warm_up(policy: Policy, robot: str, simulator: Simulation, count: int) -> li
             break
         recent.append(Moment(policy.state.copy(), simulator.snapshot(), dict(newest)))
         if tick in due:
-            found.append(tuple(recent))
+            moments = tuple(recent)
+            found.append(Window(moments[:-length], moments[-length:]))
         command = driver.act(simulator.time_ns)
         for sample in simulator.step(command, (tick + 1) * period_ns - simulator.time_ns):
             driver.sense(sample)
@@ -111,16 +119,22 @@ def branch(
 ) -> Response | None:
     """Drive a window again; None where the robot cannot be moved like that.
 
+    What is changed was so before the window too, as far as readers look back: it is in another
+    world that the robot drives, nothing jumps there.
+
     Raises:
         EvidenceError: the policy gives no command.
     """
     runner = PolicyRunner(policy, time_budget=math.inf)
     for sensor in simulator.sensors:
         sensor.reset(simulator.world.seed if change.noise is None else change.noise)
-    policy.state = window[0].state
+    policy.state = window.moments[0].state
     told: dict[str, int] = {}
+    for moment in window.before:
+        simulator.show(moment.snapshot, change.move)
+        _tell(runner, simulator, moment, told)
     commands = []
-    for moment in window:
+    for moment in window.moments:
         now = moment.snapshot.time_ns
         simulator.show(moment.snapshot, change.move)
         if change.move is not None and not possible(simulator, now):
@@ -191,7 +205,7 @@ def measure(piece: Piece) -> Measured:
                 note(simulator, index, change)
         motions = []
         for window in windows:
-            simulator.show(window[-1].snapshot)
+            simulator.show(window.moments[-1].snapshot)
             motions.append(simulator.motion)
         in_front = ahead(robot, simulator, motions)
     everywhere = [(change, list(poses)) for change in nuisances(robot, world)]
