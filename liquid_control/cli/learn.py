@@ -127,8 +127,11 @@ def train(
         bool, typer.Option(help='Go on with an interrupted training, or with more --epochs.')
     ] = False,
     precision: Annotated[
-        str, typer.Option(help='Of the encoder: float32, float16 or int8.')
-    ] = 'float32',
+        str | None,
+        typer.Option(
+            help='Of the encoder: float32, float16 or int8; as --from has it, or float32.'
+        ),
+    ] = None,
     inputs: Inputs = None,
     commands: Commands = None,
     *,
@@ -141,6 +144,8 @@ def train(
     On several GPUs: torchrun --nproc-per-node 4 -m liquid_control.cli train ...
     """
     from liquid_control.common.assets import find_bundle
+    from liquid_control.contract.bundle import load_bundle
+    from liquid_control.learn.export.exporter import precision_of
     from liquid_control.learn.train.trainer import train as train_policy
 
     start = find_bundle(warm_start) if warm_start is not None else None
@@ -158,7 +163,7 @@ def train(
         command=_as_typed(bags),
         warm_start=start,
         resume=resume,
-        precision=precision,
+        precision=precision or (precision_of(load_bundle(start).contract) if start else 'float32'),
         jobs=jobs or cores(),
     )
 

@@ -18,6 +18,7 @@ from liquid_control.common.errors import BundleError, ConfigError
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.evaluate.evidence.cells import bounds
 from liquid_control.learn.data.sequences import Steps
+from liquid_control.learn.export.exporter import precision_of
 from liquid_control.learn.export.parity import run_bundle, run_network
 from liquid_control.learn.export.rebuild import load_network, load_policy
 from liquid_control.learn.train.imitation import Imitation
@@ -83,6 +84,7 @@ def test_an_ensemble_of_one_is_its_network_bit_for_bit() -> None:
 def test_a_bundle_gives_its_networks_back_and_nobody_looks_into_the_mean(bundle: Path) -> None:
     steps, policy = make_steps(), load_policy(bundle)
     assert policy.config == ensemble().config
+    assert precision_of(load_bundle(bundle).contract) == 'float16', 'to go on in'
     np.testing.assert_array_equal(
         run_network(policy, steps), run_network(ensemble().eval(), steps)
     )

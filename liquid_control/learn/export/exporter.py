@@ -181,6 +181,13 @@ def check_precision(precision: str) -> None:
         raise ExportError(f'precision must be one of {", ".join(LOSS_LIMITS)}, found {precision}')
 
 
+def precision_of(contract: Contract) -> str:
+    """The number format of a bundle's encoders, where its provenance tells it."""
+    facts = contract.provenance.get('encoder')
+    found = facts.get('precision') if isinstance(facts, dict) else None
+    return str(found) if found in ('float16', 'int8') else 'float32'
+
+
 def _fill(
     folder: Path, contract: Contract, network: AnyPolicy, steps: Steps, precision: str
 ) -> Contract:

@@ -24,7 +24,12 @@ from liquid_control.common.errors import ConfigError
 from liquid_control.contract.bundle import SIGNATURE_FILE, load_bundle
 from liquid_control.learn.data.ingest import bag_digest
 from liquid_control.learn.export.card import model_card
-from liquid_control.learn.export.exporter import CARD_FILE, check_target, put_in_place
+from liquid_control.learn.export.exporter import (
+    CARD_FILE,
+    check_target,
+    precision_of,
+    put_in_place,
+)
 from liquid_control.learn.improve.collectors import Collector
 from liquid_control.learn.improve.improvement import Improvement, Round
 from liquid_control.learn.train.recipe import Recipe
@@ -126,6 +131,7 @@ def _round(
                 warm_start=Path(best.policy),
                 resume=(work / 'train' / history.name / 'last.ckpt').exists(),
                 keep_interrupted=False,
+                precision=precision_of(load_bundle(best.policy).contract),
                 store=store,
                 runs=work / 'train',
                 console=console,
