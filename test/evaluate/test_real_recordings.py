@@ -30,7 +30,7 @@ def test_shipped_policy_steers_as_the_person_did_on_frames_it_never_saw(tmp_path
     found = json.loads(report.read_text())
     assert (found['frames'], found['ticks'], found['ticks_left_out']) == (200, 200, 0)
     # Ridge regression on small grey images explains 0.58 of the steering's variance here.
-    assert found['commands']['steering']['r2'] > 0.7
+    assert found['commands']['steering']['r2'] > 0.86  # 0.845 to 0.880 its five members
     assert CliRunner().invoke(app, [*ask, '--golden', str(golden)]).exit_code == 0
 
 
