@@ -133,6 +133,23 @@ def test_a_policy_that_follows_the_sun_is_told_from_one_that_follows_the_road() 
     assert 'p = 0.5' in tables['ranking'].caption
 
 
+@pytest.mark.filterwarnings('error')
+def test_of_a_policy_that_stands_nothing_is_said() -> None:
+    found = {name: made_up(name, 1.0, 0.3) for name in ('road', 'once', 'never')}
+    for _, measured in [found['once'][0], *found['never']]:
+        for response in measured['responses']:
+            response['policy'] = [0.0]
+    both = causal.CausalSummary({'road': 0.6, 'once': 0.4})([*found['road'], *found['once']])
+    tables = {table.name: table for table in both.tables}
+    assert all('nan' not in row['mean'] for row in tables['differences'].rows)
+    assert len(tables['differences'].rows) == 2
+
+    never = causal.CausalSummary({'road': 0.6, 'never': 0.0})([*found['road'], *found['never']])
+    tables = {table.name: table for table in never.tables}
+    assert [row['difference of'] for row in tables['differences'].rows] == ['slope']
+    assert 'ranking' not in tables
+
+
 def test_rankings_agree_by_chance_as_often_as_counted(tmp_path: Path) -> None:
     assert rank_agreement([1, 2, 3, 4], [1, 2, 3, 4]) == (1.0, 1 / 24)
     assert rank_agreement([1, 2, 3], [3, 2, 1]) == (-1.0, 1.0)

@@ -161,6 +161,17 @@ def test_correlations_of_slow_signals_have_a_wide_margin_of_chance() -> None:
     assert found > limit
 
 
+@pytest.mark.filterwarnings('error')
+def test_what_moves_once_or_looks_alike_ends_in_no_warning() -> None:
+    once, ramp = np.zeros(20), np.arange(20.0)
+    once[-1] = 1.0
+    assert np.isfinite(neurons.correlation(once, ramp)).all()
+    alike: list[dict[str, object]] = [{'agreement': {'image': float('nan')}}] * 2
+    assert study._agreement(alike, 'image') is None
+    alike.append({'agreement': {'image': 0.5}})
+    assert study._agreement(alike, 'image') == 0.5
+
+
 def test_similarity_is_one_for_the_same_and_falls_with_what_is_different() -> None:
     rng = np.random.default_rng(0)
     mask = cv2.GaussianBlur(rng.random((48, 96)).astype(np.float32), (9, 9), 3)

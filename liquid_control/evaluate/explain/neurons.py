@@ -117,7 +117,8 @@ def correlation(a: Floats, b: Floats) -> tuple[float, float]:
     if len(a) < 8 or a.std() < 1e-9 or b.std() < 1e-9:
         return float('nan'), float('nan')
     found = float(np.corrcoef(a, b)[0, 1])
-    slow = np.prod([np.corrcoef(each[1:], each[:-1])[0, 1] for each in (a, b)])
+    with np.errstate(invalid='ignore'):  # one that moves at its first or last tick alone
+        slow = np.prod([np.corrcoef(each[1:], each[:-1])[0, 1] for each in (a, b)])
     slow = float(np.clip(np.nan_to_num(slow), 0, 0.999))
     independent = max(len(a) * (1 - slow) / (1 + slow), 4.0)
     return found, float(min(1.0, 1.96 / np.sqrt(independent)))

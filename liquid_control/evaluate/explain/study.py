@@ -245,9 +245,9 @@ def _attention_tables(measured: Sequence[Measured], drive: Drive) -> list[Table]
     rows = []
     for name in drive.masks:
         row: dict[str, Any] = {'camera': name}
-        agreed = np.array([each['agreement'][name] for each in measured])
-        if np.isfinite(agreed).any():
-            row['agrees with occlusion'] = float(np.nanmean(agreed))
+        agreed = _agreement(measured, name)
+        if agreed is not None:
+            row['agrees with occlusion'] = agreed
         for noise in measured[0]['noise'][name]:
             values = np.concatenate([each['noise'][name][noise] for each in measured])
             row[f'SSIM, noise {noise}'] = _spread(values)
@@ -265,6 +265,12 @@ def _attention_tables(measured: Sequence[Measured], drive: Drive) -> list[Table]
             '0 would say that what the encoder finds is not what the policy acts on.',
         )
     ]
+
+
+def _agreement(measured: Sequence[Measured], name: str) -> float | None:
+    """Of a camera's attention with occlusion; None where all images look alike to one of them."""
+    agreed = np.array([each['agreement'][name] for each in measured])
+    return float(np.nanmean(agreed)) if np.isfinite(agreed).any() else None
 
 
 def _spread(values: Floats) -> str:
@@ -311,10 +317,10 @@ def _verdict(
     said = [f'acts most on {most}']
     for name in subject.drive.masks:
         worst = np.mean([each['noise'][name]['10'] for each in measured])
-        agreed = np.nanmean([each['agreement'][name] for each in measured])
-        said.append(
-            f'attention in {name}: SSIM {worst:.2f} under noise of 10 grey levels, rank '
-            f'correlation {agreed:.2f} with occlusion'
-        )
+        text = f'attention in {name}: SSIM {worst:.2f} under noise of 10 grey levels'
+        agreed = _agreement(measured, name)
+        if agreed is not None:
+            text += f', rank correlation {agreed:.2f} with occlusion'
+        said.append(text)
     said.append(f'first component {100 * parts.shares[0]:.0f} % of the activity')
     return '; '.join(said)

@@ -189,6 +189,7 @@ class CausalSummary:
             for name, entries in policies.items()
             if name in self._thresholds
         }
+        shares = {name: share for name, share in shares.items() if math.isfinite(share)}
         if len(shares) < 2:
             return []
         listed = [
@@ -254,7 +255,17 @@ def _products(entries: list[dict[str, Any]], command: int) -> list[float]:
 
 def _share(sums: Floats) -> Floats:
     causes, nuisances = sums[..., 0], sums[..., 1]
-    return np.asarray(causes / (causes + nuisances))
+    return _of(causes, causes + nuisances)
+
+
+def _slope(sums: Floats) -> Floats:
+    return _of(sums[..., 2], sums[..., 4])
+
+
+def _of(part: Floats, whole: Floats) -> Floats:
+    """A quotient, not finite where nothing moved and nothing can be said."""
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return np.asarray(part / whole)
 
 
 def _rows(name: str, entries: Found) -> list[dict[str, Any]]:
@@ -269,7 +280,7 @@ def _rows(name: str, entries: Found) -> list[dict[str, Any]]:
                 'policy': name,
                 'command': command,
                 'share from causes': _said(_from_causes(entries, index)),
-                'slope': _said(clustered_statistic(lambda s: s[..., 2] / s[..., 4], sums)),
+                'slope': _said(clustered_statistic(_slope, sums)),
                 'R²': _said(
                     clustered_statistic(lambda s: s[..., 2] ** 2 / (s[..., 4] * s[..., 5]), sums)
                 ),
@@ -333,18 +344,21 @@ def _differences(policies: Mapping[str, Found]) -> list[Table]:
         both = np.logical_and.reduce(driven)
         if len(set(map(kind, group))) < 2 or both.sum() < 2:
             continue
-        shares: dict[str, list[Floats]] = {}
-        slopes: dict[str, list[Floats]] = {}
-        for name, entries in group.items():
-            sums = np.array([_sums(each, _turning(entries)) for _, each in entries])[both]
-            shares.setdefault(kind(name), []).append(_share(sums))
-            slopes.setdefault(kind(name), []).append(sums[:, 2] / sums[:, 4])
-        scores = {
-            what: {name: np.mean(each, axis=0).tolist() for name, each in found.items()}
-            for what, found in (('share from causes', shares), ('slope', slopes))
+        sums = {
+            name: np.array([_sums(each, _turning(entries)) for _, each in entries])[both]
+            for name, entries in group.items()
         }
-        for what, of_policies in scores.items():
-            rows += [entry.row(what) for entry in paired_differences(of_policies)]
+        for what, score in (('share from causes', _share), ('slope', _slope)):
+            of_kind: dict[str, list[Floats]] = {}
+            for name, each in sums.items():
+                of_kind.setdefault(kind(name), []).append(score(each))
+            known = np.isfinite([each for found in of_kind.values() for each in found]).all(axis=0)
+            if known.sum() < 2:
+                continue
+            scores = {
+                name: np.mean(found, axis=0)[known].tolist() for name, found in of_kind.items()
+            }
+            rows += [entry.row(what) for entry in paired_differences(scores)]
     caption = (
         'The command that turns, by world, in the same worlds; p by flipped signs. Smallest: the '
     )
