@@ -124,7 +124,12 @@ def test_the_strongest_neurons_are_driven_without_and_the_weakest_go_first() -> 
     rows = {table.name: table.rows for table in report.tables}
     assert rows['command_neurons'][0]['neuron'] == 'command 3'
     assert {row['silenced']: row['succeeded'][0] for row in rows['drives']}['nothing'] == '1'
+    assert 'from the target, m' not in rows['drives'][0]
     assert set(report.figures) == {'wiring_track_cfc'}
+    flown = [(piece, {'failed': False, 'offset': None, 'away': 2.0}) for piece, _ in drives[:1]]
+    (row,) = next(t.rows for t in study.summarise([*found, *flown]).tables if t.name == 'drives')
+    assert row['from the target, m'].startswith('2 ')
+    assert 'offset, m' not in row
 
 
 def test_more_worlds_than_there_are_for_judging_are_refused() -> None:
