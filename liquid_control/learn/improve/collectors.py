@@ -84,7 +84,8 @@ class RecordedCollector:
         console: Console | None = None,
     ) -> None:
         contract, signals = load_bundle(policy).contract, recipe.signals
-        if (dict(contract.inputs), contract.commands) != (signals.inputs, signals.commands):
+        inputs = recipe.network_config().bundle_inputs()
+        if (dict(contract.inputs), contract.commands) != (inputs, signals.commands):
             raise ConfigError(
                 f'the recipe sees or commands something else than {policy}: leave out --recipe, '
                 'or train a new policy'
