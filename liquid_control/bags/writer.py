@@ -7,6 +7,7 @@ that the bag is finished. Until then every second is closed off as a whole chunk
 process loses a second at most; `liquid_control.bags.repair` restores the rest.
 """
 
+import math
 import os
 import time
 from collections import Counter
@@ -69,6 +70,8 @@ class BagWriter:
         split_bytes: Begin a new file when one is larger than this.
         split_ns: Begin a new file when one covers more log time than this.
         custom_data: Free text for metadata.yaml, shown by `ros2 bag info`.
+        flush_seconds: Chunks are closed off after so long by the clock on the wall; None: by their
+            size alone, so that the same messages make the same bytes.
 
     Raises:
         BagError: The directory exists already or cannot be written. Every method raises it when
@@ -83,8 +86,10 @@ class BagWriter:
         split_bytes: int | None = None,
         split_ns: int | None = None,
         custom_data: Mapping[str, str] | None = None,
+        flush_seconds: float | None = FLUSH_SECONDS,
     ) -> None:
         self.path = Path(path)
+        self._flush_seconds = math.inf if flush_seconds is None else flush_seconds
         self._compression: Compression = compression
         self._split_bytes = split_bytes
         self._split_ns = split_ns
@@ -168,7 +173,7 @@ class BagWriter:
         except OSError as error:
             raise self._failed(error) from error
         file.counts[topic] += 1
-        if time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
+        if time.monotonic() - self._flushed_at >= self._flush_seconds:
             self.flush()
 
     def write_message(self, topic: str, values: Mapping[str, Any], stamp_ns: int) -> None:

@@ -76,7 +76,8 @@ def recording(path: Path, custom_data: Mapping[str, str]) -> Iterator[BagWriter]
         custom_data: what metadata.yaml says of the drive: all that decides what it holds.
     """
     shutil.rmtree(path, ignore_errors=True)
-    writer = BagWriter(path, custom_data=custom_data)
+    # An unfinished drive is worth nothing, and a finished one is known by its bytes.
+    writer = BagWriter(path, custom_data=custom_data, flush_seconds=None)
     try:
         yield writer
         writer.close()
