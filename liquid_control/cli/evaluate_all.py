@@ -16,7 +16,7 @@ from liquid_control.cli.options import Effort, LearningTopicOptions, grouped, re
 from liquid_control.cli.studies import bundles_of, cells_of, run_study, trials_of
 from liquid_control.cli.terminal import table_console
 
-SHIPPED = ['track_cfc', 'track_ltc']
+SHIPPED = ['track_cfc', 'track_ltc', 'track_ncp19']
 RECIPE, DIFFICULTY = 'track_cfc', 'hard=0.7'
 SIZES = ['cfc-19', 'cfc-12', 'cfc-8']
 """Beside every cell: how few neurons suffice."""
