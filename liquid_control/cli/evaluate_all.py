@@ -69,8 +69,8 @@ def everything(
 
     Expert drives in hard worlds are collected, cells learn from them by the recipe track_cfc with
     six epochs, and they are judged in other worlds beside the policies that are named: who keeps
-    driving, what fails first, causes, attention, bounds, sizes. Reckoned at four hours of two
-    cores; started again, it goes on where it was broken off.
+    driving, what fails first, causes, attention, bounds, sizes. It takes two to three hours of
+    two cores; started again, it goes on where it was broken off.
     """
     from liquid_control.evaluate.evidence.overview import (
         AFTERWARDS,

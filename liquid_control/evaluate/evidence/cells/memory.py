@@ -163,7 +163,7 @@ def adding_error(piece: Piece) -> tuple[float, int]:
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         updates += 1
-        settled = settled + 1 if float(loss) < SETTLED * CHANCE else 0
+        settled = settled + 1 if loss.item() < SETTLED * CHANCE else 0
     with torch.no_grad():
         x, wanted = adding_task(TESTED, piece['length'], generator)
         return float((answer(x) - wanted).square().mean()) / CHANCE, updates
