@@ -60,7 +60,10 @@ def test_a_shipped_bundle_can_be_built_again_from_what_it_says(name: str) -> Non
     assert recipe_of(contract).network_config() == recipe.network_config()
     steps = shipped_steps(contract)
     expected = run_bundle(path, steps)
-    assert np.ptp(expected, axis=0)[0] > 0.01  # a speed that was not learnt keeps to its mean
+    notes = contract.provenance.get('notes', {})  # what was not learnt keeps to its mean
+    learnt = [name not in notes for name in contract.command_names]
+    assert learnt[0]
+    assert np.ptp(expected, axis=0)[learnt].min() > 0.01
     atol = 1e-5 if precision_of(contract) == 'float32' else 1e-3
     np.testing.assert_allclose(run_network(load_policy(path), steps), expected, atol=atol)
 

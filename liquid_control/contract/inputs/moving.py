@@ -191,7 +191,8 @@ def _place_at(known: odometry.OdometryMessage, stamp_ns: int) -> Place:
     seconds = (stamp_ns - known.stamp_ns) / 1e9
     if abs(seconds) > _APART:
         raise SensorError(
-            f'odometry is {seconds:.2f} s older than the scan, at most {_APART} s are allowed'
+            f'scan and odometry must be {_APART} s apart at most, found {abs(seconds):.2f} s: do '
+            'their clocks agree, and does odometry still come?'
         )
     yaw = odometry.yaw_of(known.orientation)
     velocity_x, velocity_y, turning = known.twist[0], known.twist[1], known.twist[5]
