@@ -317,9 +317,19 @@ class Room:
         self._sign = -1 if clockwise else 1
 
     def look(
-        self, seconds: float, x: float, y: float, yaw: float, pillar: tuple[float, float]
+        self,
+        seconds: float,
+        x: float,
+        y: float,
+        yaw: float,
+        pillar: tuple[float, float],
+        told: tuple[float, float, float] | None = None,
     ) -> NDArray[Any] | None:
-        """What has come, seen from there."""
+        """What has come, seen from there.
+
+        Args:
+            told: where odometry says the robot is.
+        """
         stamp_ns = STAMP + round(seconds * 1e9)
         step = self._sign * math.tau / 360
         angles = 0.3 + step * np.arange(360) + yaw
@@ -337,7 +347,7 @@ class Room:
         turn.put('f', 0.3, 0.3 + 359 * step, step, 0.0, 0.0, 0.05, 12.0)
         turn.floats(ranges)
         turn.floats(())
-        messages = {**odometry_message(x, y, yaw, stamp_ns), 'scan': ('', turn.done())}
+        messages = {**odometry_message(*(told or (x, y, yaw)), stamp_ns), 'scan': ('', turn.done())}
         reading = read(self.spec, messages, self.reader)
         return None if reading is None else reading.value
 
@@ -424,3 +434,21 @@ def test_an_imu_without_orientation_serves_only_who_needs_none() -> None:
     np.testing.assert_array_equal(read(plain, messages).value, value)
     with pytest.raises(SensorError, match='measures no orientation'):
         read(oriented, messages)
+
+
+def test_odometry_that_is_set_anew_moves_nothing_but_hides_nothing() -> None:
+    """It jumps by half a metre and turns while the robot goes on and somebody comes."""
+    room, turned = Room(), 0.3
+
+    def told(x: float) -> tuple[float, float, float]:
+        return (x - 1.0) * math.cos(turned) + 0.5, (x - 1.0) * math.sin(turned) + 1.0, turned
+
+    for index in range(18):
+        seconds, x = 0.1 * index, 1.0 + 0.05 * index
+        pillar = (3.0, 1.0) if index < 15 else (2.6, 1.0)
+        came = room.look(seconds, x, 1.0, 0.0, pillar, told(x) if index >= 8 else None)
+        if 5 <= index < 15:
+            assert came is not None
+            assert not came.any(), f'at {seconds:.1f} s'
+    assert came is not None
+    assert came.max() > 0.25

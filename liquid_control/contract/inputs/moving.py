@@ -42,6 +42,9 @@ SIDE = 0.035  # rad: what was so near beside a beam may be what it hits now
 _AGES = (0.9, 1.6)
 # Odometry may be so much older or newer than the scan, s; the pose is carried on by its twist.
 _APART = 0.2
+# Odometry that is further than this from where its velocity led, in m or rad, was set anew; what
+# it may be off by after so many seconds, for it need not know its velocity.
+_SET_ANEW, _OFF = 0.1, 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +144,18 @@ class FreeSpace:
         came = np.where(np.isnan(turn.ranges), np.nan, np.nan_to_num(came, nan=0.0))
         return self._sectors.gather(turn, np.clip(came, 0.0, REACH).astype(np.float32), np.fmax)
 
+    def set_anew(self, before: Place, after: Place) -> None:
+        """The robot is where it was; odometry calls that another place."""
+        turned = after.yaw - before.yaw
+        cos, sin = math.cos(turned), math.sin(turned)
+        for _ in range(len(self._turns)):
+            turn, place = self._turns.popleft()
+            x, y = place.x - before.x, place.y - before.y
+            moved = Place(
+                after.x + cos * x - sin * y, after.y + sin * x + cos * y, place.yaw + turned
+            )
+            self._turns.append((turn, moved))
+
     def _seen_from(
         self, there: Place, turn: scan.Turn, place: Place
     ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -174,8 +189,12 @@ class _MovingReader:
 
     def take(self, role: str, message: Serialized, msgtype: str) -> Reading | None:
         if role == ODOM:
-            self._odometry = None  # one that cannot be used replaces the one before all the same
-            self._odometry = odometry.read_odometry(message)
+            # One that cannot be used replaces the one before all the same.
+            before, self._odometry = self._odometry, None
+            now = odometry.read_odometry(message)
+            if before is not None:
+                self._follow(before, now)
+            self._odometry = now
             return None
         turn = scan.read_turn(message, self._near)
         if turn.step == 0 or not len(turn.ranges):
@@ -184,6 +203,17 @@ class _MovingReader:
             return None
         came = self._free_space.came(turn, _place_at(self._odometry, turn.stamp_ns))
         return None if came is None else Reading(turn.stamp_ns, came)
+
+    def _follow(self, before: odometry.OdometryMessage, now: odometry.OdometryMessage) -> None:
+        """Odometry goes on, or was set anew, which is not the robot's way."""
+        seconds = (now.stamp_ns - before.stamp_ns) / 1e9
+        if not 0 <= seconds <= _APART:
+            return
+        expected, found = _place_at(before, now.stamp_ns), _place_at(now, now.stamp_ns)
+        off = math.hypot(found.x - expected.x, found.y - expected.y)
+        turned = abs(math.remainder(found.yaw - expected.yaw, math.tau))
+        if max(off, turned) > _SET_ANEW + _OFF * seconds:
+            self._free_space.set_anew(expected, found)
 
 
 def _place_at(known: odometry.OdometryMessage, stamp_ns: int) -> Place:
