@@ -13,7 +13,7 @@ import typer
 
 from liquid_control.cli.learn import Changes, recipe_for
 from liquid_control.cli.options import Effort, LearningTopicOptions, grouped, read_difficulty
-from liquid_control.cli.studies import bundles_of, cells_of, run_study, trials_of
+from liquid_control.cli.studies import bundles_of, cells_of, folder_of, run_study, trials_of
 from liquid_control.cli.terminal import table_console
 
 SHIPPED = ['track_cfc', 'track_ltc', 'track_ncp19']
@@ -82,7 +82,7 @@ def everything(
     from liquid_control.learn.export.rebuild import load_network
     from liquid_control.learn.train.trial import stands
 
-    folder = (effort.out or Path('out') / 'evaluate').absolute()
+    folder = folder_of(effort, 'all').absolute()
     named = bundles_of(policies or SHIPPED, 'car')
     cells = cells_of(cell or (QUICK_CELLS if effort.quick else None))
     cells += SIZES if cell is None and not effort.quick else []

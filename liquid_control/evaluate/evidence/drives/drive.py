@@ -11,6 +11,7 @@ from typing import Any
 
 from liquid_control.contract.bundle import load_bundle
 from liquid_control.evaluate.evidence.drives.lap import (
+    FAILURES,
     SMOOTH,
     driven,
     failed,
@@ -118,6 +119,11 @@ def scored(
     return {f'finished{where}': finished(laps), f'departures/km{where}': departures}
 
 
+def failures_per_km(laps: Sequence[Measured], worlds: Sequence[int]) -> dict[str, str]:
+    """How often a car was put back, by what for."""
+    return {f'{FAILURES[name]}/km': str(per_km(name, laps, worlds)) for name in FAILURES}
+
+
 def row(entries: list[Measured], worlds: list[int]) -> dict[str, Any]:
     """What a policy's laps come to."""
 
@@ -126,10 +132,7 @@ def row(entries: list[Measured], worlds: list[int]) -> dict[str, Any]:
 
     return {
         'finished': str(finished(entries)),
-        'departures/km': str(per_km('departures', entries, worlds)),
-        'collisions/km': str(per_km('collisions', entries, worlds)),
-        'watchdog stops/km': str(per_km('stops', entries, worlds)),
-        'stuck': sum(lap['stuck'] for lap in entries),
+        **failures_per_km(entries, worlds),
         'offset, m': str(mean('offset')),
         '95 %, m': str(mean('offset_95')),
         'steering, rad/s': str(mean('variation')),

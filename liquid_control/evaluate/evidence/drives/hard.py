@@ -17,14 +17,13 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from liquid_control.evaluate.evidence.drives.drive import (
+    failures_per_km,
     finished,
     harder,
-    per_km,
     policies,
     scored,
 )
 from liquid_control.evaluate.evidence.drives.lap import (
-    FAILURES,
     driven,
     failed,
     failures,
@@ -154,7 +153,7 @@ def _row(laps: Laps) -> dict[str, Any]:
         'trainings': len(each),
         'finished': str(finished(every)),
         'over trainings': spread([statistics.fmean(ended) for ended in each.values()]),
-        **{f'{name}/km': str(per_km(name, every, worlds)) for name in FAILURES},
+        **failures_per_km(every, worlds),
         'offset, m': str(clustered_mean([lap['offset'] for lap in laps.values()], worlds)),
     }
 

@@ -54,8 +54,13 @@ DISTURBANCES = {
 }
 
 
-FAILURES = ('departures', 'collisions', 'stops', 'stuck')
-"""What a car is put back for."""
+FAILURES = {
+    'departures': 'departures',
+    'collisions': 'collisions',
+    'stops': 'watchdog stops',
+    'stuck': 'stuck',
+}
+"""What a car is put back for, by the name of its number, and as people read it."""
 
 
 @dataclass(frozen=True)
