@@ -153,7 +153,7 @@ def _recipe(
     recipe = recipe_for(sources, RECIPE, changed, LearningTopicOptions())
     for name in cells:
         cell, neurons = network_of(name)
-        recipe.changed(cell=cell, neurons=neurons).network_config()
+        recipe.changed(cell=cell, neurons=neurons)
     return recipe
 
 

@@ -16,6 +16,10 @@ from liquid_control.nn.wiring import Adjacency, Wiring
 
 Neurons = NDArray[np.integer]
 
+MIN_SPARSITY = 0.1
+MIN_HIDDEN = 3
+"""Neurons of an `AutoNCP` that are not motor neurons."""
+
 
 class NCP(Wiring):
     """A sparse circuit of three layers; only the command layer is recurrent.
@@ -128,12 +132,12 @@ class AutoNCP(NCP):
 
     def __init__(self, units: int, output_size: int, sparsity: float = 0.5, seed: int = 22222):
         units, output_size = whole_number('units', units), whole_number('output_size', output_size)
-        if units <= output_size + 2:
+        if units < output_size + MIN_HIDDEN:
             raise ValueError(
                 f'units must be more than output_size + 2 = {output_size + 2}, got {units}'
             )
-        if not 0.1 <= sparsity <= 1.0:
-            raise ValueError(f'sparsity must be within [0.1, 1], got {sparsity}')
+        if not MIN_SPARSITY <= sparsity <= 1.0:
+            raise ValueError(f'sparsity must be within [{MIN_SPARSITY:g}, 1], got {sparsity}')
         self.sparsity = sparsity
         density = 1.0 - sparsity
         command = max(int(0.4 * (units - output_size)), 1)

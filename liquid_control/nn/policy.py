@@ -27,6 +27,7 @@ from liquid_control.nn.encoder import (
     ImageEncoder,
     ScanEncoder,
 )
+from liquid_control.nn.ncp import MIN_HIDDEN, MIN_SPARSITY
 from liquid_control.nn.solvers import POLICY_UNFOLDS
 from liquid_control.nn.wiring import Wiring
 
@@ -136,9 +137,24 @@ class NetworkConfig(Network):
             object.__setattr__(self, 'solver', next(iter(CELLS[self.cell].solvers), ''))
         if not self.inputs:
             raise ConfigError('a policy needs at least one input')
+        if CELLS[self.cell].wired:
+            self._check_wiring()
         for name, spec in self.inputs.items():
             if spec.encoder and hasattr(nn.ModuleDict(), name):
                 raise ConfigError(f'an input cannot be called {name}: torch uses that name')
+
+    def _check_wiring(self) -> None:
+        """A motor neuron for each command, and others before them."""
+        least = len(self.commands) + MIN_HIDDEN
+        if self.neurons < least:
+            raise ConfigError(
+                f'neurons of {self.cell} must be at least {least} for {len(self.commands)} '
+                f'commands, found {self.neurons}'
+            )
+        if self.sparsity < MIN_SPARSITY:
+            raise ConfigError(
+                f'sparsity must be at least {MIN_SPARSITY:g}, found {self.sparsity:g}'
+            )
 
     def encoded(self, encoder: str) -> dict[str, InputSpec]:
         """The inputs that go through this kind of encoder; '': straight into the core."""

@@ -347,7 +347,8 @@ class Room:
         turn.put('f', 0.3, 0.3 + 359 * step, step, 0.0, 0.0, 0.05, 12.0)
         turn.floats(ranges)
         turn.floats(())
-        messages = {**odometry_message(*(told or (x, y, yaw)), stamp_ns), 'scan': ('', turn.done())}
+        odom = odometry_message(*(told or (x, y, yaw)), stamp_ns)
+        messages = {**odom, 'scan': ('', turn.done())}
         reading = read(self.spec, messages, self.reader)
         return None if reading is None else reading.value
 

@@ -173,6 +173,7 @@ def test_what_cannot_be_judged_or_trained_is_refused_before_anything_is_made(
         (['--seed', '11'], 'there are 1000 worlds for judging'),
         (['--set', 'nonsense=1'], '--set nonsense=1: no such field'),
         (['--cell', 'cfc-2'], 'neurons must be within 4..4096, found 2'),
+        (['--cell', 'ltc-4'], 'neurons of ltc must be at least 5 for 2 commands, found 4'),
         ([str(tmp_path / 'cfc_0')], 'is called like a training of the cell cfc'),
     ):
         out = tmp_path / 'out'

@@ -114,6 +114,8 @@ def test_any_field_can_be_set_on_the_command_line(tmp_path: Path) -> None:
         ('fit.seed=4294967296', 'seed must be within'),
         ('fit.command_weights=[0, 0]', 'nothing would be learnt'),
         ('network.neurons=100000000', 'neurons must be within 4..4096'),
+        ('network.neurons=4', 'neurons of cfc must be at least 5 for 2 commands, found 4'),
+        ('network.sparsity=0.05', r'sparsity must be at least 0\.1, found 0\.05'),
         ('network.channels=[16, 24, 1000000]', 'numbers within 1..4096'),
         ('signals.wheelbase=0', 'wheelbase must be within'),
         ('weights.human=-1', 'human must be >= 0'),

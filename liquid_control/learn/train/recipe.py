@@ -203,6 +203,7 @@ class Recipe:
                 f'fit.command_weights must have {len(names)} entries ({", ".join(names)}) or '
                 f'none, found {len(weights)}'
             )
+        self.network_config()  # refuses what can be no network
 
     def changed(
         self,
