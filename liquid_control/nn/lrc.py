@@ -7,12 +7,15 @@ With openings s_ij = sigmoid(sigma_ij (v_i - mu_ij)) of the synapses, inputs and
     f_j = gleak_j + sum_i w_ij s_ij        what makes the neuron forget
     u_j = gleak_j + sum_i h_ij s_ij        what drives it
     e_j = sigmoid(sum_i o_ij y_i + p_j)    elastance, of inputs and state y: its speed
-    dv_j/dt = e_j (-sigmoid(f_j) v_j + vleak_j tanh(u_j)) / 0.1 s
+    dv_j/dt = e_j (-sigmoid(f_j) v_j + vleak_j tanh(u_j)) / 20 ms
 
 Source: Farsang, Neubauer and Grosu, "Liquid Resistance Liquid Capacitance Networks", 2024 (arXiv
-2403.08791), with the asymmetric elastance. They take one explicit Euler step for one unit of time;
-a unit is 0.1 s here, the pace of a robot, and other solvers serve too. Synapses and elastance
-follow the wiring.
+2403.08791), with the asymmetric elastance. They take one explicit Euler step for one unit of time.
+The elastance slows a neuron and cannot quicken it, and what a robot sees must come through three
+layers within tenths of a second: a unit is 20 ms here, and elastance begins at 0.73. A neuron with
+a vleak near zero says nothing: it begins within 0.5 and 1, for h has both signs. With 0.1 s, 0.5
+and within -1 and 1 some networks did not learn at all. Other solvers serve too. Synapses and
+elastance follow the wiring.
 """
 
 from __future__ import annotations
@@ -25,8 +28,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from liquid_control.nn.ltc import INITIAL_RANGES
-from liquid_control.nn.ode import TIME_CONSTANT, ODECell
+from liquid_control.nn.ode import ODECell
 from liquid_control.nn.wiring import Wiring
+
+# See the module docstring.
+TIME_UNIT = 0.02  # s
+INITIAL_OFFSET = 1.0
+LEAST_VLEAK = 0.5
 
 
 class LRCParameters(NamedTuple):
@@ -94,8 +102,8 @@ class LRCCell(ODECell[LRCParameters]):
         self.register_mask('elastance_mask', np.abs(wiring.adjacency) | self_hearing)
         units = (self.state_size,)
         self.gleak = _uniform(units, 'gleak')
-        self.vleak = nn.Parameter(2 * torch.rand(units) - 1)
-        self.offset = nn.Parameter(torch.zeros(units))
+        self.vleak = nn.Parameter(LEAST_VLEAK + (1 - LEAST_VLEAK) * torch.rand(units))
+        self.offset = nn.Parameter(torch.full(units, INITIAL_OFFSET))
         # Inputs within (-1, 1) come to where the synapses open.
         self.input_w = nn.Parameter(torch.full((self.input_size,), 0.5))
         self.input_b = nn.Parameter(torch.full((self.input_size,), 0.5))
@@ -108,7 +116,7 @@ class LRCCell(ODECell[LRCParameters]):
 
     @property
     def capacitance(self) -> Tensor:
-        return torch.full_like(self.gleak[0], TIME_CONSTANT)
+        return torch.full_like(self.gleak[0], TIME_UNIT)
 
     def effective_parameters(self) -> LRCParameters:
         """The parameters as the equations use them."""

@@ -123,7 +123,9 @@ class NeuralODECell(ODECell[Sequence[Tensor]]):
     """A network for the slope: dv/dt = (W2 tanh(W1 [x, v] + b1) + b2) / 0.1 s.
 
     Source: Chen et al., "Neural Ordinary Differential Equations", NeurIPS 2018, in the recurrent
-    form of Rubanova et al. 2019 (arXiv 1907.03907). Nothing keeps its state within bounds.
+    form of Rubanova et al. 2019 (arXiv 1907.03907). Nothing keeps its state within bounds: it
+    begins as a leak towards what the inputs say (W1 of the state 1, W2 -1), for one that begins
+    anywhere drifts and does not learn drives that are longer than what it was trained on.
     """
 
     def __init__(self, input_size: int, units: int, outputs: int, solver: str, unfolds: int):
@@ -132,6 +134,10 @@ class NeuralODECell(ODECell[Sequence[Tensor]]):
         self.recurrent_map = nn.Linear(self.state_size, self.state_size, bias=False)
         self.slope = nn.Linear(self.state_size, self.state_size)
         self.output = nn.Linear(self.state_size, self.output_size)
+        with torch.no_grad():
+            nn.init.eye_(self.recurrent_map.weight)
+            nn.init.eye_(self.slope.weight).neg_()
+            nn.init.zeros_(self.slope.bias)
 
     @property
     def weight(self) -> Tensor:

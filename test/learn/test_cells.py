@@ -61,6 +61,19 @@ def test_every_cell_is_trained_exported_and_replayed(
     assert np.ptp(replay.trace.policy, axis=0).min() > 1e-6
 
 
+@pytest.mark.parametrize('cell', list(CELLS))
+def test_a_new_network_forgets_where_it_began(cell: str) -> None:
+    """What is seen for half a minute decides its state: it neither runs away nor stays apart."""
+    network = make_network(cell)
+    seen = torch.randn(1, 600, network.config.input_size).tanh().expand(2, -1, -1)
+    begun = torch.stack([torch.zeros(network.state_size), 0.5 * torch.randn(network.state_size)])
+    with torch.no_grad():
+        _, state = network.cell(seen, network.cell.unpack(begun), 0.05)
+    for part in state if isinstance(state, tuple) else (state,):
+        assert part.abs().max() < 20
+        torch.testing.assert_close(part[0], part[1], rtol=0.0, atol=1e-3)
+
+
 def state_size(cell: str, **changes: object) -> int:
     return make_network(cell, **changes).spec().state_size
 

@@ -28,6 +28,19 @@ def test_every_cell_has_positive_time_constants_or_none(name: str) -> None:
     assert (found > 0).all()
 
 
+@pytest.mark.parametrize('name', ['ltc', 'lrc', 'ct-rnn'])
+def test_a_new_network_is_quick_enough_for_a_robot(name: str) -> None:
+    """What is seen comes through all layers of a wiring within tenths of a second."""
+    torch.manual_seed(0)
+    network = make_network(name)
+    x = torch.randn(STEPS, network.config.input_size).tanh()
+    found = time_constants(
+        network.cell, x, torch.zeros(STEPS, network.state_size), torch.full((STEPS,), 0.05)
+    )
+    layers = 1 if name == 'ct-rnn' else 3
+    assert layers * found.median() < 0.3
+
+
 def test_an_ltc_forgets_at_its_time_constant_within_the_bounds_of_the_theorem() -> None:
     torch.manual_seed(0)
     network = make_network('ltc')
