@@ -24,7 +24,7 @@ from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.contract import Contract
 from liquid_control.learn.data.sequences import Steps
 from liquid_control.learn.export.exporter import precision_of
-from liquid_control.learn.export.parity import run_bundle, run_network
+from liquid_control.learn.export.parity import ParityError, run_bundle, run_network
 from liquid_control.learn.export.rebuild import load_network, load_policy, recipe_of
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.recipe_file import load_recipe
@@ -101,6 +101,15 @@ def test_a_bundle_that_does_not_say_what_its_network_is_drives_and_is_not_guesse
     assert len(run_bundle(tmp_path / 'stripe', make_steps())) == 60
     with pytest.raises(BundleError, match=r'config is empty: .* name the --recipe'):
         load_network(tmp_path / 'stripe')
+
+
+def test_weights_of_another_network_than_the_graph_are_not_looked_into(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write(tmp_path / str(seed), make_network(seed=seed))
+    shutil.copy(tmp_path / '0' / 'weights.npz', tmp_path / '1' / 'weights.npz')
+    load_network(tmp_path / '0')
+    with pytest.raises(ParityError, match=r'of its graph differs by .* of its range from what'):
+        load_network(tmp_path / '1')
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from liquid_control.common.errors import LiquidControlError
 from liquid_control.contract.bundle import load_bundle
-from liquid_control.contract.contract import CommandSpec
+from liquid_control.contract.contract import CommandSpec, Contract
 from liquid_control.learn.data.sequences import Steps
 from liquid_control.nn.ensemble import AnyPolicy
 from liquid_control.nn.policy import PolicyNetwork
@@ -26,6 +26,11 @@ PARITY_LIMIT = 1e-4
 # Number format of the encoder -> largest loss: root mean square of what it changes in a command,
 # as a share of the command's range.
 LOSS_LIMITS = {'float32': 0.0, 'float16': 0.002, 'int8': 0.02}
+
+# Number format of the encoder -> largest difference of a command of a bundle and of the network
+# that was built again from it, over steps that are made up, as a share of the command's range.
+REBUILT_LIMITS = {'float32': 1e-3, 'float16': 0.01, 'int8': 0.1}
+MADE_UP = 16
 
 ENCODER_BATCH = 128
 
@@ -96,6 +101,39 @@ def check_parity(expected: Commands, found: Commands, commands: tuple[CommandSpe
         'torch': str(torch.__version__),
         'onnxruntime': onnxruntime.__version__,
     }
+
+
+def made_up_steps(contract: Contract, count: int = MADE_UP) -> Steps:
+    """Steps of everyday values, one like the other."""
+    rng = np.random.default_rng(0)
+    inputs = {
+        name: torch.from_numpy(np.stack([spec.made_up(rng) for _ in range(count)]))
+        for name, spec in contract.inputs.items()
+    }
+    return Steps(
+        inputs=inputs,
+        elapsed=torch.full((count,), 1 / contract.control_rate),
+        commands=torch.zeros(count, len(contract.commands)),
+        weights=torch.ones(count),
+    )
+
+
+def check_rebuilt(network: AnyPolicy, path: Path, contract: Contract, precision: str) -> None:
+    """That a network is the one that drives in a bundle.
+
+    Raises:
+        ParityError: a command differs by more than REBUILT_LIMITS allows.
+    """
+    steps = made_up_steps(contract)
+    error = np.abs(run_network(network, steps) - run_bundle(path, steps)).max(axis=0)
+    for command, value in zip(contract.commands, error, strict=True):
+        share = value / (command.max - command.min)
+        if not share <= REBUILT_LIMITS[precision]:
+            raise ParityError(
+                f'{path}: {command.name} of its graph differs by {share:.2%} of its range from '
+                'what its weights give: either was exchanged, or an earlier version trained it. '
+                'It drives as its graph does; to look into it, train it anew'
+            )
 
 
 def check_loss(

@@ -13,6 +13,8 @@ from liquid_control.contract.bundle import load_bundle
 from liquid_control.contract.contract import Contract, NetworkSpec
 from liquid_control.contract.inputs import ImageSpec, InputSpec
 from liquid_control.learn.data.signals import Signals
+from liquid_control.learn.export.exporter import precision_of
+from liquid_control.learn.export.parity import check_rebuilt
 from liquid_control.learn.train.recipe import Recipe
 from liquid_control.learn.train.weights import load_weights, parts
 from liquid_control.nn.ensemble import AnyPolicy, Ensemble, make_policy
@@ -62,15 +64,19 @@ def load_policy(bundle: Path) -> AnyPolicy:
 
     Raises:
         BundleError: the bundle does not load, or describes its network not well enough.
+        ParityError: its weights are of another network than the graph that drives.
     """
-    network = make_policy(recipe_of(load_bundle(bundle).contract).network_config())
+    contract = load_bundle(bundle).contract
+    network = make_policy(recipe_of(contract).network_config())
     missing = set(parts(network)) - set(load_weights(network, bundle))
     if missing:
         raise BundleError(
             f'{bundle}: its {", ".join(sorted(missing))} is another than its contract '
             'describes; name the --recipe that it was trained with'
         )
-    return network.eval()
+    network.eval()
+    check_rebuilt(network, bundle, contract, precision_of(contract))
+    return network
 
 
 def _of_a_member(spec: InputSpec, members: int, where: str) -> InputSpec:
