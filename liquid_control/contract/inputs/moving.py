@@ -148,13 +148,14 @@ class FreeSpace:
         """The robot is where it was; odometry calls that another place."""
         turned = after.yaw - before.yaw
         cos, sin = math.cos(turned), math.sin(turned)
-        for _ in range(len(self._turns)):
-            turn, place = self._turns.popleft()
+
+        def moved(place: Place) -> Place:
             x, y = place.x - before.x, place.y - before.y
-            moved = Place(
+            return Place(
                 after.x + cos * x - sin * y, after.y + sin * x + cos * y, place.yaw + turned
             )
-            self._turns.append((turn, moved))
+
+        self._turns = deque((turn, moved(place)) for turn, place in self._turns)
 
     def _seen_from(
         self, there: Place, turn: scan.Turn, place: Place

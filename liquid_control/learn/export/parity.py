@@ -132,7 +132,7 @@ def check_rebuilt(network: AnyPolicy, path: Path, contract: Contract, precision:
             raise ParityError(
                 f'{path}: {command.name} of its graph differs by {share:.2%} of its range from '
                 'what its weights give: either was exchanged, or an earlier version trained it. '
-                'It drives as its graph does; to look into it, train it anew'
+                'It drives as its graph does; to look into it or to go on with it, train it anew'
             )
 
 
